@@ -1,0 +1,121 @@
+"""A problem for the optimiser and its answer, as values that travel to the solver worker and into the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpp_gateway.domain.fleet import TierName
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
+from vpp_gateway.domain.order import OfferId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A continuous resource with both directions in one row."""
+
+    id: DeviceId
+    site: SiteId
+    tier: TierName
+    down_room_w: float
+    """Most regulation_w it can give in down direction (>= 0)."""
+    up_room_w: float
+    """Most it can give in up direction (>= 0)."""
+    weight_down: float
+    """Share of a tie in down direction (energy headroom), > 0."""
+    weight_up: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveLeg:
+    """regulation_w that an offer gives at one site at full step."""
+
+    site: SiteId
+    regulation_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lever:
+    """An offer as the optimiser sees it."""
+
+    offer: OfferId
+    tier: TierName
+    legs: tuple[MoveLeg, ...]
+    steps: tuple[float, ...]
+    cost: float
+    at_least: float = 0.0
+    """Share already committed and not yet releasable (0..1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteBounds:
+    """How much regulation the grid connection of one site can still carry."""
+
+    site: SiteId
+    down_max_w: float
+    """Before the export limit binds (>= 0)."""
+    up_max_w: float
+    """Before the import limit binds (>= 0)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What one instruction asks of its scope now."""
+
+    instruction: InstructionId
+    sites: tuple[SiteId, ...]
+    regulation_w: float
+    """Signed; what devices and levers together should give beyond what the meters already show of other causes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One allocation: who gives what now."""
+
+    id: str
+    at: float
+    tiers: tuple[TierName, ...]
+    targets: tuple[Target, ...]
+    """Scopes are pairwise disjoint."""
+    resources: tuple[Resource, ...]
+    levers: tuple[Lever, ...]
+    bounds: tuple[SiteBounds, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one device gives, and why in words."""
+
+    id: DeviceId
+    site: SiteId
+    tier: TierName
+    regulation_w: float
+    reason: str
+    """English; a code plus values, rendered by `optimise.explain` in either language."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """How much of an offer is called, and why."""
+
+    offer: OfferId
+    tier: TierName
+    step: int
+    """Index into the lever's steps; -1 = not called."""
+    share: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The answer to a Problem."""
+
+    problem: str
+    method: str
+    """closed_form | highs"""
+    shares: tuple[Share, ...]
+    calls: tuple[Call, ...]
+    shortfall_w: tuple[tuple[InstructionId, float], ...]
+    """Per target: what could not be had, signed like the target (0 when met)."""
+    binding: tuple[str, ...]
+    """What bound, in words; empty when every target is met."""
+    solve_s: float = 0.0

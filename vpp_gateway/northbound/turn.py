@@ -1,0 +1,117 @@
+"""What every northbound room offers to the engine; the rooms themselves do not know each other.
+
+    client (sockets)  --message-->  engine  --receive(message, now)-->  session (pure)
+                                      |  Turn(facts, requests)
+                                      v
+                       journal: all facts durable  ->  session.apply(own facts), gateway.step(domain facts)
+                                      |  Answer commands
+                                      v
+                       session.answer(answers, now) -> Turn  ->  journal  ->  requests to the client
+
+A session changes only by `apply(fact)`, so that replaying the journal rebuilds it: starting is recovering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vpp_gateway.domain.command import Answer
+from vpp_gateway.domain.fact import Fact
+from vpp_gateway.domain.instruction import RoomName, SiteId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSample:
+    """One second of measured import, for reports."""
+
+    at: float
+    """UTC (Unix s), start of the interval."""
+    import_w: float
+    modelled: bool = False
+
+
+class Telemetry(Protocol):
+    """What a session may ask of the measured past when a report is due."""
+
+    def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[UsageSample]:
+        """Samples in [since, until) of one site, or of the portfolio's sum when `site` is None."""
+        ...
+
+
+class SessionFact(Protocol):
+    """A fact of a protocol session: a frozen dataclass of its room with these two fields (plus its own)."""
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def room(self) -> RoomName: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Result of one act of a session."""
+
+    facts: tuple[Fact | SessionFact, ...] = ()
+    """To be journalled, in order, before anything is sent."""
+    requests: tuple[Any, ...] = ()
+    """Messages for this room's client to send; typed inside the room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomStatus:
+    """What the operator sees of one northbound connection."""
+
+    room: RoomName
+    protocol: str
+    state: str
+    """One word from the session's transition table, for instance `registered`."""
+    detail: str = ""
+    """In words: why, what comes next; names the faulty message or field."""
+    last_contact_at: float | None = None
+    """UTC (Unix s) of the last good exchange with the peer."""
+    refused_messages: int = 0
+    """Messages refused since start (hostile, malformed, for somebody else)."""
+
+
+class Session(Protocol):
+    """A northbound protocol as a pure object."""
+
+    room: RoomName
+    fact_types: tuple[type, ...]
+    """Dataclasses of this session's own facts, for the journal."""
+
+    def receive(self, message: Any, now: float) -> Turn:
+        """Take one message (or transport failure) from the client. Never raises on what a peer can cause."""
+        ...
+
+    def wake(self, now: float, telemetry: Telemetry) -> Turn:
+        """Time passed: whatever is due now."""
+        ...
+
+    def next_wake(self) -> float | None:
+        """UTC (Unix s) when `wake` wants to be called next; None = only after a message."""
+        ...
+
+    def answer(self, answers: Sequence[Answer], now: float) -> Turn:
+        """The gateway opted on instructions of the message received last (also later changes of mind)."""
+        ...
+
+    def apply(self, fact: SessionFact) -> None:
+        """Change state; called for every journalled fact of this room, live and on replay."""
+        ...
+
+    def status(self) -> RoomStatus: ...
+
+
+class Client(Protocol):
+    """The shell of a room: owns sockets and timeouts, knows nothing of the protocol's state."""
+
+    async def run(self) -> None:
+        """Serve until cancelled: send requests, hand replies to the engine."""
+        ...
+
+    def send(self, request: Any) -> None:
+        """Queue a request of this room's session; never blocks."""
+        ...
