@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.instruction import InstructionId, RoomName, SiteId
 from vpp_gateway.domain.order import ShiftOrder, SiteSchedule
 from vpp_gateway.domain.plan import Problem
@@ -44,4 +45,11 @@ class Solve:
     problem: Problem
 
 
-Command = Answer | Arrange | Shift | Solve
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclude:
+    """Journal the delivery record of an instruction that is over."""
+
+    record: DeliveryRecord
+
+
+Command = Answer | Arrange | Shift | Solve | Conclude

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
 from vpp_gateway.domain.order import Offer, OrderId, PluginName, ShiftState
 from vpp_gateway.domain.plan import Plan
@@ -49,6 +50,13 @@ class Tick:
 
     at: float
     snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woke:
+    """A moment that the gateway asked to be woken at (a phase starts or ends)."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,5 +141,27 @@ class Solved:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """An instruction is over; the record of its delivery, so that old ticks need not be read again."""
+
+    at: float
+    record: DeliveryRecord
+
+
 Outcome = Obeyed | Refused | Lost
-Fact = Started | Instructed | Withdrawn | Tick | Linked | Offered | Shifted | Obeyed | Refused | Lost | Solved
+Fact = (
+    Started
+    | Instructed
+    | Withdrawn
+    | Tick
+    | Woke
+    | Linked
+    | Offered
+    | Shifted
+    | Obeyed
+    | Refused
+    | Lost
+    | Solved
+    | Concluded
+)

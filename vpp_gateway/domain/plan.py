@@ -10,6 +10,14 @@ from vpp_gateway.domain.order import OfferId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why, as a code and its values; `optimise.explain` says it in English or Japanese."""
+
+    code: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """A continuous resource with both directions in one row."""
 
@@ -20,6 +28,9 @@ class Resource:
     """Most regulation_w it can give in down direction (>= 0)."""
     up_room_w: float
     """Most it can give in up direction (>= 0)."""
+    easy_down_w: float
+    """Part of `down_room_w` that may be planned for the whole phase; the rest bridges and corrects (>= 0)."""
+    easy_up_w: float
     weight_down: float
     """Share of a tie in down direction (energy headroom), > 0."""
     weight_up: float
@@ -89,8 +100,7 @@ class Share:
     site: SiteId
     tier: TierName
     regulation_w: float
-    reason: str
-    """English; a code plus values, rendered by `optimise.explain` in either language."""
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,7 @@ class Call:
     step: int
     """Index into the lever's steps; -1 = not called."""
     share: float
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +126,6 @@ class Plan:
     calls: tuple[Call, ...]
     shortfall_w: tuple[tuple[InstructionId, float], ...]
     """Per target: what could not be had, signed like the target (0 when met)."""
-    binding: tuple[str, ...]
-    """What bound, in words; empty when every target is met."""
+    binding: tuple[Reason, ...]
+    """What bound; empty when every target is met."""
     solve_s: float = 0.0
