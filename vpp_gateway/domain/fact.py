@@ -100,6 +100,8 @@ class Obeyed:
     device: DeviceId
     epoch: int
     seq: int
+    instruction: InstructionId | None = None
+    """The instruction the setpoint was for; None = a release."""
     discharge_w: float
     acknowledged_at: float
     """UTC (Unix s) at the site: the write was acknowledged."""
@@ -116,6 +118,8 @@ class Refused:
     device: DeviceId
     epoch: int
     seq: int
+    instruction: InstructionId | None = None
+    """The instruction the setpoint was for; None = a release."""
     reason: str
 
 
@@ -128,6 +132,8 @@ class Lost:
     device: DeviceId
     epoch: int
     seq: int
+    instruction: InstructionId | None = None
+    """The instruction the setpoint was for; None = a release."""
     reason: str
 
 

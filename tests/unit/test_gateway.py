@@ -1,0 +1,208 @@
+"""The gateway against a plant model at the site link: events met at the meters, losses filled, replay identical."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.unit.fleets import SITES, fleet, instruction
+from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.fact import (
+    Concluded,
+    Fact,
+    Instructed,
+    Offered,
+    Shifted,
+    Solved,
+    Started,
+    Tick,
+    Withdrawn,
+    Woke,
+)
+from vpp_gateway.domain.instruction import Delta, InstructionId, Setpoint
+from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName, ShiftState, ShiftVerb
+from vpp_gateway.gateway import Gateway
+from vpp_gateway.optimise.linear import solve
+from vpp_gateway.sim.link_plant import LinkPlant
+
+LEVER = PluginName("lever")
+
+
+@dataclass
+class House:
+    """The gateway, a plant at the link, and a plug-in that obeys within two seconds."""
+
+    gateway: Gateway = field(default_factory=lambda: Gateway(fleet(), Policy(), {LEVER: SITES[0]}))
+    plant: LinkPlant = field(default_factory=lambda: LinkPlant(fleet(), seed=1, load_w=400_000.0))
+    now: float = 900.0
+    log: list[tuple[Fact, float, list[Command]]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    shifts: list[Shift] = field(default_factory=list)
+    pending: list[tuple[float, Fact, Callable[[], None] | None]] = field(default_factory=list)
+
+    def feed(self, fact: Fact) -> None:
+        commands = self.gateway.step(fact, self.now)
+        self.log.append((fact, self.now, commands))
+        for command in commands:
+            self.obey(command)
+
+    def obey(self, command: Command) -> None:
+        match command:
+            case Answer():
+                self.answers.append(command)
+            case Arrange():
+                self.plant.arrange(command.schedule)
+            case Solve():
+                self.feed(Solved(at=self.now, problem=command.problem.id, plan=solve(command.problem)))
+            case Conclude():
+                self.feed(Concluded(at=self.now, record=command.record))
+            case Shift():
+                self.shifts.append(command)
+                self.shift(command)
+
+    def shift(self, command: Shift) -> None:
+        order = command.order
+        record = self.gateway.shifts.orders[order.id]
+        sign, state = {
+            ShiftVerb.PREPARE: (0.0, ShiftState.PREPARED),
+            ShiftVerb.COMMIT: (1.0, ShiftState.ACTIVE),
+            ShiftVerb.ROLLBACK: (-1.0, ShiftState.RETURNED),
+        }[order.verb]
+
+        def effect() -> None:
+            for leg in record.offer.legs:
+                self.plant.sites[leg.site].shift_w += sign * leg.import_delta_w * record.share
+
+        fact = Shifted(at=self.now + 2.0, order=order.id, plugin=order.plugin, state=state)
+        self.pending.append((self.now + 2.0, fact, effect))
+
+    def run_until(self, until: float) -> None:
+        while self.now < until:
+            self.now += 1.0
+            due = [row for row in self.pending if row[0] <= self.now]
+            self.pending = [row for row in self.pending if row[0] > self.now]
+            for _, fact, effect in due:
+                if effect:
+                    effect()
+                self.feed(fact)
+            wake = self.gateway.next_wake(self.now - 1.0)
+            if wake is not None and wake <= self.now:
+                self.feed(Woke(at=self.now))
+            self.feed(Tick(at=self.now, snapshot=self.plant.second(self.now)))
+
+    def delivery(self, name: str = "EV-1") -> object:
+        return self.gateway.account.delivery(InstructionId(f"tso/{name}"))
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.feed(Started(at=house.now, epoch=1, version="test"))
+    house.run_until(960.0)
+    return house
+
+
+def offer(kind: str, *legs: tuple[int, float], steps: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)) -> Offer:
+    return Offer(
+        id=OfferId(f"{kind}:{'-'.join(SITES[i] for i, _ in legs)}"),
+        plugin=LEVER,
+        kind=kind,
+        legs=tuple(Leg(site=SITES[i], import_delta_w=w, latency_s=0.1) for i, w in legs),
+        steps=steps,
+        valid_until=1e9,
+        sustain_s=7200.0,
+    )
+
+
+@pytest.mark.parametrize("w", [90_000.0, -60_000.0])
+def test_event_is_met_at_the_meters(house: House, w: float) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Delta(regulation_w=w))))
+    assert house.answers[-1].opt == "in"
+    house.run_until(1700.0)
+    record = next(iter(house.gateway.account.records()))
+    assert record.state == "completed"
+    assert record.samples >= 585
+    assert record.samples_within == record.samples
+    assert record.delivered_regulation_w == pytest.approx(w, rel=0.01)
+    assert record.stopwatch.reached_at is not None and record.stopwatch.reached_at <= 1002.0
+    assert dict(record.by_tier_w)["battery"] == pytest.approx(w, rel=0.01)
+    assert all(b.discharge_w == 0.0 for s in house.plant.sites.values() for b in s.batteries.values())
+
+
+def test_setpoint_is_absolute_at_the_meter(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Setpoint(import_w=1_100_000.0))))
+    house.run_until(1100.0)
+    total = sum(s.reading(house.now).meter.import_w for s in house.plant.sites.values())  # type: ignore[union-attr]
+    assert total == pytest.approx(1_100_000.0, rel=0.001)
+
+
+def test_too_much_is_refused_with_the_reason(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Delta(regulation_w=900_000.0))))
+    assert house.answers[-1].opt == "out"
+    assert "only 300000 W" in house.answers[-1].reason
+    assert not house.gateway.timeline.at(1001.0)
+
+
+def test_lost_battery_is_filled_by_the_others(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction()))
+    house.run_until(1050.0)
+    house.plant.sites[SITES[0]].batteries[next(iter(house.plant.sites[SITES[0]].batteries))].dead = True
+    house.run_until(1600.0)
+    record = next(iter(house.gateway.account.records()))
+    assert record.samples - record.samples_within <= 2
+
+
+def test_cancellation_releases_everything(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction()))
+    house.run_until(1050.0)
+    house.feed(
+        Withdrawn(at=house.now, instruction=InstructionId("tso/EV-1"), modification=1, cause="cancelled")
+    )
+    assert house.answers[-1].reason == "cancelled"
+    house.run_until(1055.0)
+    assert all(not s.schedule.steps for s in house.plant.sites.values() if s.schedule)
+    assert all(b.discharge_w == 0.0 for s in house.plant.sites.values() for b in s.batteries.values())
+
+
+def test_move_serves_area_down_and_area_up_and_hands_over(house: House) -> None:
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=(offer("move", (0, -80_000.0), (2, 80_000.0)),)))
+    for name, site, w in (("down", SITES[0], 75_000.0), ("up", SITES[2], -75_000.0)):
+        house.feed(
+            Instructed(
+                at=house.now,
+                instruction=instruction(name, demand=Delta(regulation_w=w), scope=(site,)),
+            )
+        )
+    house.run_until(1600.0)
+    verbs = [shift.order.verb for shift in house.shifts]
+    assert verbs[:2] == [ShiftVerb.PREPARE, ShiftVerb.COMMIT]
+    assert ShiftVerb.ROLLBACK in verbs
+    records = {r.instruction: r for r in house.gateway.account.records()}
+    for name, w in (("down", 75_000.0), ("up", -75_000.0)):
+        record = records[InstructionId(f"tso/{name}")]
+        assert record.samples - record.samples_within <= 2
+        assert abs(dict(record.by_tier_w)["workload"]) >= 0.3 * abs(w)
+        assert any(reason.code.startswith("call.") for reason in record.why)
+
+
+def test_workload_takes_over_from_the_batteries(house: House) -> None:
+    offers = tuple(offer("pause", (i, -60_000.0)) for i in range(3))
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=offers))
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Delta(regulation_w=240_000.0))))
+    house.run_until(1004.0)
+    house.run_until(1600.0)
+    record = next(iter(house.gateway.account.records()))
+    tiers = dict(record.by_tier_w)
+    assert tiers["workload"] > 60_000.0
+    assert tiers["battery"] + tiers["workload"] == pytest.approx(240_000.0, rel=0.02)
+
+
+def test_replay_gives_identical_commands(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction()))
+    house.run_until(1300.0)
+    twin = Gateway(fleet(), Policy(), {LEVER: SITES[0]})
+    for fact, now, commands in house.log:
+        assert twin.step(fact, now) == commands

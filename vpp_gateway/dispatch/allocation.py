@@ -1,0 +1,249 @@
+"""From instructions in force to a Problem, and from a Plan to battery setpoints.
+
+Each second, for every group of sites that one instruction rules:
+
+    asked      D   = the demand as regulation against the baseline
+    shown      nb  = baseline - load             what the meters show of everything but our batteries:
+                                                 workload shifts that are real by now, and noise
+    batteries  N   = D - nb
+
+So the batteries bridge exactly until a shift is real at the meter, and give way as it becomes real: the hand-over
+needs no timer. Battery and meter of one reading are taken in one cycle, hence the ramp of a battery does not
+disturb the sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.sites import Sites, SiteState
+from vpp_gateway.domain.fleet import BATTERY
+from vpp_gateway.domain.instruction import Delta, Demand, InstructionId, Level, Limit, Setpoint, SiteId
+from vpp_gateway.domain.plan import Lever, Problem, Resource, SiteBounds, Target
+from vpp_gateway.domain.reading import BatteryReading
+from vpp_gateway.portfolio.envelope import NO_ROOM, battery_room, hold_s, nameplate_room, site_bounds
+from vpp_gateway.portfolio.timeline import Bound, InForce
+
+MIN_WEIGHT_WH = 1.0
+
+
+@dataclass(slots=True)
+class Baselines:
+    """Baseline per instruction and site, frozen when the instruction starts."""
+
+    _frozen: dict[InstructionId, dict[SiteId, float]] = field(default_factory=dict)
+
+    def of(self, instruction: InstructionId, state: SiteState) -> float | None:
+        """Baseline import of one site, W: frozen, or what it would be if the instruction started now."""
+        frozen = self._frozen.get(instruction, {}).get(state.site.id)
+        if frozen is not None:
+            return frozen
+        mean = state.window.mean_w()
+        return state.load_w if mean is None else mean
+
+    def freeze(self, instruction: InstructionId, states: Iterable[SiteState]) -> None:
+        """Fix the baseline of sites that have none yet for this instruction."""
+        known = self._frozen.setdefault(instruction, {})
+        for state in states:
+            value = self.of(instruction, state)
+            if state.site.id not in known and value is not None:
+                known[state.site.id] = value
+
+    def forget(self, instruction: InstructionId) -> None:
+        self._frozen.pop(instruction, None)
+
+
+def regulation_asked_w(demand: Demand, baseline_w: float) -> float:
+    """A demand as regulation against the summed baseline of its sites, W."""
+    match demand:
+        case Delta(regulation_w=w) | Level(regulation_w=w):
+            return w
+        case Setpoint(import_w=w):
+            return baseline_w - w
+        case Limit():
+            raise ValueError("a limit bounds the others, it asks for nothing")
+
+
+def shown_w(
+    instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
+) -> float:
+    """Regulation that one site shows of everything but the batteries we can read, W."""
+    baseline = baselines.of(instruction, state)
+    if baseline is None or state.load_w is None:
+        return 0.0
+    return baseline - state.load_w + state.credit_w(now, policy.reversion_s)
+
+
+def delivered_w(
+    instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
+) -> float:
+    """Regulation that one site delivers at its meter against its baseline, W."""
+    battery = state.battery_w if state.linked else 0.0
+    return shown_w(instruction, state, baselines, now, policy) + battery
+
+
+def now_problem(
+    sites: Sites,
+    rows: Iterable[InForce],
+    bounds: Iterable[Bound],
+    baselines: Baselines,
+    trim_w: Mapping[InstructionId, float],
+    now: float,
+    policy: Policy,
+) -> Problem:
+    """What the batteries must give this second, levers left as they are."""
+    targets: list[Target] = []
+    holds: dict[SiteId, float] = {}
+    for row in rows:
+        states = [sites[id] for id in row.sites]
+        baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
+        shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy) for s in states)
+        asked = regulation_asked_w(row.phase.demand, baseline)
+        need = asked - shown + trim_w.get(row.instruction.id, 0.0)
+        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=need))
+        holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+    return Problem(
+        id="now",
+        at=now,
+        tiers=sites.fleet.tiers,
+        targets=tuple(targets),
+        resources=_resources(sites, holds, 1.0),
+        levers=(),
+        bounds=_bounds(sites, bounds, {}),
+    )
+
+
+def plan_problem(
+    id: str,
+    sites: Sites,
+    rows: Iterable[InForce],
+    bounds: Iterable[Bound],
+    baselines: Baselines,
+    levers: tuple[Lever, ...],
+    active_w: Mapping[SiteId, float],
+    at: float,
+    now: float,
+    policy: Policy,
+) -> Problem:
+    """Which levers should carry the phases in force at `at`, batteries kept back for bridging.
+
+    Args:
+        levers: Offers that can be called, and orders that could be taken back.
+        active_w: Regulation per site that orders already give at the meter; taken out of what is shown, since
+            the same orders are among the levers.
+        at: The moment planned for (now, or the start of a coming phase).
+    """
+    targets: list[Target] = []
+    holds: dict[SiteId, float] = {}
+    for row in rows:
+        states = [sites[id] for id in row.sites]
+        baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
+        drift = 0.0
+        if at <= now:
+            drift = math.fsum(
+                shown_w(row.instruction.id, s, baselines, now, policy) - active_w.get(s.site.id, 0.0)
+                for s in states
+            )
+        asked = regulation_asked_w(row.phase.demand, baseline) - drift
+        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked))
+        holds.update((site, hold_s(row.instruction.end_at, at)) for site in row.sites)
+    return Problem(
+        id=id,
+        at=at,
+        tiers=sites.fleet.tiers,
+        targets=tuple(targets),
+        resources=_resources(sites, holds, 1.0 - policy.bridge_reserve),
+        levers=levers,
+        bounds=_bounds(sites, bounds, active_w),
+    )
+
+
+def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tuple[Resource, ...]:
+    rows = []
+    for state in sites:
+        hold = holds.get(state.site.id)
+        if hold is None:
+            continue
+        for battery in state.site.batteries:
+            reading: BatteryReading | None = state.usable.get(battery.id)
+            sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
+            # The bridging part may use power that the energy would not carry to the end.
+            instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
+            rows.append(
+                Resource(
+                    id=battery.id,
+                    site=state.site.id,
+                    tier=BATTERY,
+                    down_room_w=instant.down_w,
+                    up_room_w=instant.up_w,
+                    easy_down_w=min(sustained.down_w, instant.down_w * easy),
+                    easy_up_w=min(sustained.up_w, instant.up_w * easy),
+                    weight_down=max(instant.energy_down_wh, MIN_WEIGHT_WH),
+                    weight_up=max(instant.energy_up_wh, MIN_WEIGHT_WH),
+                )
+            )
+    return tuple(rows)
+
+
+def _bounds(
+    sites: Sites, bounds: Iterable[Bound], active_w: Mapping[SiteId, float]
+) -> tuple[SiteBounds, ...]:
+    tightest: dict[SiteId, list[Bound]] = {}
+    for bound in bounds:
+        tightest.setdefault(bound.site, []).append(bound)
+    rows = []
+    for state in sites:
+        here = tightest.get(state.site.id, [])
+        load = state.load_w if state.linked else None
+        rows.append(
+            site_bounds(
+                state.site,
+                None if load is None else load + active_w.get(state.site.id, 0.0),
+                min((b.import_max_w for b in here if b.import_max_w is not None), default=None),
+                min((b.export_max_w for b in here if b.export_max_w is not None), default=None),
+            )
+        )
+    return tuple(rows)
+
+
+def forecast_problem(
+    sites: Sites, rows: Iterable[InForce], baselines: Baselines, at: float, policy: Policy
+) -> Problem:
+    """What the batteries should begin with at `at`, as far as one can say before: load as in the baseline."""
+    targets, resources = [], []
+    for row in rows:
+        states = [sites[id] for id in row.sites]
+        baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
+        asked = regulation_asked_w(row.phase.demand, baseline)
+        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked))
+        for state in states:
+            for battery in state.site.batteries:
+                reading = state.usable.get(battery.id)
+                room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
+                if state.reading is None:
+                    room = nameplate_room(battery, 60.0)
+                resources.append(
+                    Resource(
+                        id=battery.id,
+                        site=state.site.id,
+                        tier=BATTERY,
+                        down_room_w=room.down_w,
+                        up_room_w=room.up_w,
+                        easy_down_w=room.down_w,
+                        easy_up_w=room.up_w,
+                        weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
+                        weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
+                    )
+                )
+    return Problem(
+        id="forecast",
+        at=at,
+        tiers=sites.fleet.tiers,
+        targets=tuple(targets),
+        resources=tuple(resources),
+        levers=(),
+        bounds=_bounds(sites, (), {}),
+    )

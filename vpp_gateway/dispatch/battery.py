@@ -1,0 +1,116 @@
+"""The battery tier, second by second: shares of now, forecasts of later, one schedule per site.
+
+A slow trim takes out what a constant error of batteries or meters leaves (an integrator with a bounded reach, held
+still while the target changes), so that the mean of the samples meets the target and not only the model.
+"""
+
+from __future__ import annotations
+
+import math
+
+from vpp_gateway.dispatch.allocation import Baselines, forecast_problem, now_problem, regulation_asked_w
+from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.schedule import Schedules, steps_of
+from vpp_gateway.dispatch.sites import Sites
+from vpp_gateway.domain.instruction import InstructionId, SiteId
+from vpp_gateway.domain.order import SiteSchedule, Step
+from vpp_gateway.domain.plan import Plan
+from vpp_gateway.domain.quantity import clamp
+from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.portfolio.timeline import InForce, Timeline
+
+TRIM_GAIN = 0.1
+TRIM_REACH = 0.1
+"""The trim never exceeds this share of the target."""
+TRIM_SETTLE_S = 3.0
+TRIM_BAND = 0.25
+"""A larger error than this share of the target is a change in progress, not a bias."""
+SEGMENTS_MAX = 16
+FORECAST_EVERY_S = 60.0
+
+
+class BatteryDispatch:
+    """Keeps what the battery tier needs between two seconds."""
+
+    def __init__(self, sites: Sites, timeline: Timeline, baselines: Baselines, policy: Policy) -> None:
+        self._sites = sites
+        self._timeline = timeline
+        self._baselines = baselines
+        self._policy = policy
+        self._schedules = Schedules(batteries=sites.batteries, deadband=policy.deadband)
+        self._trim: dict[InstructionId, float] = {}
+        self._later: dict[SiteId, tuple[Step, ...]] = {}
+        self._later_key: tuple[object, ...] = ()
+        self.plan: Plan | None = None
+        """Shares of the last second."""
+
+    def begin(self, epoch: int) -> None:
+        """A new centre took over: every site gets its schedule again."""
+        self._schedules.begin(epoch)
+        self._later_key = ()
+
+    def forget(self, site: SiteId) -> None:
+        """The agent of this site came back: send it the schedule again."""
+        self._schedules.forget(site)
+
+    def asked_w(self, row: InForce) -> float:
+        """The demand in force as regulation against the frozen baseline, W."""
+        states = (self._sites[id] for id in row.sites)
+        baseline = math.fsum(self._baselines.of(row.instruction.id, s) or 0.0 for s in states)
+        return regulation_asked_w(row.phase.demand, baseline)
+
+    def trim(self, row: InForce, error_w: float, now: float) -> None:
+        """Learn from the error of this second (asked - delivered, W)."""
+        id, asked = row.instruction.id, abs(self.asked_w(row))
+        if now < row.phase.start_at + TRIM_SETTLE_S or abs(error_w) > TRIM_BAND * asked:
+            return
+        reach = TRIM_REACH * asked
+        self._trim[id] = clamp(self._trim.get(id, 0.0) + TRIM_GAIN * error_w, -reach, reach)
+
+    def schedules(self, now: float, *, measured: bool) -> list[SiteSchedule]:
+        """Schedules that differ from what the sites hold, to be sent now."""
+        rows = self._timeline.at(now)
+        self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
+        current: dict[SiteId, tuple[Step, ...]] = {}
+        if rows:
+            current = self._current(rows, now)
+        else:
+            self.plan = None
+        self._forecast(now)
+        result = []
+        for id in self._sites.ids:
+            if not self._sites[id].linked and measured:
+                continue
+            steps = (*current.get(id, ()), *self._later.get(id, ()))
+            schedule = self._schedules.update(id, steps, now)
+            if schedule is not None:
+                result.append(schedule)
+        return result
+
+    def _current(self, rows: tuple[InForce, ...], now: float) -> dict[SiteId, tuple[Step, ...]]:
+        bounds = self._timeline.bounds_at(now)
+        problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
+        self.plan = closed_form(problem)
+        return steps_of(self.plan, rows, None, self._timeline.next_change(now))
+
+    def _forecast(self, now: float) -> None:
+        """Steps of coming segments; made again when the timeline or the usable batteries change."""
+        usable = tuple(device for state in self._sites for device in state.usable)
+        known = tuple((i.id, i.modification) for i in self._timeline)
+        key = (known, usable, self._timeline.next_change(now), math.floor(now / FORECAST_EVERY_S))
+        if key == self._later_key:
+            return
+        self._later_key = key
+        later: dict[SiteId, tuple[Step, ...]] = {}
+        at = self._timeline.next_change(now)
+        for _ in range(SEGMENTS_MAX):
+            if at is None:
+                break
+            end = self._timeline.next_change(at)
+            rows = self._timeline.at(at)
+            if rows:
+                plan = closed_form(forecast_problem(self._sites, rows, self._baselines, at, self._policy))
+                for site, steps in steps_of(plan, rows, at, end).items():
+                    later[site] = (*later.get(site, ()), *steps)
+            at = end
+        self._later = later

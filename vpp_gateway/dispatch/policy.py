@@ -1,0 +1,29 @@
+"""The numbers that steer dispatch; all from settings, none in the code of the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How the operator wants the portfolio to be dispatched."""
+
+    baseline_window_s: float = 60.0
+    """Length of the window before the start whose mean load is the baseline."""
+    opt_in_at_least: float = 0.9
+    """Opt in when at least this share of the target can be delivered for its whole duration."""
+    bridge_reserve: float = 0.5
+    """Share of battery power kept free for bridging and correction while workloads can carry the rest (0..1)."""
+    prepare_lead_s: float = 5.0
+    """How long before a phase starts workload shifts are planned and prepared."""
+    replan_s: float = 5.0
+    """At most this long between two plans of the workload tier while an instruction is in force."""
+    deadband: float = 0.002
+    """A setpoint that changes by less than this share of the battery's rating is not sent again."""
+    reversion_s: float = 30.0
+    """Device reversion timer: so long after its last refresh a battery is back in local control."""
+    commit_within_s: float = 5.0
+    """A shift order that has not begun after this is not begun any more."""
+    start_grace_s: float = 10.0
+    """After a start, instructions are judged by nameplates until the first readings come, at most so long."""

@@ -1,0 +1,87 @@
+"""Schedules: what each site agent holds, from now to the end of the known instructions.
+
+    segment 0     now .. next change      shares of this second
+    segment 1..   next change .. ...      what the batteries should begin with (forecast)
+
+A new schedule is sent when a step appears, ends, moves in time, or its setpoint changes by more than the deadband.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from vpp_gateway.domain.fleet import Battery
+from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.order import SiteSchedule, Step
+from vpp_gateway.domain.plan import Plan
+from vpp_gateway.portfolio.timeline import InForce
+
+
+def steps_of(
+    plan: Plan, rows: Iterable[InForce], start_at: float | None, end_at: float | None
+) -> dict[SiteId, tuple[Step, ...]]:
+    """One step per battery of the sites in force, for one segment; `start_at` None = since its phase began."""
+    ruler = {site: row for row in rows for site in row.sites}
+    result: dict[SiteId, list[Step]] = {}
+    for share in plan.shares:
+        row = ruler[share.site]
+        result.setdefault(share.site, []).append(
+            Step(
+                device=share.id,
+                start_at=row.phase.start_at if start_at is None else start_at,
+                end_at=end_at,
+                discharge_w=share.regulation_w,
+                instruction=row.instruction.id,
+                modification=row.instruction.modification,
+            )
+        )
+    return {site: tuple(steps) for site, steps in result.items()}
+
+
+@dataclass(slots=True)
+class Schedules:
+    """The last schedule sent to each site, and the decision whether a new one is needed."""
+
+    batteries: Mapping[DeviceId, Battery]
+    deadband: float
+    epoch: int = 0
+    _sent: dict[SiteId, SiteSchedule] = field(default_factory=dict)
+    _seq: dict[SiteId, int] = field(default_factory=dict)
+
+    def begin(self, epoch: int) -> None:
+        """A new epoch: everything is sent again."""
+        self.epoch = epoch
+        self._sent.clear()
+        self._seq.clear()
+
+    def sent(self, site: SiteId) -> SiteSchedule | None:
+        return self._sent.get(site)
+
+    def forget(self, site: SiteId) -> None:
+        """The agent of this site is new or was away: send it the schedule again."""
+        self._sent.pop(site, None)
+
+    def update(self, site: SiteId, steps: tuple[Step, ...], now: float) -> SiteSchedule | None:
+        """The schedule to send, or None when the site already holds the same within the deadband."""
+        sent = self._sent.get(site)
+        if sent is not None and self._same(sent.steps, steps):
+            return None
+        self._seq[site] = self._seq.get(site, 0) + 1
+        schedule = SiteSchedule(site=site, epoch=self.epoch, seq=self._seq[site], issued_at=now, steps=steps)
+        self._sent[site] = schedule
+        return schedule
+
+    def _same(self, old: tuple[Step, ...], new: tuple[Step, ...]) -> bool:
+        if len(old) != len(new):
+            return False
+        for a, b in zip(old, new, strict=True):
+            if replace(a, discharge_w=b.discharge_w) != b:
+                return False
+            battery = self.batteries[a.device]
+            rating = max(battery.discharge_max_w, battery.charge_max_w)
+            if abs(a.discharge_w - b.discharge_w) > self.deadband * rating:
+                return False
+            if (a.discharge_w == 0.0) != (b.discharge_w == 0.0):
+                return False
+        return True

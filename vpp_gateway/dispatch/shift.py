@@ -1,0 +1,243 @@
+"""Workload shifts: from calls of the plan to orders, and back.
+
+    PREPARE (before the phase) -> COMMIT -> ramping -> active -> ROLLBACK -> returning -> returned
+                                     \\-> failed: the batteries fill in, the next plan looks for something else
+
+An order keeps the offer it was made of. Orders that stand are levers of the next plan too, so a plan may take them
+back; one that has not dwelt long enough is held. The regulation of an order counts as real only when its plug-in
+says `active`; the meter decides what the batteries do in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from vpp_gateway.domain.command import Shift
+from vpp_gateway.domain.fact import Offered, Shifted
+from vpp_gateway.domain.fleet import WORKLOAD
+from vpp_gateway.domain.instruction import InstructionId, SiteId
+from vpp_gateway.domain.order import Offer, OfferId, OrderId, PluginName, ShiftOrder, ShiftState, ShiftVerb
+from vpp_gateway.domain.plan import Call, Lever, MoveLeg, Plan
+from vpp_gateway.domain.quantity import regulation_of
+
+HELD_COST = 0.5
+"""An order that stands is cheaper than a fresh one of the same cost: moving work back and forth costs service."""
+
+_OPEN = (ShiftState.PREPARED, ShiftState.RAMPING, ShiftState.ACTIVE)
+
+
+@dataclass(slots=True)
+class ShiftRecord:
+    """One order to a plug-in and where it stands."""
+
+    order: ShiftOrder
+    offer: Offer
+    ordered_at: float
+    state: ShiftState | None = None
+    """None until the plug-in has answered."""
+    reason: str = ""
+    state_at: float = 0.0
+    active_at: float | None = None
+    taken_back: bool = False
+    committed: bool = False
+    """COMMIT has been ordered, whatever came after."""
+
+    @property
+    def share(self) -> float:
+        return self.offer.steps[self.order.step]
+
+    @property
+    def open(self) -> bool:
+        """Still in force, as far as we know."""
+        return not self.taken_back and (self.state is None or self.state in _OPEN)
+
+    def regulation_w(self, site: SiteId) -> float:
+        """What it gives at one site once active, W."""
+        return sum(
+            regulation_of(leg.import_delta_w) * self.share for leg in self.offer.legs if leg.site == site
+        )
+
+
+@dataclass(slots=True)
+class Shifts:
+    """Offers and orders of all plug-ins.
+
+    Args:
+        host_of: The site whose agent hosts each plug-in.
+    """
+
+    host_of: Mapping[PluginName, SiteId]
+    commit_within_s: float
+    epoch: int = 0
+    offers: dict[PluginName, tuple[Offer, ...]] = field(default_factory=dict)
+    absent: dict[PluginName, str] = field(default_factory=dict)
+    """Why a plug-in offers nothing."""
+    orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
+    _counter: int = 0
+
+    def begin(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._counter = 0
+
+    def fold_offers(self, fact: Offered) -> None:
+        self.offers[fact.plugin] = fact.offers
+        self.absent.pop(fact.plugin, None)
+        if fact.reason:
+            self.absent[fact.plugin] = fact.reason
+
+    def fold_state(self, fact: Shifted) -> ShiftRecord | None:
+        """Take an order's new state in; returns its record, or None if the order is not ours."""
+        record = self.orders.get(fact.order)
+        if record is None:
+            return None
+        record.state, record.reason, record.state_at = fact.state, fact.reason, fact.at
+        if fact.state is ShiftState.ACTIVE and record.active_at is None:
+            record.active_at = fact.at
+        if fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
+            # A plug-in that failed an order has put things back as they were; the contract says so.
+            del self.orders[fact.order]
+        return record
+
+    def standing(self) -> Iterator[ShiftRecord]:
+        return (record for record in self.orders.values() if record.open)
+
+    def active_w(self) -> dict[SiteId, float]:
+        """Regulation per site that active orders give at the meter, W."""
+        total: dict[SiteId, float] = {}
+        for record in self.standing():
+            if record.state is ShiftState.ACTIVE:
+                for leg in record.offer.legs:
+                    w = regulation_of(leg.import_delta_w) * record.share
+                    total[leg.site] = total.get(leg.site, 0.0) + w
+        return total
+
+    def disturbed_sites(self) -> set[SiteId]:
+        """Sites whose load an order of ours changes now, or is just being given back."""
+        return {leg.site for record in self.orders.values() if record.committed for leg in record.offer.legs}
+
+    def levers(self, at: float, now: float) -> tuple[Lever, ...]:
+        """What a plan for `at` may call: fresh offers, and orders that stand."""
+        rows = [
+            _lever(offer.id, offer, offer.steps, offer.cost, 0.0)
+            for offers in self.offers.values()
+            for offer in offers
+            if offer.valid_until > at
+        ]
+        for record in self.standing():
+            if record.committed:
+                dwelling = record.active_at is None or now < record.active_at + record.offer.min_dwell_s
+                held = record.share if dwelling else 0.0
+                rows.append(
+                    _lever(
+                        _held_id(record), record.offer, (record.share,), record.offer.cost * HELD_COST, held
+                    )
+                )
+        return tuple(rows)
+
+    def follow(
+        self, plan: Plan, verb: ShiftVerb, instruction_at: Mapping[SiteId, InstructionId], now: float
+    ) -> list[Shift]:
+        """Orders that make a plan real: begin what it calls, take back what it no longer calls."""
+        calls = {call.offer: call for call in plan.calls}
+        commands = self._take_back_uncalled(calls, now) if verb is ShiftVerb.COMMIT else []
+        known = {offer.id: offer for offers in self.offers.values() for offer in offers}
+        for call in plan.calls:
+            offer = known.get(call.offer)
+            if offer is not None and call.step >= 0:
+                instruction = next(
+                    (instruction_at[leg.site] for leg in offer.legs if leg.site in instruction_at), None
+                )
+                if instruction is not None:
+                    commands.append(self._begin(offer, call, verb, instruction, now))
+        return commands
+
+    def commit_prepared(self, instructions: Iterable[InstructionId], now: float) -> list[Shift]:
+        """The phase has begun: commit what was prepared for it."""
+        wanted = set(instructions)
+        return [
+            self._send(record, ShiftVerb.COMMIT, now)
+            for record in list(self.standing())
+            if not record.committed and record.order.instruction in wanted
+        ]
+
+    def release(self, instruction: InstructionId, now: float) -> list[Shift]:
+        """The instruction is over: take back every order made for it."""
+        return [self._roll_back(r, now) for r in list(self.standing()) if r.order.instruction == instruction]
+
+    def again(self, plugin: PluginName, now: float) -> list[Shift]:
+        """The plug-in or its host was away: repeat what was ordered (idempotent by id)."""
+        return [
+            self._send(record, ShiftVerb.ROLLBACK if record.taken_back else record.order.verb, now)
+            for record in self.orders.values()
+            if record.order.plugin == plugin
+        ]
+
+    def _take_back_uncalled(self, calls: Mapping[OfferId, Call], now: float) -> list[Shift]:
+        result = []
+        for record in list(self.standing()):
+            call = calls.get(_held_id(record))
+            if record.committed and call is not None and call.share == 0.0:
+                result.append(self._roll_back(record, now))
+        return result
+
+    def _begin(
+        self, offer: Offer, call: Call, verb: ShiftVerb, instruction: InstructionId, now: float
+    ) -> Shift:
+        self._counter += 1
+        order = ShiftOrder(
+            id=OrderId(f"{self.epoch}-{self._counter}"),
+            plugin=offer.plugin,
+            offer=offer.id,
+            verb=verb,
+            step=call.step,
+            fence=self.epoch,
+            deadline_at=now + self.commit_within_s,
+            instruction=instruction,
+        )
+        self.orders[order.id] = ShiftRecord(
+            order=order,
+            offer=offer,
+            ordered_at=now,
+            state_at=now,
+            committed=verb is ShiftVerb.COMMIT,
+        )
+        # Its offer is spent; the plug-in will publish what is left.
+        self.offers[offer.plugin] = tuple(o for o in self.offers[offer.plugin] if o.id != offer.id)
+        return Shift(site=self.host_of[offer.plugin], order=order)
+
+    def _send(self, record: ShiftRecord, verb: ShiftVerb, now: float) -> Shift:
+        old = record.order
+        record.committed = record.committed or verb is ShiftVerb.COMMIT
+        record.order = ShiftOrder(
+            id=old.id,
+            plugin=old.plugin,
+            offer=old.offer,
+            verb=verb,
+            step=old.step,
+            fence=self.epoch,
+            deadline_at=now + self.commit_within_s,
+            instruction=old.instruction,
+        )
+        return Shift(site=self.host_of[old.plugin], order=record.order)
+
+    def _roll_back(self, record: ShiftRecord, now: float) -> Shift:
+        record.taken_back = True
+        return self._send(record, ShiftVerb.ROLLBACK, now)
+
+
+def _held_id(record: ShiftRecord) -> OfferId:
+    return OfferId(f"order:{record.order.id}")
+
+
+def _lever(id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_least: float) -> Lever:
+    return Lever(
+        offer=id,
+        tier=WORKLOAD,
+        legs=tuple(
+            MoveLeg(site=leg.site, regulation_w=regulation_of(leg.import_delta_w)) for leg in offer.legs
+        ),
+        steps=steps,
+        cost=cost,
+        at_least=at_least,
+    )

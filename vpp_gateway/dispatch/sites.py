@@ -1,0 +1,109 @@
+"""What is known of each site now: the last reading, the load without our batteries, the baseline window.
+
+    load = import at the PCC + what our (readable) batteries discharge
+
+The load is what we would see had we commanded no battery; workload shifts are inside it. A battery that cannot be
+read stays inside it too, as if it were load: so its loss is corrected without guessing. While a whole site is lost,
+its batteries are credited until their reversion timers have run out: an agent that died leaves them holding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vpp_gateway.domain.fleet import Battery, Fleet, Site
+from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
+from vpp_gateway.metering.baseline import LoadWindow
+
+
+@dataclass(slots=True)
+class SiteState:
+    """One site as the centre knows it."""
+
+    site: Site
+    window: LoadWindow
+    reading: SiteReading | None = None
+    linked: bool = False
+    lost_at: float | None = None
+    lost_reason: str = ""
+    load_w: float | None = None
+    """Last known load without our batteries, W."""
+    disturbed: bool = False
+    """A workload shift of ours is open at this site."""
+    usable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
+    """Batteries that can be read and take orders."""
+
+    @property
+    def fresh(self) -> bool:
+        """The meter and the link can be relied on now."""
+        return self.linked and self.reading is not None and self.reading.meter is not None
+
+    @property
+    def battery_w(self) -> float:
+        """discharge_w of all readable batteries together."""
+        return math.fsum(b.discharge_w for b in self.reading.batteries) if self.reading else 0.0
+
+    @property
+    def import_w(self) -> float | None:
+        """Import at the PCC, or None while the meter is not to be trusted."""
+        return self.reading.meter.import_w if self.fresh and self.reading and self.reading.meter else None
+
+    def credit_w(self, now: float, reversion_s: float) -> float:
+        """discharge_w that the batteries of a lost site are taken to hold still."""
+        if self.linked or self.lost_at is None or now >= self.lost_at + reversion_s:
+            return 0.0
+        return self.battery_w
+
+
+class Sites:
+    """All sites of the fleet, folded from snapshots and link facts."""
+
+    def __init__(self, fleet: Fleet, window_s: float) -> None:
+        self.fleet = fleet
+        self._states = {site.id: SiteState(site=site, window=LoadWindow(window_s)) for site in fleet.sites}
+        self.batteries: dict[DeviceId, Battery] = {battery.id: battery for battery in fleet.batteries}
+
+    def __getitem__(self, id: SiteId) -> SiteState:
+        return self._states[id]
+
+    def __iter__(self) -> Iterator[SiteState]:
+        return iter(self._states.values())
+
+    @property
+    def ids(self) -> tuple[SiteId, ...]:
+        return tuple(self._states)
+
+    def fold(self, snapshot: Snapshot) -> None:
+        """Take one second of readings in."""
+        seen = {reading.site: reading for reading in snapshot.sites}
+        for state in self._states.values():
+            reading = seen.get(state.site.id)
+            if reading is None:
+                self._lose(state, snapshot.at, "no readings from the site")
+            else:
+                self._take(state, reading)
+
+    def link(self, site: SiteId, up: bool, at: float, reason: str) -> None:
+        """A site agent came (its readings follow) or went."""
+        state = self._states.get(site)
+        if state is not None and not up:
+            self._lose(state, at, reason)
+
+    def _lose(self, state: SiteState, at: float, reason: str) -> None:
+        if state.linked or state.lost_at is None:
+            state.lost_at, state.lost_reason = at, reason
+        state.linked = False
+        state.usable = {}
+
+    def _take(self, state: SiteState, reading: SiteReading) -> None:
+        state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
+        doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
+        state.usable = {b.device: b for b in reading.batteries if b.device not in doubtful}
+        if reading.meter is None or not math.isfinite(reading.meter.import_w):
+            return
+        state.load_w = reading.meter.import_w + state.battery_w
+        if not state.disturbed:
+            state.window.add(reading.at, state.load_w)

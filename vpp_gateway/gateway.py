@@ -1,0 +1,359 @@
+"""The heart: step(fact, now) -> commands. Pure; it holds the projections and only delegates.
+
+    Instructed  -> judge -> Answer, timeline          Tick, Woke -> start / end phases, correct, Arrange
+    Withdrawn   -> release                            Solved     -> follow the plan: Shift
+    Offered, Shifted, Linked, Obeyed ...              -> projections that the next second looks at
+
+Folding the same facts gives the same commands: replaying a journal is the proof, and starting is recovering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from vpp_gateway.dispatch.allocation import Baselines, delivered_w, plan_problem
+from vpp_gateway.dispatch.battery import BatteryDispatch
+from vpp_gateway.dispatch.judge import judge
+from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.shift import Shifts
+from vpp_gateway.dispatch.sites import Sites
+from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.fact import (
+    Concluded,
+    Fact,
+    Instructed,
+    Linked,
+    Lost,
+    Obeyed,
+    Offered,
+    Refused,
+    Shifted,
+    Solved,
+    Started,
+    Tick,
+    Withdrawn,
+    Woke,
+)
+from vpp_gateway.domain.fleet import Fleet
+from vpp_gateway.domain.instruction import Instruction, InstructionId, SiteId
+from vpp_gateway.domain.order import PluginName, ShiftState, ShiftVerb
+from vpp_gateway.domain.plan import Plan, Problem, Reason
+from vpp_gateway.metering.account import Account
+from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.portfolio.timeline import Timeline
+
+SOLVER_SILENCE_S = 3.0
+"""A problem not answered for so long is asked again; the closed form holds meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The problem that the solver worker has in hand."""
+
+    problem: Problem
+    verb: ShiftVerb
+    asked_at: float
+
+
+class Gateway:
+    """All projections of the centre.
+
+    Args:
+        fleet: What we have.
+        policy: How it is to be dispatched.
+        host_of: The site whose agent hosts each workload plug-in.
+    """
+
+    def __init__(self, fleet: Fleet, policy: Policy, host_of: Mapping[PluginName, SiteId]) -> None:
+        self.fleet = fleet
+        self.policy = policy
+        self.timeline = Timeline(sites=tuple(site.id for site in fleet.sites))
+        self.sites = Sites(fleet, policy.baseline_window_s)
+        self.baselines = Baselines()
+        self.shifts = Shifts(host_of=host_of, commit_within_s=policy.commit_within_s)
+        self.account = Account()
+        self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, policy)
+        self.epoch = 0
+        self.started_at: float | None = None
+        self.last_plan: Plan | None = None
+        self.solver_trouble = ""
+        self._asked: _Asked | None = None
+        self._problem_counter = 0
+        self._planned_at = float("-inf")
+        self._replan = False
+        self._prepared_for: float | None = None
+
+    def step(self, fact: Fact, now: float) -> list[Command]:
+        """Fold one fact in and say what is to be done.
+
+        Args:
+            fact: What has happened; durable already.
+            now: UTC (Unix s) of the fold, the same on replay.
+        """
+        match fact:
+            case Tick():
+                self.sites.fold(fact.snapshot)
+                return self._second(now, measured=True)
+            case Woke():
+                return self._second(now, measured=False)
+            case Instructed():
+                return self._instructed(fact, now)
+            case Withdrawn():
+                return self._withdrawn(fact, now)
+            case Offered():
+                self.shifts.fold_offers(fact)
+                self._replan = True
+            case Shifted():
+                return self._shifted(fact)
+            case Linked():
+                return self._linked(fact, now)
+            case Obeyed():
+                self._advance(now)
+                self.account.obeyed(fact)
+            case Refused() | Lost():
+                self.account.troubled(fact)
+                self._replan = True
+            case Solved():
+                return self._solved(fact, now)
+            case Started():
+                self._started(fact, now)
+            case Concluded():
+                self.account.conclude(fact.record)
+            case _:
+                assert_never(fact)
+        return []
+
+    def next_wake(self, now: float) -> float | None:
+        """UTC (Unix s) of the next moment that needs a `Woke`, or None."""
+        change = self.timeline.next_change(now)
+        if change is None:
+            return None
+        lead = change - self.policy.prepare_lead_s
+        return lead if lead > now else change
+
+    # -- instructions ---------------------------------------------------------------------------------------
+
+    def _instructed(self, fact: Instructed, now: float) -> list[Command]:
+        instruction = fact.instruction
+        scope = self.timeline.scope_of(instruction)
+        grace = self.started_at is not None and now < self.started_at + self.policy.start_grace_s
+        verdict = judge(instruction, scope, self.sites, self.shifts, self.baselines, now, grace, self.policy)
+        self.account.instructed(instruction, verdict.opt, verdict.reason, now)
+        answer = Answer(
+            room=instruction.room,
+            instruction=instruction.id,
+            modification=instruction.modification,
+            opt=verdict.opt,
+            reason=verdict.reason,
+        )
+        if verdict.opt == "out":
+            return [answer, *self._drop(instruction.id, now)]
+        self.timeline.admit(instruction)
+        self._prepared_for = None
+        self._replan = True
+        return [answer, *self._second(now, measured=False)]
+
+    def _withdrawn(self, fact: Withdrawn, now: float) -> list[Command]:
+        known = self.timeline.get(fact.instruction)
+        self.account.ended(fact.instruction, now, "cancelled")
+        commands: list[Command] = []
+        if known is not None and fact.cause == "cancelled":
+            commands.append(
+                Answer(
+                    room=known.room,
+                    instruction=known.id,
+                    modification=fact.modification,
+                    opt="in",
+                    reason="cancelled",
+                )
+            )
+        return [*commands, *self._drop(fact.instruction, now), *self._conclude()]
+
+    def _drop(self, id: InstructionId, now: float) -> list[Command]:
+        """Nothing is owed for this instruction any more: release what was ordered for it."""
+        if self.timeline.withdraw(id) is None:
+            return []
+        self.baselines.forget(id)
+        self._prepared_for = None
+        return [*self._release(id, now), *self._second(now, measured=False)]
+
+    def _release(self, id: InstructionId, now: float) -> list[Shift]:
+        commands = self.shifts.release(id, now)
+        self._mark_disturbed()
+        return commands
+
+    # -- time -----------------------------------------------------------------------------------------------
+
+    def _second(self, now: float, *, measured: bool) -> list[Command]:
+        """Begin and end what is due, correct what is running, plan what is coming."""
+        commands: list[Command] = []
+        commands.extend(self._advance(now))
+        if measured:
+            self._measure(now)
+        commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
+        commands.extend(self._plan(now))
+        commands.extend(self._conclude())
+        return commands
+
+    def _advance(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        for instruction in self.timeline.over(now):
+            end_at = instruction.end_at
+            self.account.ended(instruction.id, now if end_at is None else end_at, "completed")
+            self.timeline.withdraw(instruction.id)
+            self.baselines.forget(instruction.id)
+            commands.extend(self._release(instruction.id, now))
+        begun = []
+        for row in self.timeline.at(now):
+            scope = [self.sites[id] for id in row.sites]
+            self.baselines.freeze(row.instruction.id, scope)
+            if self.account.begun(row.instruction):
+                begun.append(row.instruction.id)
+        if begun:
+            commands.extend(self.shifts.commit_prepared(begun, now))
+            self._mark_disturbed()
+            self._replan = True
+        return commands
+
+    def _measure(self, now: float) -> None:
+        for row in self.timeline.at(now):
+            states = [self.sites[id] for id in row.sites]
+            by_site = {
+                s.site.id: delivered_w(row.instruction.id, s, self.baselines, now, self.policy)
+                for s in states
+            }
+            battery = sum(
+                s.battery_w if s.linked else s.credit_w(now, self.policy.reversion_s) for s in states
+            )
+            asked = self.battery.asked_w(row)
+            self.account.sample(row.instruction.id, now, asked, by_site, battery)
+            self.battery.trim(row, asked - sum(by_site.values()), now)
+
+    def _conclude(self) -> list[Command]:
+        return [Conclude(record=record) for record in self.account.to_conclude()]
+
+    # -- the workload tier ----------------------------------------------------------------------------------
+
+    def _plan(self, now: float) -> list[Command]:
+        if self._asked is not None and now < self._asked.asked_at + SOLVER_SILENCE_S:
+            return []
+        rows = self.timeline.at(now)
+        due = now >= self._planned_at + self.policy.replan_s or (
+            self._replan and now >= self._planned_at + 1.0
+        )
+        if rows and due:
+            return self._ask(now, now, ShiftVerb.COMMIT)
+        start = self.timeline.next_change(now)
+        if start is not None and start <= now + self.policy.prepare_lead_s and start != self._prepared_for:
+            self._prepared_for = start
+            if self.timeline.at(start):
+                return self._ask(start, now, ShiftVerb.PREPARE)
+        return []
+
+    def _ask(self, at: float, now: float, verb: ShiftVerb) -> list[Command]:
+        self._planned_at, self._replan = now, False
+        levers = self.shifts.levers(at, now)
+        if not levers:
+            return []
+        self._problem_counter += 1
+        problem = plan_problem(
+            f"{self.epoch}-{self._problem_counter}",
+            self.sites,
+            self.timeline.at(at),
+            self.timeline.bounds_at(at),
+            self.baselines,
+            levers,
+            self.shifts.active_w(),
+            at,
+            now,
+            self.policy,
+        )
+        self._asked = _Asked(problem=problem, verb=verb, asked_at=now)
+        if all(len(lever.legs) == 1 for lever in levers):
+            return self._follow(closed_form(problem), now)
+        return [Solve(problem=problem)]
+
+    def _solved(self, fact: Solved, now: float) -> list[Command]:
+        if self._asked is None or fact.problem != self._asked.problem.id:
+            return []
+        if fact.plan is None:
+            self.solver_trouble = fact.reason
+            return self._follow(closed_form(self._asked.problem), now)
+        self.solver_trouble = ""
+        return self._follow(fact.plan, now)
+
+    def _follow(self, plan: Plan, now: float) -> list[Command]:
+        asked, self._asked = self._asked, None
+        if asked is None:
+            return []
+        self.last_plan = plan
+        verb = ShiftVerb.COMMIT if now >= asked.problem.at else asked.verb
+        ruler = {
+            s: row.instruction.id for row in self.timeline.at(max(now, asked.problem.at)) for s in row.sites
+        }
+        commands = self.shifts.follow(plan, verb, ruler, now)
+        self._mark_disturbed()
+        for target in asked.problem.targets:
+            self.account.explain(target.instruction, _reasons(plan, target.sites, asked.problem))
+        return list(commands)
+
+    def _shifted(self, fact: Shifted) -> list[Command]:
+        record = self.shifts.fold_state(fact)
+        if record is not None and fact.state is ShiftState.FAILED:
+            self.account.note(
+                record.order.instruction,
+                Reason(code="shift.failed", values=(("offer", record.offer.id), ("why", fact.reason))),
+            )
+            self._replan = True
+        self._mark_disturbed()
+        return []
+
+    def _mark_disturbed(self) -> None:
+        disturbed = self.shifts.disturbed_sites()
+        for state in self.sites:
+            state.disturbed = state.site.id in disturbed
+
+    # -- links and epochs -----------------------------------------------------------------------------------
+
+    def _linked(self, fact: Linked, now: float) -> list[Command]:
+        self.sites.link(fact.site, fact.up, fact.at, fact.reason)
+        self._replan = True
+        if not fact.up:
+            return self._second(now, measured=False)
+        self.battery.forget(fact.site)
+        commands: list[Command] = []
+        for plugin, host in self.shifts.host_of.items():
+            if host == fact.site:
+                commands.extend(self.shifts.again(plugin, now))
+        return [*commands, *self._second(now, measured=False)]
+
+    def _started(self, fact: Started, now: float) -> None:
+        self.epoch, self.started_at = fact.epoch, now
+        self.battery.begin(fact.epoch)
+        self.shifts.begin(fact.epoch)
+        self.account.reopen()
+        self._asked, self._planned_at, self._prepared_for = None, float("-inf"), None
+        for state in self.sites:
+            self.sites.link(state.site.id, False, now, "waiting for the site agent")
+
+    def instruction(self, id: InstructionId) -> Instruction | None:
+        """The instruction as last received, accepted or not; None when unknown."""
+        return self.account.instruction(id)
+
+
+def _reasons(plan: Plan, sites: tuple[SiteId, ...], problem: Problem) -> tuple[Reason, ...]:
+    """Why, for one target: what bound, then calls that touch its sites, then shares of its devices."""
+    touching = {v.offer for v in problem.levers if any(leg.site in sites for leg in v.legs)}
+    calls = tuple(
+        Reason(code=c.reason.code, values=(("offer", c.offer), *c.reason.values))
+        for c in plan.calls
+        if c.offer in touching
+    )
+    shares = tuple(
+        Reason(code=s.reason.code, values=(("device", s.id), *s.reason.values))
+        for s in plan.shares
+        if s.site in sites
+    )
+    return (*plan.binding, *calls, *shares)

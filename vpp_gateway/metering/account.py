@@ -1,0 +1,146 @@
+"""Accounts of all instructions: running deliveries, concluded records, and the stopwatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from vpp_gateway.domain.delivery import DeliveryRecord
+from vpp_gateway.domain.fact import Lost, Obeyed, Refused
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
+from vpp_gateway.domain.plan import Reason
+from vpp_gateway.metering.delivery import SETTLE_S, Delivery
+
+KEEP_CONCLUDED = 1000
+WHY_MAX = 60
+
+
+class Account:
+    """Deliveries by instruction; the newest `KEEP_CONCLUDED` that are over stay readable."""
+
+    def __init__(self) -> None:
+        self._running: dict[InstructionId, Delivery] = {}
+        self._instructions: dict[InstructionId, Instruction] = {}
+        self._concluded: dict[InstructionId, DeliveryRecord] = {}
+        self._sent: set[InstructionId] = set()
+        self._obeyed: dict[InstructionId, set[DeviceId]] = {}
+
+    def instructed(
+        self, instruction: Instruction, opt: Literal["in", "out"], reason: str, now: float
+    ) -> None:
+        """An instruction or a higher modification was judged."""
+        self._instructions[instruction.id] = instruction
+        self._concluded.pop(instruction.id, None)
+        delivery = self._running.get(instruction.id)
+        if delivery is None or delivery.state not in ("pending", "active"):
+            delivery = self._running[instruction.id] = Delivery(
+                instruction=instruction.id, received_at=instruction.received_at
+            )
+            self._sent.discard(instruction.id)
+            self._obeyed.pop(instruction.id, None)
+        delivery.opt, delivery.opt_reason, delivery.answered_at = opt, reason, now
+        if opt == "out":
+            delivery.state, delivery.ended_at = "refused", now
+
+    def begun(self, instruction: Instruction) -> bool:
+        """The first phase is in force; True the first time."""
+        delivery = self._running.get(instruction.id)
+        if delivery is None or delivery.started_at is not None:
+            return False
+        delivery.started_at, delivery.state = instruction.start_at, "active"
+        return True
+
+    def ended(self, id: InstructionId, at: float, state: Literal["completed", "cancelled"]) -> None:
+        """It ran to its end, or was taken back."""
+        delivery = self._running.get(id)
+        if delivery is not None and delivery.ended_at is None:
+            delivery.state, delivery.ended_at = state, at
+
+    def sample(
+        self,
+        id: InstructionId,
+        at: float,
+        target_w: float,
+        by_site_w: Mapping[SiteId, float],
+        battery_w: float,
+    ) -> None:
+        delivery = self._running.get(id)
+        if delivery is not None:
+            delivery.sample(at, target_w, by_site_w, battery_w)
+
+    def obeyed(self, fact: Obeyed) -> None:
+        """A battery acknowledged a setpoint: the stopwatch of the instruction it was for."""
+        if fact.instruction is None:
+            return
+        delivery = self._running.get(fact.instruction)
+        if delivery is None or delivery.started_at is None:
+            return
+        since_s = fact.acknowledged_at - delivery.started_at
+        if fact.discharge_w == 0.0 or not 0.0 <= since_s <= SETTLE_S:
+            return
+        seen = self._obeyed.setdefault(fact.instruction, set())
+        if fact.device in seen:
+            return
+        seen.add(fact.device)
+        if delivery.first_setpoint_at is None:
+            delivery.first_setpoint_at = fact.acknowledged_at
+        delivery.all_setpoints_at = max(delivery.all_setpoints_at or 0.0, fact.acknowledged_at)
+
+    def troubled(self, fact: Refused | Lost) -> None:
+        """A battery did not take its setpoint: said once per device and cause."""
+        code = "device.refused" if isinstance(fact, Refused) else "device.lost"
+        reason = Reason(code=code, values=(("device", fact.device), ("why", fact.reason)))
+        for id, delivery in self._running.items():
+            if delivery.state == "active":
+                self.note(id, reason)
+
+    def explain(self, id: InstructionId, why: tuple[Reason, ...]) -> None:
+        """The reasons of the plan in force replace those of the earlier one; notes stay."""
+        delivery = self._running.get(id)
+        if delivery is not None:
+            notes = tuple(r for r in delivery.why if r.code.startswith(("device.", "shift.")))
+            delivery.why = (*notes, *why)[:WHY_MAX]
+
+    def note(self, id: InstructionId, reason: Reason) -> None:
+        """Keep one remark with the instruction."""
+        delivery = self._running.get(id)
+        if delivery is not None and reason not in delivery.why:
+            delivery.why = (reason, *delivery.why)[:WHY_MAX]
+
+    def to_conclude(self) -> list[DeliveryRecord]:
+        """Records of deliveries that are over and not yet in the journal; each is handed out once."""
+        over = [
+            d
+            for d in self._running.values()
+            if d.state in ("completed", "cancelled", "refused") and d.instruction not in self._sent
+        ]
+        self._sent.update(d.instruction for d in over)
+        return [d.record() for d in over]
+
+    def conclude(self, record: DeliveryRecord) -> None:
+        """The record is durable; the running account can go."""
+        self._running.pop(record.instruction, None)
+        self._obeyed.pop(record.instruction, None)
+        self._sent.discard(record.instruction)
+        self._concluded[record.instruction] = record
+        while len(self._concluded) > KEEP_CONCLUDED:
+            oldest = next(iter(self._concluded))
+            del self._concluded[oldest]
+            self._instructions.pop(oldest, None)
+
+    def reopen(self) -> None:
+        """After a restart: what was over but not concluded is handed out again."""
+        self._sent.clear()
+
+    def instruction(self, id: InstructionId) -> Instruction | None:
+        return self._instructions.get(id)
+
+    def delivery(self, id: InstructionId) -> Delivery | None:
+        """The running account, while it is not concluded."""
+        return self._running.get(id)
+
+    def records(self) -> Iterator[DeliveryRecord]:
+        """All records, concluded ones first, oldest first."""
+        yield from self._concluded.values()
+        for delivery in self._running.values():
+            yield delivery.record()
