@@ -5,7 +5,7 @@
     GET /api/v1/status            status.Status
     GET /api/v1/events            the events of the status
     GET /api/v1/events/{id}       one of them; its id holds a slash (`tso/EV-1`)
-    GET /api/v1/history?since=    points after `since` (UTC, Unix s), at most 600
+    GET /api/v1/history?since=    points after `since` (UTC, Unix s; negative: so many s before now), at most 600
     GET /api/v1/stream?since=     server-sent events (stream.py)
 
 Everything is a read. Errors are JSON: {"error": "what was found, what is allowed"}.
@@ -87,14 +87,21 @@ class Api:
 
     async def history(self, request: web.Request) -> web.Response:
         """Points for the charts."""
-        since = _seconds(request.query.get("since"), "since") or 0.0
+        since = self._since(request) or 0.0
         return _json(HistoryReply(points=decimate(self._source.history(since))))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events; Last-Event-ID (ms) goes before `since` (s)."""
-        since = _seconds(request.query.get("since"), "since")
+        since = self._since(request)
         last = _seconds(request.headers.get("Last-Event-ID"), "Last-Event-ID")
-        return await serve_stream(request, self._source, self._streams, since if last is None else last / 1000)
+        return await serve_stream(
+            request, self._source, self._streams, since if last is None else last / 1000
+        )
+
+    def _since(self, request: web.Request) -> float | None:
+        """`since` of the query as UTC (Unix s); a negative one counts back from now: no client clock matters."""
+        since = _seconds(request.query.get("since"), "since")
+        return self._source.status().at + since if since is not None and since < 0 else since
 
 
 def _json(view: View, status: int = 200) -> web.Response:

@@ -41,6 +41,11 @@ class Asset:
     """The same, compressed by the build; None where that gains nothing."""
     content_type: str
 
+    @property
+    def charset(self) -> str | None:
+        """UTF-8 for what is text."""
+        return "utf-8" if self.content_type.startswith("text/") else None
+
 
 def load_assets(folder: Path = STATIC) -> dict[str, Asset]:
     """All files of `folder` by name; `index.html` is always there, if need be as a page that says how to build."""

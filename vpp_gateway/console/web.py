@@ -9,13 +9,14 @@ inline script or style, talks to nobody else, is framed by nobody and cached now
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from vpp_gateway.clock import Clock
 from vpp_gateway.console.access import LOOPBACK_HOSTS, SESSION_S, Access, Rate, host_allowed
@@ -23,8 +24,6 @@ from vpp_gateway.console.api import Api, error
 from vpp_gateway.console.assets import STATIC, load_assets
 from vpp_gateway.console.source import StatusSource
 from vpp_gateway.errors import ConfigError
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COOKIE = "vpp_gateway_console"
 OPEN_PATHS = frozenset({"/healthz"})
@@ -78,9 +77,10 @@ def console_app(
         allowed_hosts: names that a Host header may carry.
         static: folder of the built page.
     """
-    app = web.Application(middlewares=[_dress, _Gate(access, clock, allowed_hosts).guard])
+    app = web.Application(middlewares=[_explain, _Gate(access, clock, allowed_hosts).middleware()])
+    app.on_response_prepare.append(_dress)
     Api(source).join(app)
-    _Page(access, static).join(app)
+    _Page(static).join(app)
     return app
 
 
@@ -95,7 +95,9 @@ async def serve_console(
     """
     allowed = LOOPBACK_HOSTS | listen.allowed_hosts | {listen.host}
     runner = web.AppRunner(
-        console_app(source, access, clock, allowed_hosts=allowed), access_log=None, shutdown_timeout=SHUTDOWN_S
+        console_app(source, access, clock, allowed_hosts=allowed),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()
     try:
@@ -122,23 +124,125 @@ def _url(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
+async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the security headers on every answer, refusals and streams too."""
+    response.headers.update(HEADERS)
+    response.headers.popall(hdrs.SERVER, None)
+
+
 @web.middleware
-async def _dress(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Put the security headers on every answer, refusals too; streams carry them before their first byte."""
-
-    async def dress(_: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(HEADERS)
-        response.headers.popall(hdrs.SERVER, None)
-
-    request.match_info.apps[-1].on_response_prepare.count  # noqa: B018
-    return await handler(request)
+async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every plain error (unknown path, wrong method) the JSON body that the API promises."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refusal:
+        if refusal.status >= 400 and refusal.content_type == "text/plain":
+            refusal.text = json.dumps({"error": f"{request.method} {request.path}: {refusal.reason}"})
+            refusal.content_type = "application/json"
+        raise
 
 
 class _Gate:
-    """Everything a request must pass before a handler sees it."""
+    """Everything that a request must pass before a handler sees it."""
 
     def __init__(self, access: Access, clock: Clock, allowed_hosts: frozenset[str]) -> None:
         self._access = access
         self._allowed_hosts = allowed_hosts
         self._requests = Rate(clock, per_s=100.0, burst=200.0)
         self._wrong_tokens = Rate(clock, per_s=5.0 / 60.0, burst=5.0)
+
+    def middleware(self) -> Middleware:
+        """The gate as an aiohttp middleware."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._refuse_misfits(request)
+            secret = None if request.path in OPEN_PATHS else self._admit(request)
+            response = await handler(request)
+            if secret is not None:
+                _set_cookie(request, response, secret)
+            return response
+
+        return guard
+
+    def _refuse_misfits(self, request: web.Request) -> None:
+        """Raise for what no token could make right."""
+        if not host_allowed(request.headers.get(hdrs.HOST, ""), self._allowed_hosts):
+            raise error(web.HTTPMisdirectedRequest, "this console does not answer to that host name")
+        if not self._requests.allow(_peer(request)):
+            raise error(web.HTTPTooManyRequests, "more than 100 requests a second")
+        if request.can_read_body:
+            raise web.HTTPRequestEntityTooLarge(max_size=0, actual_size=request.content_length or 0)
+
+    def _admit(self, request: web.Request) -> str | None:
+        """Let `request` in or raise; returns the secret of a session that has just begun."""
+        if self._access.session(request.cookies.get(_cookie_name(request), "")):
+            return None
+        scheme, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() == "bearer" and self._access.bearer(bearer.strip()):
+            return None
+        token = request.query.get("token", "") if request.path == "/" else ""
+        secret = self._access.redeem(token) if token else None
+        if secret is None:
+            raise self._refusal(request, tried=bool(bearer or token))
+        return secret
+
+    def _refusal(self, request: web.Request, *, tried: bool) -> web.HTTPException:
+        if tried and not self._wrong_tokens.allow(_peer(request)):
+            return error(web.HTTPTooManyRequests, "too many wrong tokens; wait a minute")
+        if request.path == "/":
+            return web.HTTPUnauthorized(text=CLOSED, content_type="text/html")
+        refusal = error(web.HTTPUnauthorized, "a bearer token or the console's cookie is needed")
+        refusal.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="vpp-gateway"'
+        return refusal
+
+
+class _Page:
+    """The built files, one route each."""
+
+    def __init__(self, static: Path) -> None:
+        self._assets = load_assets(static)
+
+    def join(self, app: web.Application) -> None:
+        """Add the routes to `app`."""
+        app.router.add_get("/", self._serve("index.html"))
+        for name in self._assets:
+            app.router.add_get(f"/{name}", self._serve(name))
+
+    def _serve(self, name: str) -> Handler:
+        asset = self._assets[name]
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            zipped = asset.gzipped is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+            response = web.Response(
+                body=asset.gzipped if zipped else asset.body,
+                content_type=asset.content_type,
+                charset=asset.charset,
+            )
+            response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+            if zipped:
+                response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+            return response
+
+        return serve
+
+
+def _cookie_name(request: web.Request) -> str:
+    """Cookies know no ports: two consoles on one machine must not take each other's."""
+    return f"{COOKIE}_{request.url.port}"
+
+
+def _set_cookie(request: web.Request, response: web.StreamResponse, secret: str) -> None:
+    response.set_cookie(
+        _cookie_name(request),
+        secret,
+        max_age=int(SESSION_S),
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=request.secure,
+    )
+
+
+def _peer(request: web.Request) -> str:
+    return request.remote or "unknown"

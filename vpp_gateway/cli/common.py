@@ -1,0 +1,101 @@
+"""What all commands share: exit codes, the options --json and --lang, and how an error is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from vpp_gateway.catalogue import LANGS, Lang, Told, text
+from vpp_gateway.errors import ConfigError, GatewayError, PeerError, Unreachable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+CONFIG_INVALID: Final = 3
+UNREACHABLE: Final = 4
+MISSED: Final = 5
+DEGRADED: Final = 6
+
+SCHEMA_VERSION: Final = 1
+"""Of the JSON that the commands print themselves; the gateway's own status carries its own."""
+DEFAULT_CONFIG: Final = Path("gateway.yaml")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+lang_option = click.option("--lang", type=click.Choice(LANGS), help="Language of the texts: en or ja.")
+config_option = click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path),
+    help=f"Configuration file (default: {DEFAULT_CONFIG}).",
+)
+
+
+class Absent(Told):
+    """The running gateway cannot be asked."""
+
+
+def language(ctx: click.Context, configured: str | None = None) -> Lang:
+    """The language to speak: option of the command, then of the group, then of the configuration, then English."""
+    here: click.Context | None = ctx
+    while here is not None:
+        if (chosen := _lang(here.params.get("lang"))) is not None:
+            return chosen
+        here = here.parent
+    return _lang(configured) or "en"
+
+
+def _lang(value: object) -> Lang | None:
+    return next((lang for lang in LANGS if lang == value), None)
+
+
+def print_json(document: object) -> None:
+    """Print `document` as JSON text, Japanese as it is."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def screen() -> Console:
+    """Where tables are drawn; colours follow the terminal and NO_COLOR."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def explain(error: GatewayError, ctx: click.Context) -> int:
+    """Tell `error` on stderr and give its exit code."""
+    lang = spoken(ctx)
+    if isinstance(error, Told):
+        click.echo(f"vpp-gateway: {error.say(lang)}", err=True)
+        return UNREACHABLE if isinstance(error, Absent) else FAILED
+    if isinstance(error, ConfigError):
+        tell_problems(error, lang)
+        return CONFIG_INVALID
+    click.echo(f"vpp-gateway: {error}", err=True)
+    return UNREACHABLE if isinstance(error, PeerError | Unreachable) else FAILED
+
+
+def tell_problems(error: ConfigError, lang: Lang) -> None:
+    """Every mistake of a file, one a line, on stderr."""
+    from vpp_gateway.yaml_source import InvalidFile
+
+    if not isinstance(error, InvalidFile):
+        click.echo(f"vpp-gateway: {error}", err=True)
+        return
+    for problem in error.problems:
+        click.echo(problem.say(lang), err=True)
+    click.echo(text("cli.problems", lang, count=len(error.problems)), err=True)
+
+
+def remember_language(ctx: click.Context, lang: Lang) -> None:
+    """Keep the language of the command that runs, for an error that comes out of it."""
+    ctx.find_root().meta["vpp_gateway.lang"] = lang
+
+
+def spoken(ctx: click.Context) -> Lang:
+    """The language kept by `remember_language`, else that of the options."""
+    return _lang(ctx.find_root().meta.get("vpp_gateway.lang")) or language(ctx)

@@ -1,0 +1,149 @@
+"""The control socket: the CLI's read verbs, for the user who runs the gateway and nobody else.
+
+A Unix socket in the state directory with mode 0600: the file system is the access control. One JSON line asks, one
+JSON line answers, then the connection ends (`ask.py` is the other side). Only reads: what changes the gateway comes
+by instruction or by its settings file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vpp_gateway.console.api import EventsReply
+from vpp_gateway.console.source import StatusSource
+from vpp_gateway.console.status import View
+from vpp_gateway.errors import ConfigError, MisuseError
+
+SOCKET_NAME = "control.sock"
+PATH_MAX_BYTES = 107
+"""Linux: sizeof(sun_path) less the closing zero."""
+LINE_MAX_BYTES = 4096
+WAIT_S = 5.0
+
+
+class Request(BaseModel):
+    """One question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    get: Literal["status", "events", "event"]
+    id: str = ""
+    """Event id, for `event` alone."""
+
+
+@asynccontextmanager
+async def serve_control(source: StatusSource, state_dir: Path) -> AsyncIterator[Path]:
+    """Answer on `state_dir/control.sock` during the block; yields the path.
+
+    Raises:
+        ConfigError: the path is too long for a socket, or cannot be written.
+        MisuseError: another gateway answers there already.
+    """
+    path = state_dir / SOCKET_NAME
+    listener = _bind(path)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _serve_one(source, reader, writer)
+
+    server = await asyncio.start_unix_server(answer, sock=listener, limit=LINE_MAX_BYTES)
+    try:
+        yield path
+    finally:
+        server.close()
+        await server.wait_closed()
+        path.unlink(missing_ok=True)
+
+
+def _bind(path: Path) -> socket.socket:
+    """A listening-ready socket at `path`, 0600 from its first moment."""
+    if len(os.fsencode(path)) > PATH_MAX_BYTES:
+        raise ConfigError(
+            f"control socket {path}: longer than {PATH_MAX_BYTES} bytes; choose a shorter state directory"
+        )
+    _clear_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    except OSError as failure:
+        listener.close()
+        raise ConfigError(f"control socket {path}: {failure.strerror or failure}") from failure
+    finally:
+        os.umask(umask)
+    return listener
+
+
+def _clear_stale(path: Path) -> None:
+    """Remove the socket of a gateway that died; a living one is left alone."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        except OSError as failure:
+            raise ConfigError(f"control socket {path}: {failure.strerror or failure}") from failure
+        else:
+            raise MisuseError(f"another gateway answers on {path}; stop it, or use another state directory")
+
+
+async def _serve_one(
+    source: StatusSource, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            writer.write(await _answer(source, reader))
+            await writer.drain()
+    except (TimeoutError, ConnectionError):
+        writer.transport.abort()  # who asks and does not listen is not worth a log line
+    finally:
+        writer.close()
+
+
+async def _answer(source: StatusSource, reader: asyncio.StreamReader) -> bytes:
+    try:
+        line = await reader.readline()
+    except ValueError:
+        return _refuse(f"a request line is at most {LINE_MAX_BYTES} bytes long")
+    try:
+        request = Request.model_validate_json(line)
+    except ValidationError as failure:
+        found = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'line'}: {item['msg']}" for item in failure.errors()
+        )
+        return _refuse(f'expected {{"get": "status" | "events" | "event", "id": ...}}: {found}')
+    return _read(source, request)
+
+
+def _read(source: StatusSource, request: Request) -> bytes:
+    status = source.status()
+    match request.get:
+        case "status":
+            return _grant(status)
+        case "events":
+            return _grant(EventsReply(events=status.events))
+        case "event":
+            for event in status.events:
+                if event.id == request.id:
+                    return _grant(event)
+            known = ", ".join(event.id for event in status.events) or "none"
+            return _refuse(f"no event {request.id!r}; known: {known}")
+
+
+def _grant(view: View) -> bytes:
+    return b'{"ok":true,"reply":' + view.model_dump_json().encode() + b"}\n"
+
+
+def _refuse(text: str) -> bytes:
+    return json.dumps({"ok": False, "error": text}).encode() + b"\n"

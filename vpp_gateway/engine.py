@@ -1,0 +1,353 @@
+"""The one loop: fact -> journal (durable first) -> gateway.step -> outboxes.
+
+    clients, agents, solver --facts--> take() -> journal.append -> gateway.step / session.apply -> perform(commands)
+                                                                                                |
+                               Answer -> session -> client      Arrange, Shift -> link      Solve -> solver
+
+Everything between a fact and its commands is synchronous, so no two facts interleave and replay is exact: the fold
+uses `fact.at`, never the clock. Facts born of commands (an answer that is owed, a concluded record) queue behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import structlog
+
+from vpp_gateway.clock import Clock
+from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.fact import (
+    Concluded,
+    Fact,
+    Instructed,
+    Linked,
+    Lost,
+    Obeyed,
+    Offered,
+    Refused,
+    Shifted,
+    Solved,
+    Started,
+    Tick,
+    Withdrawn,
+    Woke,
+)
+from vpp_gateway.domain.instruction import RoomName, SiteId
+from vpp_gateway.domain.plan import Problem
+from vpp_gateway.domain.reading import SiteReading, Snapshot
+from vpp_gateway.gateway import Gateway
+from vpp_gateway.history import History
+from vpp_gateway.journal.reserve import JournalFull
+from vpp_gateway.journal.store import Journal
+from vpp_gateway.journal.telemetry import TelemetryStore, series_of
+from vpp_gateway.link.messages import (
+    LostReport,
+    ObeyedReport,
+    OfferedReport,
+    Readings,
+    RefusedReport,
+    ScheduleOrder,
+    ShiftCommand,
+    ShiftedReport,
+    Up,
+)
+from vpp_gateway.northbound.turn import Client, Session, SessionFact, Turn
+
+TICK_OFFSET_S = 0.25
+"""The tick comes so long after the whole second, when the sites sample: their readings have arrived."""
+FRESH_S = 2.5
+"""A site whose newest reading is older than this is not in the snapshot."""
+FLUSH_S = 5.0
+"""Ticks are committed at least so often."""
+DOMAIN_FACTS: tuple[type, ...] = (
+    Started,
+    Instructed,
+    Withdrawn,
+    Tick,
+    Woke,
+    Linked,
+    Offered,
+    Shifted,
+    Obeyed,
+    Refused,
+    Lost,
+    Solved,
+    Concluded,
+)
+
+log = structlog.get_logger()
+
+
+class Solver(Protocol):
+    """The worker that solves what the closed form cannot."""
+
+    def submit(self, problem: Problem) -> None:
+        """Begin; the answer comes back as a `Solved` fact."""
+        ...
+
+    async def run(self) -> None: ...
+
+
+class Link(Protocol):
+    """The centre's end of the links to all sites."""
+
+    def send(self, site: SiteId, message: ScheduleOrder | ShiftCommand) -> bool:
+        """Queue a message; False when the site is not linked (the schedule is sent again on its return)."""
+        ...
+
+    async def run(self) -> None: ...
+
+
+class Room:
+    """One northbound connection: its pure session and its shell."""
+
+    def __init__(self, session: Session, client: Client) -> None:
+        self.session = session
+        self.client = client
+        self.stirred = asyncio.Event()
+        """Set when the session's next wake may have changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """Facts to fold, and what a session wants to send once they are durable."""
+
+    facts: tuple[Fact | SessionFact, ...] = ()
+    room: Room | None = None
+    requests: tuple[Any, ...] = ()
+
+
+class Engine:
+    """Owns the order of things; the work is done by gateway, sessions and shells."""
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        journal: Journal,
+        telemetry: TelemetryStore | None,
+        clock: Clock,
+        version: str,
+        on_fact: Callable[[Fact | SessionFact], None] | None = None,
+        on_command: Callable[[Command], None] | None = None,
+    ) -> None:
+        self.gateway = gateway
+        self.journal = journal
+        self.clock = clock
+        self.history = History()
+        self.rooms: dict[RoomName, Room] = {}
+        self.trouble: dict[str, str] = {}
+        """Standing troubles of the engine's own boundary, by source, in words."""
+        self._telemetry = telemetry
+        self._version = version
+        self._on_fact = on_fact
+        self._on_command = on_command
+        self._link: Link | None = None
+        self._solver: Solver | None = None
+        self._readings: dict[SiteId, SiteReading] = {}
+        self._inbox: deque[_Work] = deque()
+        self._busy = False
+        self._stirred = asyncio.Event()
+        self._flushed_at = clock.monotonic()
+        self.started_at = clock.utc()
+
+    def connect(self, *, rooms: Mapping[RoomName, Room], link: Link, solver: Solver) -> None:
+        """Attach the shells; before `recover`."""
+        self.rooms, self._link, self._solver = dict(rooms), link, solver
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    def refold(self, fact: Fact | SessionFact) -> list[Command]:
+        """Fold one durable fact. On recovery its commands are dropped: an earlier life carried them out.
+
+        A fact that a projection cannot digest is our fault, not its sender's: it is named in `trouble`, and the
+        rest goes on, the same way live and on replay.
+        """
+        try:
+            if isinstance(fact, DOMAIN_FACTS):
+                return self.gateway.step(fact, fact.at)  # type: ignore[arg-type]  # narrowed by DOMAIN_FACTS
+            room = self.rooms.get(fact.room)  # type: ignore[union-attr]  # a session fact, it has a room
+            if room is not None:
+                room.session.apply(fact)  # type: ignore[arg-type]
+        except Exception as error:  # the engine's boundary: ends in a visible state
+            self.trouble["engine"] = f"{type(fact).__name__} at {fact.at:.3f}: {error!r}"
+            log.exception("a fact could not be folded", fact=type(fact).__name__)
+        return []
+
+    def start(self) -> None:
+        """Take over after recovery: a new epoch, from here on commands are carried out."""
+        now = self.clock.utc()
+        self.take([Started(at=now, epoch=self.gateway.epoch + 1, version=self._version)])
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        assert self._link is not None and self._solver is not None, "connect() comes before run()"
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._link.run())
+            group.create_task(self._solver.run())
+            group.create_task(self._tick())
+            group.create_task(self._wake())
+            for room in self.rooms.values():
+                group.create_task(room.client.run())
+                group.create_task(self._wake_room(room))
+
+    # -- intake ---------------------------------------------------------------------------------------------
+
+    def take(self, facts: Iterable[Fact | SessionFact]) -> None:
+        """Make facts durable, fold them, carry out what follows. Facts taken meanwhile queue behind.
+
+        Raises:
+            JournalError: the journal cannot be written or trusted; nothing of `facts` has had an effect.
+        """
+        self._queue(_Work(facts=tuple(facts)))
+
+    def receive(self, room: RoomName, message: Any) -> None:
+        """A client got a message (or a failure): the session judges it, the gateway answers."""
+        entry = self.rooms[room]
+        self._turn(entry, entry.session.receive(message, self.clock.utc()))
+
+    def from_site(self, site: SiteId, message: Up) -> None:
+        """A site agent said something."""
+        now = self.clock.utc()
+        match message:
+            case Readings():
+                self._readings[site] = message.reading
+            case ObeyedReport() | RefusedReport() | LostReport() | OfferedReport() | ShiftedReport():
+                self.take([replace(message.fact, at=now)])
+            case _:
+                log.warning("unexpected message", site=site, type=message.type)
+
+    def linked(self, site: SiteId, up: bool, reason: str = "") -> None:
+        """A site agent came or went."""
+        if not up:
+            self._readings.pop(site, None)
+        self.take([Linked(at=self.clock.utc(), site=site, up=up, reason=reason)])
+
+    def solved(self, problem: str, plan: Any, reason: str = "") -> None:
+        """The solver answered, or could not."""
+        self.take([Solved(at=self.clock.utc(), problem=problem, plan=plan, reason=reason)])
+
+    # -- fold and perform -----------------------------------------------------------------------------------
+
+    def _turn(self, room: Room, turn: Turn) -> None:
+        """Journal what a session said, then send what it wants to send: in this order."""
+        self._queue(_Work(facts=turn.facts, room=room, requests=turn.requests))
+        room.stirred.set()
+
+    def _queue(self, work: _Work) -> None:
+        self._inbox.append(work)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                self._carry_out(self._inbox.popleft())
+        finally:
+            self._busy = False
+        self._stirred.set()
+
+    def _carry_out(self, work: _Work) -> None:
+        commands = self._fold(work.facts) if work.facts else []
+        if work.room is not None:
+            for request in work.requests:
+                work.room.client.send(request)
+        self._perform(commands)
+
+    def _fold(self, facts: Sequence[Fact | SessionFact]) -> list[Command]:
+        self._write(facts)
+        commands: list[Command] = []
+        for fact in facts:
+            if self._on_fact is not None:
+                self._on_fact(fact)
+            commands.extend(self.refold(fact))
+        return commands
+
+    def _write(self, facts: Sequence[Fact | SessionFact]) -> None:
+        durable = not all(isinstance(fact, Tick | Woke) for fact in facts)
+        try:
+            self.journal.append(facts, durable=durable)
+        except JournalFull as error:
+            # Losing the disk must not lose the event: go on from memory, visibly.
+            self.trouble["journal"] = str(error)
+            log.error("journal is full, going on from memory", error=str(error))
+            self.journal.continue_in_ram()
+            self.journal.append(facts, durable=durable)
+
+    def _perform(self, commands: Sequence[Command]) -> None:
+        answers: dict[RoomName, list[Answer]] = {}
+        for command in commands:
+            if self._on_command is not None:
+                self._on_command(command)
+            match command:
+                case Answer():
+                    answers.setdefault(command.room, []).append(command)
+                case Arrange():
+                    self._send(command.schedule.site, ScheduleOrder(schedule=command.schedule))
+                case Shift():
+                    self._send(command.site, ShiftCommand(order=command.order))
+                case Solve():
+                    if self._solver is not None:
+                        self._solver.submit(command.problem)
+                case Conclude():
+                    self.take([Concluded(at=self.clock.utc(), record=command.record)])
+        for name, rows in answers.items():
+            room = self.rooms.get(name)
+            if room is not None:
+                self._turn(room, room.session.answer(rows, self.clock.utc()))
+
+    def _send(self, site: SiteId, message: ScheduleOrder | ShiftCommand) -> None:
+        if self._link is not None:
+            self._link.send(site, message)
+
+    # -- time -----------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        while True:
+            now = self.clock.utc()
+            await asyncio.sleep(1.0 - (now - TICK_OFFSET_S) % 1.0)
+            self.tick()
+
+    def tick(self) -> None:
+        """One second: freeze what the sites said, fold it, keep the history."""
+        now = self.clock.utc()
+        fresh = tuple(r for r in self._readings.values() if r.at > now - FRESH_S)
+        snapshot = Snapshot(at=now, sites=fresh)
+        self.take([Tick(at=now, snapshot=snapshot)])
+        self.history.add(self.gateway, snapshot)
+        if self._telemetry is not None:
+            self._telemetry.append(now, series_of(snapshot))
+        if self.clock.monotonic() >= self._flushed_at + FLUSH_S:
+            self._flushed_at = self.clock.monotonic()
+            self.journal.flush()
+
+    async def _wake(self) -> None:
+        """Wake the gateway exactly when a phase begins or ends."""
+        while True:
+            self._stirred.clear()
+            now = self.clock.utc()
+            due = self.gateway.next_wake(now)
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
+                    await self._stirred.wait()
+            except TimeoutError:
+                self.take([Woke(at=max(self.clock.utc(), due or 0.0))])
+
+    async def _wake_room(self, room: Room) -> None:
+        """Wake a session when it wants to poll, retry or report."""
+        while True:
+            room.stirred.clear()
+            now = self.clock.utc()
+            due = room.session.next_wake()
+            if due is not None and due <= now:
+                self._turn(room, room.session.wake(now, self.history))
+                await asyncio.sleep(0)
+                continue
+            try:
+                async with asyncio.timeout(None if due is None else due - now):
+                    await room.stirred.wait()
+            except TimeoutError:
+                continue

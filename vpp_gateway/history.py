@@ -1,0 +1,117 @@
+"""The last quarter of an hour, second by second, in memory: for reports and the page."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vpp_gateway.domain.fleet import BATTERY, WORKLOAD, TierName
+from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.domain.reading import Snapshot
+from vpp_gateway.gateway import Gateway
+from vpp_gateway.northbound.turn import UsageSample
+
+KEEP_S = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Second:
+    """Sums of one second."""
+
+    at: float
+    import_w: float
+    """Sum over the sites with a trusted meter."""
+    baseline_import_w: float
+    """What the same sites would take without any instruction."""
+    target_regulation_w: float | None
+    by_site_import_w: tuple[tuple[SiteId, float], ...]
+    by_site_baseline_w: tuple[tuple[SiteId, float], ...]
+    by_site_battery_w: tuple[tuple[SiteId, float], ...]
+    complete: bool
+    """Every site of the portfolio is in the sums."""
+    modelled: bool
+    """At least one meter is a model."""
+
+    @property
+    def regulation_w(self) -> float:
+        """Baseline minus import, W."""
+        return self.baseline_import_w - self.import_w
+
+    @property
+    def by_tier_w(self) -> dict[TierName, float]:
+        """Regulation by tier: batteries by their own readings, workload = the rest at the meter."""
+        battery = math.fsum(w for _, w in self.by_site_battery_w)
+        return {BATTERY: battery, WORKLOAD: self.regulation_w - battery}
+
+    @property
+    def by_site_w(self) -> dict[SiteId, float]:
+        """Regulation by site, W."""
+        baseline = dict(self.by_site_baseline_w)
+        return {site: baseline[site] - w for site, w in self.by_site_import_w}
+
+
+class History:
+    """A ring of seconds; implements `northbound.turn.Telemetry`."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[Second] = deque(maxlen=KEEP_S)
+
+    def __iter__(self) -> Iterator[Second]:
+        return iter(self._seconds)
+
+    @property
+    def last(self) -> Second | None:
+        return self._seconds[-1] if self._seconds else None
+
+    def since(self, at: float) -> list[Second]:
+        """Seconds later than `at`, in time order."""
+        return [second for second in self._seconds if second.at > at]
+
+    def add(self, gateway: Gateway, snapshot: Snapshot) -> None:
+        """Keep one tick."""
+        rows = gateway.timeline.at(snapshot.at)
+        ruler = {site: row.instruction.id for row in rows for site in row.sites}
+        imports, baselines, batteries = [], [], []
+        modelled = False
+        for reading in snapshot.sites:
+            if reading.meter is None:
+                continue
+            state = gateway.sites[reading.site]
+            rule = ruler.get(reading.site)
+            baseline = gateway.baselines.of(rule, state) if rule is not None else state.window.mean_w()
+            imports.append((reading.site, reading.meter.import_w))
+            baselines.append((reading.site, reading.meter.import_w if baseline is None else baseline))
+            batteries.append((reading.site, math.fsum(b.discharge_w for b in reading.batteries)))
+            modelled = modelled or reading.meter.modelled
+        self._seconds.append(
+            Second(
+                at=snapshot.at,
+                import_w=math.fsum(w for _, w in imports),
+                baseline_import_w=math.fsum(w for _, w in baselines),
+                target_regulation_w=math.fsum(gateway.battery.asked_w(row) for row in rows) if rows else None,
+                by_site_import_w=tuple(imports),
+                by_site_baseline_w=tuple(baselines),
+                by_site_battery_w=tuple(batteries),
+                complete=len(imports) == len(gateway.fleet.sites),
+                modelled=modelled,
+            )
+        )
+
+    def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[UsageSample]:
+        """Import per second in [since, until); the portfolio's sum only where every site is in it."""
+        result = []
+        for second in self._seconds:
+            if not since <= second.at < until:
+                continue
+            if site is None:
+                if second.complete:
+                    result.append(
+                        UsageSample(at=second.at, import_w=second.import_w, modelled=second.modelled)
+                    )
+                continue
+            w = dict(second.by_site_import_w).get(site)
+            if w is not None:
+                result.append(UsageSample(at=second.at, import_w=w, modelled=second.modelled))
+        return result

@@ -1,0 +1,163 @@
+"""The shell of the room: one HTTPS exchange after the other. Knows sockets, TLS and deadlines, nothing of the protocol.
+
+    session --Post--> send() --queue--> run(): POST {base}/{service} --> deliver(room, Received | Failed)
+
+The body is counted after decompression and cut off at the cap; the whole exchange, connection included, stands
+under one deadline; redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from vpp_gateway.clock import Clock
+from vpp_gateway.domain.instruction import RoomName
+from vpp_gateway.errors import ConfigError, MisuseError
+from vpp_gateway.northbound.openadr2.codec import Codec
+from vpp_gateway.northbound.openadr2.messages import Failed, Post, Received
+from vpp_gateway.northbound.openadr2.xml_intake import WireError
+from vpp_gateway.northbound.openadr2.xml_text import shown
+
+Deliver = Callable[[RoomName, Received | Failed], Awaitable[None]]
+_CHUNK = 65536
+_QUEUE = 16
+"""The session keeps one post under way; a full queue is a fault of the caller and raises."""
+_HEADERS = {"Content-Type": "application/xml"}
+
+
+def tls_context(
+    *, ca_file: str, cert_file: str, key_file: str, ciphers: str | None, check_hostname: bool
+) -> ssl.SSLContext:
+    """A client context: TLS 1.2 or newer, our certificate, the server checked against `ca_file`.
+
+    Raises:
+        ConfigError: A file cannot be read, key and certificate do not fit, or the cipher list is empty.
+    """
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.check_hostname = check_hostname
+        context.load_cert_chain(cert_file, key_file)
+        if ciphers is not None:
+            context.set_ciphers(ciphers)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"TLS: CA {ca_file}, certificate {cert_file}, key {key_file}, ciphers {ciphers}: {error}"
+        ) from None
+    return context
+
+
+class VenClient:
+    """Carries the posts of one session; implements `northbound.turn.Client`.
+
+    Args:
+        base_url: Up to and without the service, for instance `https://vtn.example/OpenADR2/Simple/2.0b`.
+        tls: `tls_context(...)`; None = plain HTTP, for a test VTN only.
+        deliver: Takes each outcome; awaited before the next post is sent.
+        deadline_s: For one whole exchange.
+        connector: Another way to connect, for instance over in-memory transports; owned by the caller.
+    """
+
+    def __init__(
+        self,
+        *,
+        room: RoomName,
+        base_url: str,
+        codec: Codec,
+        tls: ssl.SSLContext | None,
+        clock: Clock,
+        deliver: Deliver,
+        deadline_s: float,
+        connector: aiohttp.BaseConnector | None = None,
+    ) -> None:
+        self._room = room
+        self._base_url = base_url.rstrip("/")
+        self._codec = codec
+        self._tls = tls
+        self._clock = clock
+        self._deliver = deliver
+        self._deadline_s = deadline_s
+        self._connector = connector
+        self._posts: asyncio.Queue[Post] = asyncio.Queue(maxsize=_QUEUE)
+
+    def send(self, request: Post) -> None:
+        """Queue a post; the session keeps at most one under way."""
+        self._posts.put_nowait(request)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        timeout = aiohttp.ClientTimeout(total=self._deadline_s)
+        async with aiohttp.ClientSession(
+            timeout=timeout, connector=self._connector, connector_owner=self._connector is None
+        ) as http:
+            while True:
+                post = await self._posts.get()
+                await self._deliver(self._room, await self._exchange(http, post))
+
+    async def _exchange(self, http: aiohttp.ClientSession, post: Post) -> Received | Failed:
+        url = f"{self._base_url}/{post.service}"
+        try:
+            body = self._codec.encode(post.message, self._clock.utc())
+            async with asyncio.timeout(self._deadline_s):
+                return await self._post(http, url, post, body)
+        except MisuseError as error:  # a fault of ours costs this message, not the connection
+            return Failed(number=post.number, cause="refused", detail=str(error))
+        except TimeoutError:
+            return Failed(
+                number=post.number, cause="timeout", detail=f"{url}: no answer within {self._deadline_s:g} s"
+            )
+        except aiohttp.ClientSSLError as error:
+            return Failed(number=post.number, cause="tls", detail=f"{url}: {error}")
+        except (aiohttp.ClientError, OSError) as error:
+            return Failed(
+                number=post.number, cause="unreachable", detail=f"{url}: {error or type(error).__name__}"
+            )
+
+    async def _post(
+        self, http: aiohttp.ClientSession, url: str, post: Post, body: bytes
+    ) -> Received | Failed:
+        tls = True if self._tls is None else self._tls
+        async with http.post(url, data=body, headers=_HEADERS, ssl=tls, allow_redirects=False) as reply:
+            skew_s = self._skew_s(reply.headers.get("Date"))
+            found = bytearray()
+            async for chunk in reply.content.iter_chunked(_CHUNK):
+                found += chunk
+                if len(found) > self._codec.limits.bytes_max:
+                    reply.close()
+                    detail = f"expected at most {self._codec.limits.bytes_max} bytes, found more"
+                    return Failed(number=post.number, cause="refused", detail=detail, skew_s=skew_s)
+        if reply.status != 200:
+            detail = f"{url}: expected HTTP 200, found {reply.status} {shown(found[:80].decode('utf-8', 'replace'))}"
+            return Failed(number=post.number, cause="http", detail=detail, skew_s=skew_s)
+        return self._decoded(post, bytes(found), skew_s)
+
+    def _decoded(self, post: Post, body: bytes, skew_s: float | None) -> Received | Failed:
+        if not body.strip():
+            return Received(number=post.number, message=None, skew_s=skew_s)
+        try:
+            decoded = self._codec.decode(body, self._clock.utc())
+        except WireError as error:
+            return Failed(number=post.number, cause="refused", detail=str(error), skew_s=skew_s)
+        return Received(
+            number=post.number,
+            message=decoded.message,
+            skew_s=skew_s,
+            nonce=decoded.nonce,
+            signed_at=decoded.signed_at,
+        )
+
+    def _skew_s(self, date: str | None) -> float | None:
+        """VTN's clock minus ours; None when the header is missing or no date."""
+        if date is None:
+            return None
+        try:
+            return (
+                parsedate_to_datetime(date).timestamp() + 0.5 - self._clock.utc()
+            )  # Date is cut to the second
+        except (ValueError, OverflowError):
+            return None

@@ -1,0 +1,262 @@
+"""What this room remembers: facts of one OpenADR 2.0b session, journalled before anything follows from them.
+
+Domain facts (`Instructed`, `Withdrawn`) tell the gateway; these tell the session, so that after a restart it still
+knows its registration, each event's modification and opt, every answer it owes, and up to where it has reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vpp_gateway.domain.instruction import RoomName
+from vpp_gateway.northbound.openadr2.messages import OptType
+
+ReplyKind = Literal[
+    "response",
+    "created-report",
+    "canceled-report",
+    "registered-report",
+    "register-report",
+    "canceled-registration",
+]
+"""Which message is owed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queried:
+    """The VTN answered our query; registration comes next."""
+
+    at: float
+    room: RoomName
+    vtn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The VTN registered us. Report requests of an earlier registration end here."""
+
+    at: float
+    room: RoomName
+    registration_id: str
+    ven_id: str
+    vtn_id: str
+    poll_s: float | None
+    """The VTN's requested poll period; None = the profile's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportsRegistered:
+    """The VTN took our METADATA report."""
+
+    at: float
+    room: RoomName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unregistered:
+    """The registration ended.
+
+    `unknown`: the VTN does not know us any more; `reregister`: it asks for a new registration (both register again);
+    `vtn` / `ven`: cancelled by that side (both stay out until the operator rejoins).
+    """
+
+    at: float
+    room: RoomName
+    cause: Literal["unknown", "reregister", "vtn", "ven"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveWanted:
+    """The operator wants the registration cancelled."""
+
+    at: float
+    room: RoomName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinWanted:
+    """The operator wants to register again after a cancellation."""
+
+    at: float
+    room: RoomName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventHeld:
+    """An event, or a higher modification of it, is known."""
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
+    request_id: str
+    """Of the oadrDistributeEvent that brought it."""
+    answer_required: bool
+    instructed: bool
+    """True: the gateway was told (`Instructed`) and its opt is awaited; False: refused or over on arrival."""
+    cancelled: bool
+    """Kept as a mark until the VTN stops listing it."""
+    end_at: float | None
+    """UTC (Unix s), startafter included; None = open end."""
+    startafter_s: float
+    offset_s: float
+    """Drawn once, kept over modifications unless startafter changes (rule 30)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDropped:
+    """An event is no longer known; the reason is for the reader of the journal."""
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
+    cause: Literal["implied", "ended", "unregistered", "mark-gone"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opted:
+    """The opt on an event: the gateway's, or `out` because no decision came in time."""
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
+    opt: OptType
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseOwed:
+    """An eventResponse is to be sent; a later one for the same event replaces it."""
+
+    at: float
+    room: RoomName
+    number: int
+    event_id: str
+    modification: int
+    request_id: str
+    code: str
+    description: str
+    opt: OptType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyOwed:
+    """Another message is to be sent as answer to something received."""
+
+    at: float
+    room: RoomName
+    number: int
+    kind: ReplyKind
+    request_id: str
+    code: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Owed messages are done with: taken by the VTN, or given up."""
+
+    at: float
+    room: RoomName
+    numbers: tuple[int, ...]
+    outcome: Literal["taken", "refused", "given-up"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRequested:
+    """The VTN ordered a report."""
+
+    at: float
+    room: RoomName
+    request_id: str
+    specifier_id: str
+    r_ids: tuple[str, ...]
+    granularity_s: float
+    back_duration_s: float
+    start_at: float
+    end_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSent:
+    """Points up to `through` are the VTN's (or were skipped, says `note`)."""
+
+    at: float
+    room: RoomName
+    request_id: str
+    through: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportEnding:
+    """The VTN cancelled a report and wants what was measured until now as a last one (reportToFollow)."""
+
+    at: float
+    room: RoomName
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportClosed:
+    """A report ended."""
+
+    at: float
+    room: RoomName
+    request_id: str
+    cause: Literal["cancelled", "completed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonceSeen:
+    """A signed message had an effect; after a restart it must not have it again."""
+
+    at: float
+    room: RoomName
+    nonce: str
+    signed_at: float
+
+
+VenFact = (
+    Queried
+    | Registered
+    | ReportsRegistered
+    | Unregistered
+    | LeaveWanted
+    | JoinWanted
+    | EventHeld
+    | EventDropped
+    | Opted
+    | ResponseOwed
+    | ReplyOwed
+    | Settled
+    | ReportRequested
+    | ReportSent
+    | ReportEnding
+    | ReportClosed
+    | NonceSeen
+)
+FACT_TYPES: tuple[type, ...] = (
+    Queried,
+    Registered,
+    ReportsRegistered,
+    Unregistered,
+    LeaveWanted,
+    JoinWanted,
+    EventHeld,
+    EventDropped,
+    Opted,
+    ResponseOwed,
+    ReplyOwed,
+    Settled,
+    ReportRequested,
+    ReportSent,
+    ReportEnding,
+    ReportClosed,
+    NonceSeen,
+)

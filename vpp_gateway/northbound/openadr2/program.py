@@ -1,0 +1,157 @@
+"""A program profile: how one utility uses OpenADR 2.0b. Everything that differs between programs is data here.
+
+    profiles/programs/<name>.yaml  --profile.load_profile-->  ProgramProfile
+
+The standard leaves open which signals are sent, in which unit, what a positive number means, and how SIMPLE levels
+turn into W. Those answers are the program's, never the code's. Powers in W, times in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AssumedUnit(_Model):
+    """Unit of a number that comes without one. State it only when the program says so: never assume kW."""
+
+    units: str
+    scale: Literal["p", "n", "micro", "m", "c", "d", "none", "k", "M", "G", "T"]
+
+
+class SignalRule(_Model):
+    """One (signalName, signalType) that the program sends."""
+
+    name: str
+    """LOAD_DISPATCH, SIMPLE, x-..."""
+    type: str
+    """delta, setpoint, level, ..."""
+    meaning: Literal["delta", "setpoint", "level", "ignore"]
+    """`ignore`: known, deliberately without effect; an event with nothing else is answered 460."""
+    positive: Literal["import", "regulation"] = "import"
+    """What a positive number means: more taken from the grid (the standard's reading), or more relief for it."""
+    units: tuple[str, ...] = ("W",)
+    """itemUnits that are understood."""
+    when_absent: AssumedUnit | None = None
+    """None = a number without a unit is refused."""
+
+
+class LevelRule(_Model):
+    """What one SIMPLE level asks for."""
+
+    share: Share | None = None
+    """Of each addressed site's level base (settings), as relief for the grid."""
+    regulation_w: float | None = None
+    """Relief in W per event, > 0 relieves the grid."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.share is None) == (self.regulation_w is None):
+            raise ValueError("give exactly one of share (0..1) or regulation_w (W)")
+        return self
+
+
+class Polling(_Model):
+    """Pace of the pull."""
+
+    poll_s: Seconds = 10.0
+    """Used until the VTN asks for another pace (oadrRequestedOadrPollFreq)."""
+    jitter_share: Share = 0.05
+    """Each wait is longer by up to this share, so that many VENs do not poll in step; never shorter (rule 54)."""
+    drain_max: Annotated[int, Field(ge=0, le=100)] = 0
+    """After a poll that brought something, poll again at once, at most so often per interval. Only while the VTN
+    has set no poll frequency: draining breaks its letter."""
+    deadline_s: Seconds = 10.0
+    """For one whole exchange, connection included."""
+    backoff_min_s: Seconds = 1.0
+    backoff_max_s: Seconds = 60.0
+    lost_after: Annotated[int, Field(ge=1)] = 3
+    """Failed exchanges in a row until the VTN counts as lost."""
+
+
+class Signature(_Model):
+    """XML signatures."""
+
+    required: bool
+    """Unsigned messages are refused, and ours are signed."""
+    replay_window_s: Seconds = 30.0
+    """Two-sided."""
+    nonces_max: Annotated[int, Field(ge=64)] = 4096
+
+
+class Tls(_Model):
+    """The TLS that the program prescribes (rules 67, 68)."""
+
+    ciphers: str | None = None
+    """OpenSSL cipher list; None = the platform's default."""
+    check_hostname: bool = True
+
+
+class UsageReport(_Model):
+    """The TELEMETRY_USAGE report that this program is offered: import in W of the portfolio and of each site."""
+
+    specifier_id: str = "usage"
+    portfolio_r_id: str = "portfolio"
+    min_period_s: Seconds = 1.0
+    max_period_s: Seconds = 3600.0
+    settle_s: Annotated[float, Field(ge=0)] = 0.5
+    """Wait after the end of an interval until its last reading is in."""
+    backfill_max_s: Seconds = 86400.0
+    """How far back points are still sent after an outage."""
+    points_max: Annotated[int, Field(ge=1, le=5000)] = 900
+    """Points per oadrUpdateReport."""
+    hertz: float = 50.0
+    voltage: float = 6600.0
+    """powerAttributes at the grid connection point."""
+
+
+class ProgramProfile(_Model):
+    """One program of one utility over OpenADR 2.0b."""
+
+    name: str
+    title: str
+    source: str
+    """Document, page, date."""
+    verified: Literal["primary", "secondary", "unverified"]
+    to_be_confirmed: dict[str, str] = {}
+    """Keys of this file that stand on less than `verified` says, each with the reason."""
+    version: Literal["2.0b"] = "2.0b"
+    market_contexts: tuple[str, ...] = ()
+    """Accepted market contexts; empty = any."""
+    vtn_id: str | None = None
+    """Expected vtnID; None = the one learnt at registration."""
+    query_first: bool = True
+    """Ask with oadrQueryRegistration before registering."""
+    signals: tuple[SignalRule, ...]
+    """Accepted signals; the first one in this order that an event carries is acted on."""
+    levels: dict[Literal[0, 1, 2, 3], LevelRule] = {}
+    """SIMPLE levels; a level that is missing here is refused."""
+    ven_target_narrows: bool = False
+    """False: a matching venID addresses the whole portfolio even when resourceIDs stand beside it (rule 22: OR).
+    True: resourceIDs beside it narrow the event to those sites."""
+    apply_startafter: bool = True
+    """Randomise the start by 0..startafter (rule 30)."""
+    answer_deadline_s: Seconds = 10.0
+    """An event without a decision by then is answered optOut."""
+    clock_tolerance_s: Seconds = 5.0
+    """Skew between the VTN's HTTP Date and our clock that raises an alarm."""
+    polling: Polling = Polling()
+    signature: Signature
+    tls: Tls = Tls()
+    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 1024 * 1024
+    reports: UsageReport | None = UsageReport()
+    """None = this program takes no reports."""
+
+    @model_validator(mode="after")
+    def _levels_given(self) -> Self:
+        if any(rule.meaning == "level" for rule in self.signals) and not self.levels:
+            raise ValueError("signals contain a level signal, so levels must say what each level means")
+        return self

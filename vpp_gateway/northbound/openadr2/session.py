@@ -1,0 +1,341 @@
+"""The OpenADR 2.0b VEN as a pure object: messages, failures and time in; facts and posts out.
+
+    phase (state.TABLE)   says                            hears
+    unregistered          oadrQueryRegistration           oadrCreatedPartyRegistration  -> registering
+    registering           oadrCreatePartyRegistration     ... with a registrationID     -> reporting
+    reporting             oadrRegisterReport (METADATA)   oadrRegisteredReport          -> registered
+    registered            oadrRequestEvent, oadrPoll,     events, report orders, cancellations;
+                          what is owed, due reports       463, 452 or oadrRequestReregistration -> registering
+    leaving               oadrCancelPartyRegistration     oadrCanceledPartyRegistration -> cancelled
+    cancelled             (nothing more)                  rejoin() -> unregistered
+
+One exchange is under way at a time. `receive` and `answer` only decide facts; `wake` says what follows from facts
+that are durable, so after each turn `next_wake()` lies in the past whenever there is something to send. Durable
+state (`VenState`) changes only in `apply`; the moment (`Pace`: in flight, back-off, next poll) is not state, and a
+restart begins without it.
+
+An unanswered exchange is repeated with jittered, doubling waits for ever; it never ends the session. After each
+doubt the full event list is asked for before the next poll, so nothing that a lost reply carried stays lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vpp_gateway.clock import Rng
+from vpp_gateway.domain.command import Answer
+from vpp_gateway.domain.instruction import RoomName, SiteId
+from vpp_gateway.errors import ConfigError
+from vpp_gateway.northbound.openadr2 import hear, speak
+from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Pace, Sent
+from vpp_gateway.northbound.openadr2.facts import (
+    FACT_TYPES,
+    JoinWanted,
+    LeaveWanted,
+    NonceSeen,
+    Opted,
+    ReplyKind,
+    ReplyOwed,
+    ResponseOwed,
+)
+from vpp_gateway.northbound.openadr2.mapping import event_id_of
+from vpp_gateway.northbound.openadr2.messages import (
+    CancelPartyRegistration,
+    CreatePartyRegistration,
+    Failed,
+    Message,
+    OptType,
+    QueryRegistration,
+    Received,
+    name_of,
+)
+from vpp_gateway.northbound.openadr2.program import ProgramProfile
+from vpp_gateway.northbound.openadr2.report_words import CancelReport, CreateReport, RegisterReport
+from vpp_gateway.northbound.openadr2.reports import offer_of
+from vpp_gateway.northbound.openadr2.signature import ReplayGuard
+from vpp_gateway.northbound.openadr2.state import Phase, VenState
+from vpp_gateway.northbound.openadr2.xml_text import shown, write_date
+from vpp_gateway.northbound.turn import RoomStatus, SessionFact, Telemetry, Turn
+
+PROTOCOL = "OpenADR 2.0b"
+_GUARD_S = 15.0
+"""Beyond the client's own deadline; a reply later than this is not waited for."""
+
+
+class VenSession:
+    """One VEN of one room; implements `northbound.turn.Session`.
+
+    Args:
+        room: The operator's name of this connection.
+        ven_name: oadrVenName, as agreed with the utility.
+        ven_id: venID when the utility gave one beforehand; None = the VTN assigns it at registration.
+        program: What this utility's signals mean.
+        sites: The portfolio's sites.
+        rng: Chance for request ids, jitter and start randomisation.
+        signing: Whether our messages are signed (told to the VTN; the codec does it).
+        resources: resourceID -> site as the utility names them; None = the site ids themselves.
+        level_base_w: W that a SIMPLE share of 1 means, per site.
+
+    Raises:
+        ConfigError: The profile asks for something that was not given.
+    """
+
+    fact_types: tuple[type, ...] = FACT_TYPES
+
+    def __init__(
+        self,
+        *,
+        room: RoomName,
+        ven_name: str,
+        ven_id: str | None,
+        program: ProgramProfile,
+        sites: Sequence[SiteId],
+        rng: Rng,
+        signing: bool,
+        resources: Mapping[str, SiteId] | None = None,
+        level_base_w: Mapping[SiteId, float] | None = None,
+    ) -> None:
+        base_w = dict(level_base_w or {})
+        _check(room, program, sites, signing, base_w)
+        named: Mapping[str, SiteId] = {str(site): site for site in sites} if resources is None else resources
+        self.room = room
+        self._guard = ReplayGuard(
+            window_s=program.signature.replay_window_s, capacity=program.signature.nonces_max
+        )
+        self._desk = Desk(
+            room=room,
+            ven_name=ven_name,
+            ven_id=ven_id,
+            program=program,
+            resources=named,
+            level_base_w=base_w,
+            offer=None if program.reports is None else offer_of(program.reports, named),
+            signing=signing,
+            rng=rng,
+            state=VenState(),
+            pace=Pace(),
+        )
+
+    def receive(self, message: Received | Failed, now: float) -> Turn:
+        """Take the client's word on the exchange under way; a word on any other is out of date and dropped."""
+        pace = self._desk.pace
+        sent = pace.in_flight
+        if sent is None or message.number != sent.post.number:
+            return Turn()
+        pace.in_flight = None
+        if message.skew_s is not None:
+            pace.skew_s = message.skew_s
+        if isinstance(message, Failed):
+            return self._failed(sent, message.cause, message.detail, now)
+        return self._received(sent, message, now)
+
+    def wake(self, now: float, telemetry: Telemetry) -> Turn:
+        """Say what is due. Facts, if any, come alone: what follows from them is said at the next wake."""
+        pace = self._desk.pace
+        facts = speak.overdue(self._desk, now)
+        if facts:
+            return Turn(facts=tuple(facts))
+        if pace.in_flight is not None:
+            if now < pace.in_flight.at + self._patience_s:
+                return Turn()
+            sent, pace.in_flight = pace.in_flight, None
+            return self._failed(sent, "timeout", "the client brought no word on the exchange", now)
+        if now < pace.hold_until:
+            return Turn()
+        facts, due = speak.say_next(self._desk, now, telemetry)
+        pace.in_flight = due
+        return Turn(facts=tuple(facts), requests=() if due is None else (due.post,))
+
+    def next_wake(self) -> float | None:
+        """UTC (Unix s); a time in the past means at once."""
+        pace = self._desk.pace
+        deadline_s = self._desk.program.answer_deadline_s
+        times = [event.held_at + deadline_s for event in self._desk.state.events.values() if event.undecided]
+        if pace.in_flight is not None:
+            return min([*times, pace.in_flight.at + self._patience_s])
+        due = speak.next_at(self._desk)
+        if due is not None:
+            times.append(max(due, pace.hold_until))
+        return min(times, default=None)
+
+    def answer(self, answers: Sequence[Answer], now: float) -> Turn:
+        """Opt in or out; a later answer that differs is a change of mind and is sent as well (rule 42)."""
+        facts: Facts = []
+        number = self._desk.state.next_number
+        for one in answers:
+            held = self._desk.state.events.get(event_id_of(self.room, one.instruction))
+            opt: OptType = "optIn" if one.opt == "in" else "optOut"
+            if one.room != self.room or held is None or held.cancelled or not held.instructed:
+                continue
+            if held.modification != one.modification or held.opt == opt:
+                continue
+            facts.append(
+                Opted(
+                    at=now,
+                    room=self.room,
+                    event_id=held.event_id,
+                    modification=held.modification,
+                    opt=opt,
+                    reason=one.reason,
+                )
+            )
+            if held.answer_required:
+                facts.append(
+                    ResponseOwed(
+                        at=now,
+                        room=self.room,
+                        number=number,
+                        event_id=held.event_id,
+                        modification=held.modification,
+                        request_id=held.request_id,
+                        code="200",
+                        description=one.reason,
+                        opt=opt,
+                    )
+                )
+                number += 1
+        return Turn(facts=tuple(facts))
+
+    def leave(self, now: float) -> Turn:
+        """The operator ends the registration; every instruction of this room is withdrawn when the VTN confirms."""
+        if self._desk.state.phase in (Phase.LEAVING, Phase.CANCELLED):
+            return Turn()
+        return Turn(facts=(LeaveWanted(at=now, room=self.room),))
+
+    def rejoin(self, now: float) -> Turn:
+        """The operator wants to register again after a cancellation by either side."""
+        return Turn(facts=(JoinWanted(at=now, room=self.room),))
+
+    def apply(self, fact: SessionFact) -> None:
+        """Change durable state; live and on replay alike."""
+        if isinstance(fact, NonceSeen):
+            self._guard.remember(fact.signed_at, fact.nonce)
+        elif isinstance(fact, FACT_TYPES):
+            self._desk.state.apply(fact)  # type: ignore[arg-type]  # FACT_TYPES are exactly VenFact
+
+    def status(self) -> RoomStatus:
+        """What the operator sees."""
+        state, pace = self._desk.state, self._desk.pace
+        lost = pace.failures >= self._desk.program.polling.lost_after
+        return RoomStatus(
+            room=self.room,
+            protocol=PROTOCOL,
+            state="lost" if lost and state.phase is not Phase.CANCELLED else state.phase.value,
+            detail="; ".join(self._remarks()),
+            last_contact_at=pace.last_contact_at,
+            refused_messages=pace.refused.total(),
+        )
+
+    def refused(self) -> Mapping[str, int]:
+        """Refused messages since start, by kind."""
+        return dict(self._desk.pace.refused)
+
+    @property
+    def _patience_s(self) -> float:
+        return self._desk.program.polling.deadline_s + _GUARD_S
+
+    def _failed(self, sent: Sent, cause: str, detail: str, now: float) -> Turn:
+        name = name_of(sent.post.message)
+        if cause == "refused":
+            self._desk.refuse("malformed", f"answer to {name}: {detail}")
+        self._desk.fail(now, f"{name}: {detail}")
+        reached = cause in ("http", "refused")
+        return Turn(facts=tuple(hear.undelivered(self._desk, sent, detail, now, reached=reached)))
+
+    def _received(self, sent: Sent, message: Received, now: float) -> Turn:
+        if message.nonce is not None and message.signed_at is not None:
+            stale = self._guard.check(message.signed_at, message.nonce, now)
+            if stale:
+                self._desk.refuse("replay", stale)
+                return self._failed(sent, "replay", stale, now)
+            self._guard.remember(message.signed_at, message.nonce)
+        self._contact(now)
+        if message.message is None:
+            return Turn(facts=tuple(hear.empty(self._desk, sent, now)))
+        facts = self._misaddressed(message.message, now)
+        if facts is None:
+            facts = hear.message(self._desk, sent, message.message, now)
+        if facts and message.nonce is not None and message.signed_at is not None:
+            facts.append(NonceSeen(at=now, room=self.room, nonce=message.nonce, signed_at=message.signed_at))
+        return Turn(facts=tuple(facts))
+
+    def _contact(self, now: float) -> None:
+        """A usable answer came. While registering, only being registered ends the back-off."""
+        pace = self._desk.pace
+        pace.last_contact_at = now
+        if self._desk.state.listening:
+            pace.failures, pace.trouble = 0, ""
+
+    def _misaddressed(self, message: Message, now: float) -> Facts | None:
+        """None when the message is for us; otherwise what is owed to its sender (rule 21)."""
+        ven_id = getattr(message, "ven_id", None)
+        expected = self._desk.name
+        registration = isinstance(message, QueryRegistration | CreatePartyRegistration)
+        if not ven_id or not expected or ven_id == expected or registration or not self._desk.state.listening:
+            return None
+        reason = f"{name_of(message)}: expected venID {shown(expected)}, found {shown(ven_id)}"
+        self._desk.refuse("misaddressed", reason)
+        self._desk.fail(now, reason)
+        kinds: dict[type, ReplyKind] = {
+            CreateReport: "created-report",
+            CancelReport: "canceled-report",
+            RegisterReport: "registered-report",
+            CancelPartyRegistration: "canceled-registration",
+        }
+        kind = kinds.get(type(message))
+        if kind is None:
+            return []
+        request_id = getattr(message, "request_id", "")
+        return [
+            ReplyOwed(
+                at=now,
+                room=self.room,
+                number=self._desk.state.next_number,
+                kind=kind,
+                request_id=request_id,
+                code="452",
+                description=reason,
+            )
+        ]
+
+    def _remarks(self) -> list[str]:
+        state, pace, program = self._desk.state, self._desk.pace, self._desk.program
+        remarks = []
+        if pace.trouble:
+            remarks.append(pace.trouble)
+        elif state.detail:
+            remarks.append(state.detail)
+        if pace.failures and state.phase is not Phase.CANCELLED:
+            remarks.append(f"attempt {pace.failures} failed, next try at {write_date(pace.hold_until)}")
+        if pace.skew_s is not None and abs(pace.skew_s) > program.clock_tolerance_s:
+            side = "ahead of" if pace.skew_s > 0 else "behind"
+            remarks.append(
+                f"clock: the VTN is {abs(pace.skew_s):.0f} s {side} us, allowed are "
+                f"{program.clock_tolerance_s:g} s; compare time sources"
+            )
+        if state.owed and pace.failures:
+            remarks.append(f"{len(state.owed)} answers wait for the VTN")
+        if pace.refused:
+            remarks.append(f"{pace.refused.total()} messages refused, last: {pace.last_refusal}")
+        return remarks
+
+
+def _check(
+    room: RoomName,
+    program: ProgramProfile,
+    sites: Sequence[SiteId],
+    signing: bool,
+    base_w: Mapping[SiteId, float],
+) -> None:
+    if program.signature.required and not signing:
+        raise ConfigError(
+            f"northbound {room}: program {program.name} requires XML signatures, found no signing key and certificate"
+        )
+    levels = any(rule.meaning == "level" for rule in program.signals)
+    shares = levels and any(rule.share for rule in program.levels.values())
+    missing = [site for site in sites if site not in base_w]
+    if shares and missing:
+        raise ConfigError(
+            f"northbound {room}: program {program.name} gives SIMPLE levels as shares, so each site needs a "
+            f"level base in W; missing for {', '.join(missing)}"
+        )

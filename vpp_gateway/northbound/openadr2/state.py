@@ -1,0 +1,262 @@
+"""The durable half of the session: a projection of its facts, changed by `apply` and by nothing else.
+
+                                     Unregistered(unknown | reregister)
+                                  +-------------------------------------+
+                                  v                                     |
+    unregistered --Queried--> registering --Registered--> reporting --ReportsRegistered--> registered
+         ^                                                    |                              |
+         | JoinWanted                                         +---- LeaveWanted ----> leaving
+         +-------------------- cancelled <-- Unregistered(vtn | ven) --------------------+
+
+A fact that the table does not know in the present phase changes no phase: an answer still in flight after a
+cancellation registers nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+from vpp_gateway.northbound.openadr2.facts import (
+    EventDropped,
+    EventHeld,
+    JoinWanted,
+    LeaveWanted,
+    NonceSeen,
+    Opted,
+    Queried,
+    Registered,
+    ReplyOwed,
+    ReportClosed,
+    ReportEnding,
+    ReportRequested,
+    ReportSent,
+    ReportsRegistered,
+    ResponseOwed,
+    Settled,
+    Unregistered,
+    VenFact,
+)
+from vpp_gateway.northbound.openadr2.messages import OptType
+
+
+class Phase(StrEnum):
+    """Where the registration stands."""
+
+    UNREGISTERED = "unregistered"
+    REGISTERING = "registering"
+    REPORTING = "reporting"
+    """Registered; our METADATA report is not yet taken."""
+    REGISTERED = "registered"
+    LEAVING = "leaving"
+    CANCELLED = "cancelled"
+
+
+TABLE: dict[tuple[Phase, str], Phase] = {
+    (Phase.UNREGISTERED, "queried"): Phase.REGISTERING,
+    (Phase.UNREGISTERED, "registered"): Phase.REPORTING,
+    (Phase.REGISTERING, "registered"): Phase.REPORTING,
+    (Phase.REGISTERING, "lost"): Phase.UNREGISTERED,
+    (Phase.REGISTERING, "leave"): Phase.CANCELLED,
+    (Phase.UNREGISTERED, "leave"): Phase.CANCELLED,
+    (Phase.REPORTING, "reports-registered"): Phase.REGISTERED,
+    (Phase.REPORTING, "lost"): Phase.REGISTERING,
+    (Phase.REGISTERED, "lost"): Phase.REGISTERING,
+    (Phase.REPORTING, "leave"): Phase.LEAVING,
+    (Phase.REGISTERED, "leave"): Phase.LEAVING,
+    (Phase.REPORTING, "cancelled"): Phase.CANCELLED,
+    (Phase.REGISTERED, "cancelled"): Phase.CANCELLED,
+    (Phase.REGISTERING, "cancelled"): Phase.CANCELLED,
+    (Phase.LEAVING, "cancelled"): Phase.CANCELLED,
+    (Phase.CANCELLED, "join"): Phase.UNREGISTERED,
+    (Phase.LEAVING, "join"): Phase.UNREGISTERED,
+}
+"""(phase, what happened) -> phase; whatever is missing changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldEvent:
+    """What is remembered of an event."""
+
+    event_id: str
+    modification: int
+    request_id: str
+    answer_required: bool
+    instructed: bool
+    cancelled: bool
+    end_at: float | None
+    startafter_s: float
+    offset_s: float
+    held_at: float
+    opt: OptType | None = None
+    reason: str = ""
+
+    @property
+    def undecided(self) -> bool:
+        """The VTN wants an answer and the gateway has not given its opt yet."""
+        return self.answer_required and self.instructed and not self.cancelled and self.opt is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """A running report request."""
+
+    request_id: str
+    specifier_id: str
+    r_ids: tuple[str, ...]
+    granularity_s: float
+    back_duration_s: float
+    start_at: float
+    end_at: float | None
+    through: float
+    """Everything before is sent (UTC, Unix s)."""
+    ending: bool = False
+
+
+class VenState:
+    """Registration, events, outbox and report duties as the facts say."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.UNREGISTERED
+        self.registration_id: str | None = None
+        self.ven_id: str | None = None
+        self.vtn_id: str | None = None
+        self.poll_s: float | None = None
+        self.detail = ""
+        self.events: dict[str, HeldEvent] = {}
+        self.owed: dict[int, ResponseOwed | ReplyOwed] = {}
+        self.duties: dict[str, Duty] = {}
+        self.next_number = 1
+
+    @property
+    def listening(self) -> bool:
+        """Registered well enough to poll, answer and report."""
+        return self.phase in (Phase.REPORTING, Phase.REGISTERED)
+
+    def apply(self, fact: VenFact) -> None:
+        """Take one fact over."""
+        match fact:
+            case Queried():
+                self.vtn_id = fact.vtn_id
+                self._turn("queried")
+            case Registered():
+                self._register(fact)
+            case ReportsRegistered():
+                self._turn("reports-registered")
+            case Unregistered():
+                self._unregister(fact)
+            case LeaveWanted():
+                self._turn("leave")
+            case JoinWanted():
+                if self._turn("join"):
+                    self.detail, self.registration_id = "", None
+            case EventHeld() | EventDropped() | Opted():
+                self._apply_event(fact)
+            case ResponseOwed() | ReplyOwed() | Settled():
+                self._apply_outbox(fact)
+            case ReportRequested() | ReportSent() | ReportEnding() | ReportClosed():
+                self._apply_report(fact)
+            case NonceSeen():
+                pass  # the session's replay guard remembers it
+            case _:
+                assert_never(fact)
+
+    def _turn(self, happened: str) -> bool:
+        """Follow the table; True when the phase knew what to do."""
+        after = TABLE.get((self.phase, happened))
+        if after is None:
+            return False
+        self.phase = after
+        return True
+
+    def _register(self, fact: Registered) -> None:
+        if not self._turn("registered"):
+            return
+        self.registration_id, self.ven_id, self.vtn_id = fact.registration_id, fact.ven_id, fact.vtn_id
+        self.poll_s = fact.poll_s
+        self.detail = ""
+        self.duties.clear()
+        self.owed = {number: owed for number, owed in self.owed.items() if isinstance(owed, ResponseOwed)}
+
+    def _unregister(self, fact: Unregistered) -> None:
+        again = fact.cause in ("unknown", "reregister")
+        if not self._turn("lost" if again else "cancelled"):
+            return
+        self.detail = fact.detail
+        if fact.cause == "unknown":
+            self.registration_id = None
+        self.duties.clear()
+        if not again:
+            self.events.clear()
+            self.owed = {
+                number: owed
+                for number, owed in self.owed.items()
+                if isinstance(owed, ReplyOwed) and owed.kind == "canceled-registration"
+            }
+
+    def _apply_event(self, fact: EventHeld | EventDropped | Opted) -> None:
+        match fact:
+            case EventHeld():
+                known = self.events.get(fact.event_id)
+                same = known is not None and known.modification == fact.modification and not fact.cancelled
+                self.events[fact.event_id] = HeldEvent(
+                    event_id=fact.event_id,
+                    modification=fact.modification,
+                    request_id=fact.request_id,
+                    answer_required=fact.answer_required,
+                    instructed=fact.instructed,
+                    cancelled=fact.cancelled,
+                    end_at=fact.end_at,
+                    startafter_s=fact.startafter_s,
+                    offset_s=fact.offset_s,
+                    held_at=known.held_at if known is not None and same else fact.at,
+                    opt=known.opt if known is not None and same else None,
+                    reason=known.reason if known is not None and same else "",
+                )
+            case EventDropped():
+                self.events.pop(fact.event_id, None)
+            case Opted():
+                known = self.events.get(fact.event_id)
+                if known is not None and known.modification == fact.modification:
+                    self.events[fact.event_id] = replace(known, opt=fact.opt, reason=fact.reason)
+
+    def _apply_outbox(self, fact: ResponseOwed | ReplyOwed | Settled) -> None:
+        match fact:
+            case ResponseOwed():
+                self.owed = {
+                    number: owed
+                    for number, owed in self.owed.items()
+                    if not (isinstance(owed, ResponseOwed) and owed.event_id == fact.event_id)
+                }
+                self.owed[fact.number] = fact
+                self.next_number = max(self.next_number, fact.number + 1)
+            case ReplyOwed():
+                self.owed[fact.number] = fact
+                self.next_number = max(self.next_number, fact.number + 1)
+            case Settled():
+                for number in fact.numbers:
+                    self.owed.pop(number, None)
+
+    def _apply_report(self, fact: ReportRequested | ReportSent | ReportEnding | ReportClosed) -> None:
+        match fact:
+            case ReportRequested():
+                self.duties[fact.request_id] = Duty(
+                    request_id=fact.request_id,
+                    specifier_id=fact.specifier_id,
+                    r_ids=fact.r_ids,
+                    granularity_s=fact.granularity_s,
+                    back_duration_s=fact.back_duration_s,
+                    start_at=fact.start_at,
+                    end_at=fact.end_at,
+                    through=fact.start_at,
+                )
+            case ReportSent():
+                if fact.request_id in self.duties:
+                    self.duties[fact.request_id] = replace(self.duties[fact.request_id], through=fact.through)
+            case ReportEnding():
+                if fact.request_id in self.duties:
+                    duty = self.duties[fact.request_id]
+                    self.duties[fact.request_id] = replace(duty, end_at=fact.at, ending=True)
+            case ReportClosed():
+                self.duties.pop(fact.request_id, None)

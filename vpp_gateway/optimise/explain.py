@@ -1,0 +1,33 @@
+"""Why, in words: one sentence per reason, English and Japanese, from the one catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vpp_gateway.catalogue import Lang, text
+from vpp_gateway.domain.plan import Reason
+
+KW = {"w": "kw", "room_w": "room_kw"}
+"""Values in W that people read in kW: name of the value -> name in the sentence."""
+
+
+def sentence(reason: Reason, lang: Lang) -> str:
+    """One reason as a sentence.
+
+    Raises:
+        MisuseError: the catalogue lacks the reason's code.
+    """
+    values: dict[str, object] = {}
+    for name, value in reason.values:
+        values[KW.get(name, name)] = kw(value) if name in KW else value
+    return text(f"why.{reason.code}", lang, **values)
+
+
+def sentences(reasons: Iterable[Reason], lang: Lang) -> tuple[str, ...]:
+    """Reasons as sentences, in order, each once."""
+    return tuple(dict.fromkeys(sentence(reason, lang) for reason in reasons))
+
+
+def kw(watts: str) -> str:
+    """W as text -> kW with one decimal."""
+    return f"{float(watts) / 1000:.1f}"

@@ -1,0 +1,345 @@
+"""The operator's one YAML file, as frozen values. Nothing else in the package reads files or environment on its own.
+
+    gateway.yaml -> load_settings -> Settings -> fleet(settings) -> domain.Fleet
+                        |
+                        +-> InvalidFile: every mistake at once, with line, column and what is allowed
+
+kW and kWh at this edge, W and Wh inside; `fleet` converts. Relative paths are relative to the YAML file. The docstring
+of each field is its description in `docs/schemas/settings.schema.json` and in editors that read the schema.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from vpp_gateway.catalogue import Lang
+from vpp_gateway.domain.fleet import Battery, Fleet, Site
+from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.profile import Source, Verified
+from vpp_gateway.settings_files import missing_files
+from vpp_gateway.settings_rules import KW_MAX, rules, sharpen
+from vpp_gateway.yaml_source import Document, InvalidFile, read_yaml
+from vpp_gateway.yaml_validate import RULES, show, validate, wrong
+
+OPENADR2_SERVICES = ("EiRegisterParty", "EiEvent", "EiReport", "EiOpt", "OadrPoll")
+IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
+
+def _identifier(found: str) -> str:
+    if not re.fullmatch(IDENTIFIER, found):
+        raise wrong(
+            "problem.pattern", found=show(found), allowed="1-64 of A-Z a-z 0-9 . _ -, first a letter or digit"
+        )
+    return found
+
+
+def _fingerprint(found: str) -> str:
+    if not re.fullmatch(r"[0-9A-F]{2}(:[0-9A-F]{2}){9}", found.upper()):
+        raise wrong(
+            "problem.pattern", found=show(found), allowed="10 pairs of hex digits with colons (12:AB:...)"
+        )
+    return found.upper()
+
+
+def _vtn_url(found: str) -> str:
+    try:
+        parts = urlsplit(found)
+        plain = parts.port is None or parts.port > 0
+    except ValueError:
+        raise wrong("problem.url", found=show(found)) from None
+    plain &= parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    if not plain or parts.query or parts.fragment or re.search(r"\s", found):
+        raise wrong("problem.url", found=show(found))
+    service = parts.path.rstrip("/").rsplit("/", 1)[-1]
+    if service in OPENADR2_SERVICES:
+        raise wrong("problem.url_service", service=service)
+    return found.rstrip("/")
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base")
+    return path if base is None else base / path
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Identifier = Annotated[
+    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{IDENTIFIER}$"})
+]
+FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
+Switch = Annotated[bool, Field(strict=True)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Kw = Annotated[Number, Field(le=KW_MAX)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Seconds = Annotated[Number, Field(gt=0, le=86400)]
+
+
+class Section(BaseModel):
+    """Base of the settings: frozen, nothing unknown."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class GatewaySettings(Section):
+    """This gateway."""
+
+    name: Text
+    """Name that operators see."""
+    state_dir: FilePath = Path("state")
+    """Folder of the journal, the telemetry and the control socket; one gateway alone uses it."""
+    language: Lang = "en"
+    """Language of the texts that operators read: en or ja."""
+    simulated: Switch = False
+    """True marks everything shown as simulated: devices or utility are not real."""
+    profile_dirs: tuple[FilePath, ...] = ()
+    """Folders with profiles of your own (devices/, programs/, ...), searched before the shipped ones."""
+
+
+class TlsSettings(Section):
+    """Identity of a client towards a utility."""
+
+    ca: FilePath
+    """PEM file with the CA certificates that the utility's server certificate is checked against."""
+    cert: FilePath
+    """PEM file with our certificate, followed by the intermediate CAs."""
+    key: FilePath
+    """PEM file with our private key, mode 0600."""
+
+
+class OpenAdr2Settings(Section):
+    """One OpenADR 2.0b connection: we are the VEN."""
+
+    protocol: Literal["openadr2"]
+    """openadr2 = OpenADR 2.0b over HTTP, pull."""
+    name: Identifier
+    """Your name for this connection; the first part of every instruction's id."""
+    program: Identifier
+    """Program profile: how this utility's signals become instructions."""
+    vtn_url: Annotated[str, AfterValidator(_vtn_url)]
+    """Address of the VTN up to /OpenADR2/Simple/2.0b; the service names are added."""
+    ven_name: Text
+    """VEN name agreed with the utility."""
+    ven_id: Text | None = None
+    """VEN id, when the utility gave one in advance; otherwise the VTN gives it at registration."""
+    vtn_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    """Fingerprint of the VTN's certificate (last 10 bytes of its SHA-256), to pin it."""
+    sign: Switch = False
+    """True signs and checks every message (XML signature, high security)."""
+    tls: TlsSettings | None = None
+    """Certificates; required for https."""
+    poll_s: Annotated[Number, Field(ge=1, le=3600)] | None = None
+    """Seconds between polls; without it, as the VTN asks."""
+
+
+class DeviceSettings(Section):
+    """One Modbus TCP device."""
+
+    id: Identifier
+    """Your name for the device, unique in the whole file."""
+    profile: Identifier
+    """Device profile: its register map and habits."""
+    host: Text
+    """IP address or host name."""
+    port: Port = 502
+    """TCP port."""
+    unit: Annotated[int, Field(strict=True, ge=0, le=255)] = 1
+    """Modbus unit id."""
+
+
+class MeterSettings(DeviceSettings):
+    """The meter at the grid connection point."""
+
+
+class BatterySettings(DeviceSettings):
+    """One battery with its operating window."""
+
+    discharge_max_kw: Annotated[Kw, Field(gt=0)]
+    """Largest discharge, kW."""
+    charge_max_kw: Annotated[Kw, Field(ge=0)]
+    """Largest charge, kW; 0 = never charged by the gateway."""
+    energy_kwh: Annotated[Kw, Field(gt=0)]
+    """Usable energy between SoC 0 and 1, kWh."""
+    soc_min: Share = 0.1
+    """Share of the energy that is never discharged (0..1)."""
+    soc_max: Share = 0.95
+    """Share of the energy above which it is never charged (0..1)."""
+    efficiency: Annotated[Number, Field(gt=0, le=1)] = 0.95
+    """One-way efficiency (0..1)."""
+
+
+class SiteSettings(Section):
+    """One data centre = one grid connection point (PCC)."""
+
+    id: Identifier
+    """Your short name for the site, unique in this file."""
+    name: Text
+    """Name in English."""
+    name_ja: Text
+    """Name in Japanese."""
+    area: Text
+    """Grid area, for instance tokyo."""
+    import_max_kw: Annotated[Kw, Field(gt=0)]
+    """Contracted import at the grid connection point, kW."""
+    export_max_kw: Annotated[Kw, Field(ge=0)]
+    """Allowed export at the grid connection point, kW; 0 = no reverse flow."""
+    meter: MeterSettings
+    """The meter at the grid connection point."""
+    batteries: tuple[BatterySettings, ...] = ()
+    """Batteries behind the grid connection point."""
+
+
+class PluginSettings(Section):
+    """One workload plug-in."""
+
+    name: Identifier
+    """Your name for it, unique in this file."""
+    plugin: Identifier
+    """Which plug-in: its entry-point name, for instance process-lever."""
+    host_site: Identifier
+    """Id of the site whose agent runs it."""
+    sites: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    """Ids of the sites whose load it can change."""
+    config: dict[str, object] = Field(default_factory=dict)
+    """The plug-in's own settings; the plug-in checks them."""
+
+
+class ConsoleTlsSettings(Section):
+    """Identity of the console's server."""
+
+    cert: FilePath
+    """PEM file with the server's certificate, followed by the intermediate CAs."""
+    key: FilePath
+    """PEM file with its private key, mode 0600."""
+
+
+class ConsoleSettings(Section):
+    """The page that operators watch."""
+
+    enabled: Switch = False
+    """True serves it."""
+    host: Text = "127.0.0.1"
+    """Address to listen on; other machines are let in with tls only."""
+    port: Annotated[int, Field(strict=True, ge=0, le=65535)] = 8080
+    """TCP port; 0 = any free one."""
+    tls: ConsoleTlsSettings | None = None
+    """Certificate of the server; required unless the host is a loopback address."""
+
+
+class TimingSettings(Section):
+    """The timers that nest. heartbeat_s <= refresh_s <= reversion_s / 3, and refresh_s < hold_s."""
+
+    heartbeat_s: Seconds = 1.0
+    """Seconds between signs of life to a device and between reading cycles."""
+    refresh_s: Seconds = 5.0
+    """Seconds between renewals of a battery's setpoint."""
+    hold_s: Seconds = 900.0
+    """Seconds for which a site agent carries on an order without end after it lost the centre."""
+    reversion_s: Seconds = 30.0
+    """Seconds after which a battery falls back by itself when nobody renews its setpoint."""
+    arm_lead_s: Seconds = 10.0
+    """Seconds before an event's start at which batteries are made ready."""
+
+
+class DispatchSettings(Section):
+    """How orders are carried out and measured."""
+
+    baseline_window_s: Seconds = 300.0
+    """Length of the undisturbed load just before an event whose mean is the baseline, s."""
+    tolerance: Annotated[Number, Field(gt=0, le=1)] = 0.1
+    """Share of the target by which delivery may miss it and still counts as met (0..1)."""
+
+
+class Settings(Section):
+    """The whole file."""
+
+    gateway: GatewaySettings
+    """This gateway."""
+    northbound: tuple[OpenAdr2Settings, ...] = ()
+    """Connections to utilities and aggregators."""
+    sites: Annotated[tuple[SiteSettings, ...], Field(min_length=1)]
+    """The data centres."""
+    plugins: tuple[PluginSettings, ...] = ()
+    """Workload plug-ins."""
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    """The page that operators watch."""
+    timing: TimingSettings = Field(default_factory=TimingSettings)
+    """The timers that nest."""
+    dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
+    """How orders are carried out and measured."""
+    source: tuple[Source, ...] = ()
+    """Where the nameplates and limits of this file come from; a note."""
+    verified: Verified = "unverified"
+    """How far they were checked: primary, secondary or unverified."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if findings := list(
+            rules(self.model_dump(mode="json", exclude={"plugins": {"__all__": {"config"}}}))
+        ):
+            said = Document.nowhere("settings").problems(findings)
+            raise PydanticCustomError(RULES, "{said}", {"said": "; ".join(problem.say() for problem in said)})
+        return self
+
+
+def load_settings(path: Path, *, files: bool = True) -> Settings:
+    """Read and check the operator's file.
+
+    Args:
+        files: also check what the file points at: certificates and keys (mode 0600), profiles, plug-ins.
+
+    Raises:
+        InvalidFile: with every mistake.
+    """
+    document = read_yaml(path)
+    base = path.absolute().parent
+    settings = validate(
+        document, Settings, findings=rules(document.plain, base), hint=sharpen, context={"base": base}
+    )
+    if files and (findings := list(missing_files(settings))):
+        raise InvalidFile(document.problems(findings))
+    return settings
+
+
+def settings_schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of the file, for editors and other programs."""
+    schema: dict[str, object] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return schema | Settings.model_json_schema() | {"title": "vpp-gateway settings"}
+
+
+def fleet(settings: Settings) -> Fleet:
+    """The portfolio in W and Wh."""
+    return Fleet(sites=tuple(_site(site) for site in settings.sites))
+
+
+def _site(site: SiteSettings) -> Site:
+    return Site(
+        id=SiteId(site.id),
+        name=site.name,
+        name_ja=site.name_ja,
+        area=site.area,
+        meter=DeviceId(site.meter.id),
+        batteries=tuple(_battery(site.id, battery) for battery in site.batteries),
+        import_max_w=site.import_max_kw * 1000,
+        export_max_w=site.export_max_kw * 1000,
+    )
+
+
+def _battery(site: str, battery: BatterySettings) -> Battery:
+    return Battery(
+        id=DeviceId(battery.id),
+        site=SiteId(site),
+        discharge_max_w=battery.discharge_max_kw * 1000,
+        charge_max_w=battery.charge_max_kw * 1000,
+        energy_wh=battery.energy_kwh * 1000,
+        soc_min=battery.soc_min,
+        soc_max=battery.soc_max,
+        efficiency=battery.efficiency,
+    )

@@ -1,0 +1,126 @@
+"""What the operator's file points at: certificates and keys, profiles, installed plug-ins. Looked at, never changed.
+
+A private key that others can read or change is refused (mode 0600): who has it can speak as this gateway. A key that
+does not belong to its certificate is found here and not in a handshake at night.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vpp_gateway.identity import IdentityError, read_certificate, read_key, same_key
+from vpp_gateway.plain import Loc
+from vpp_gateway.profile import missing_profile, read_profile
+from vpp_gateway.yaml_source import Finding, InvalidFile
+from vpp_gateway.yaml_validate import near
+
+if TYPE_CHECKING:
+    from vpp_gateway.settings import Settings
+
+PLUGIN_GROUP = "vpp_gateway.site_plugins"
+"""Entry-point group of workload plug-ins."""
+
+
+def missing_files(settings: Settings) -> Iterator[Finding]:
+    """Everything that `settings` points at and that is not there, or not as it must be."""
+    yield from _identities(settings)
+    yield from _profiles(settings)
+    yield from _plugins(settings)
+
+
+def _identities(settings: Settings) -> Iterator[Finding]:
+    for index, room in enumerate(settings.northbound):
+        if room.tls is not None:
+            loc: Loc = ("northbound", index, "tls")
+            yield from _certificate((*loc, "ca"), room.tls.ca)
+            yield from _pair(loc, room.tls.cert, room.tls.key)
+    if settings.console.enabled and settings.console.tls is not None:
+        yield from _pair(("console", "tls"), settings.console.tls.cert, settings.console.tls.key)
+
+
+def _pair(loc: Loc, cert: Path, key: Path) -> Iterator[Finding]:
+    faults = [*_certificate((*loc, "cert"), cert), *_key((*loc, "key"), key)]
+    yield from faults
+    if not faults and not same_key(read_certificate(cert), read_key(key)):
+        values = (("found", str(key)), ("other", str(cert)))
+        yield Finding(loc=(*loc, "key"), code="problem.key_other", values=values)
+
+
+def _certificate(loc: Loc, path: Path) -> Iterator[Finding]:
+    if (fault := _unreadable(loc, path)) is not None:
+        yield fault
+        return
+    try:
+        read_certificate(path)
+    except IdentityError as error:
+        yield Finding(loc=loc, code=error.code, values=tuple(error.values.items()))
+
+
+def _key(loc: Loc, path: Path) -> Iterator[Finding]:
+    if (fault := _unreadable(loc, path)) is not None:
+        yield fault
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        values = (("found", str(path)), ("mode", f"{mode:04o}"))
+        yield Finding(loc=loc, code="problem.key_open", values=values)
+    try:
+        read_key(path)
+    except IdentityError as error:
+        yield Finding(loc=loc, code=error.code, values=tuple(error.values.items()))
+
+
+def _unreadable(loc: Loc, path: Path) -> Finding | None:
+    try:
+        if not path.exists():
+            return Finding(loc=loc, code="problem.file_missing", values=(("found", str(path)),))
+        if not path.is_file():
+            return Finding(loc=loc, code="problem.file_not_regular", values=(("found", str(path)),))
+        with path.open("rb"):
+            return None
+    except OSError as error:
+        values = (("found", str(path)), ("reason", error.strerror or str(error)))
+        return Finding(loc=loc, code="problem.file_unreadable", values=values)
+
+
+def _profiles(settings: Settings) -> Iterator[Finding]:
+    search = settings.gateway.profile_dirs
+    for index, room in enumerate(settings.northbound):
+        if (missing := missing_profile("programs", room.program, search)) is not None:
+            yield replace(missing, loc=("northbound", index, "program"))
+    for s, site in enumerate(settings.sites):
+        yield from _device(("sites", s, "meter", "profile"), site.meter.profile, "meter", search)
+        for b, battery in enumerate(site.batteries):
+            yield from _device(("sites", s, "batteries", b, "profile"), battery.profile, "battery", search)
+
+
+def _device(loc: Loc, name: str, expected: str, search: tuple[Path, ...]) -> Iterator[Finding]:
+    if (missing := missing_profile("devices", name, search)) is not None:
+        yield replace(missing, loc=loc)
+        return
+    try:
+        kind = str(read_profile("devices", name, search).plain.get("kind", expected))
+    except InvalidFile as error:
+        yield Finding(loc=loc, code="problem.said", values=(("reason", str(error)),))
+        return
+    if kind != expected:
+        values = (("found", name), ("kind", kind), ("expected", expected))
+        yield Finding(loc=loc, code="problem.profile_kind", values=values)
+
+
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    installed = sorted({entry.name for entry in entry_points(group=PLUGIN_GROUP)})
+    for index, plugin in enumerate(settings.plugins):
+        if plugin.plugin not in installed:
+            values = (("found", plugin.plugin), ("allowed", ", ".join(installed) or "-"))
+            yield Finding(
+                loc=("plugins", index, "plugin"),
+                code="problem.no_plugin",
+                values=values,
+                near=near(plugin.plugin, installed),
+            )

@@ -1,0 +1,337 @@
+"""The site agent: owns every device of one site, holds its schedule, and carries it out with or without the centre.
+
+    whole second   read all devices, heartbeat, refresh leases; readings up
+    schedule in    (epoch, seq) newer than held? hold it, apply it at once
+    step boundary  apply what begins or ends, to the instant
+    no step        release to the device's own control
+    centre away    hold the schedule for `hold_s`, then release everything
+    agent dead     nobody refreshes: the devices' reversion timers end the order
+
+One writer per device; each device is owned by one task of its client. The agent imports no solver and stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from vpp_gateway.clock import Clock
+from vpp_gateway.domain.fact import Lost, Obeyed, Offered, Outcome, Refused, Shifted
+from vpp_gateway.domain.fleet import Site
+from vpp_gateway.domain.instruction import DeviceId
+from vpp_gateway.domain.order import PluginName, ShiftOrder, SiteSchedule, Step
+from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, MeterReading, SiteReading
+from vpp_gateway.link.messages import (
+    LINK_VERSION,
+    Down,
+    Hello,
+    LostReport,
+    ObeyedReport,
+    OfferedReport,
+    Readings,
+    RefusedReport,
+    ScheduleOrder,
+    ShiftCommand,
+    ShiftedReport,
+    Up,
+    Welcome,
+)
+from vpp_gateway.site.store import AgentStore
+from vpp_gateway.southbound.modbus.wire import DeviceOrder
+
+CYCLE_DEADLINE_S = 0.8
+
+log = structlog.get_logger()
+
+
+class BatteryDriver(Protocol):
+    """A battery as the agent drives it; `southbound.modbus.client.BatteryClient` is one."""
+
+    @property
+    def reading(self) -> BatteryReading | None: ...
+    @property
+    def health(self) -> DeviceHealth: ...
+    def order(self, order: DeviceOrder | None) -> None: ...
+    def arm(self) -> None: ...
+    async def cycle(self, deadline_s: float) -> None: ...
+    async def run(self) -> None: ...
+
+
+class MeterDriver(Protocol):
+    """A meter as the agent reads it."""
+
+    @property
+    def reading(self) -> MeterReading | None: ...
+    @property
+    def health(self) -> DeviceHealth: ...
+    async def cycle(self, deadline_s: float) -> None: ...
+    async def run(self) -> None: ...
+
+
+class Plugins(Protocol):
+    """A plug-in host as the agent uses it."""
+
+    def order(self, order: ShiftOrder) -> None: ...
+    async def run(self) -> None: ...
+
+
+class Uplink(Protocol):
+    """The agent's end of the link."""
+
+    def send(self, message: Up, *, keep: bool) -> None: ...
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How long the agent goes on, and how early it arms."""
+
+    hold_s: float
+    """Without word from the centre for so long, everything is released."""
+    arm_lead_s: float
+    """Devices are armed so long before a step begins."""
+
+
+class SiteAgent:
+    """One site.
+
+    Args:
+        site: The site's static side.
+        batteries: Driver per battery.
+        meter: Driver of the PCC meter.
+        store: Loaded memory of an earlier life.
+        secret: Shared secret of the link.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        batteries: Mapping[DeviceId, BatteryDriver],
+        meter: MeterDriver,
+        store: AgentStore,
+        holding: Holding,
+        secret: str,
+        clock: Clock,
+    ) -> None:
+        self.site = site
+        self._batteries, self._meter = dict(batteries), meter
+        self._store, self._holding, self._secret, self._clock = store, holding, secret, clock
+        self._plugins: dict[PluginName, Plugins] = {}
+        self._offered: dict[PluginName, Offered] = {}
+        self._uplink: Uplink | None = None
+        self._linked = False
+        self._heard_at = clock.monotonic()
+        self._welcomed_epoch = 0
+        self._stirred = asyncio.Event()
+        self._applied: dict[DeviceId, DeviceOrder | None] = {}
+
+    # -- wiring ---------------------------------------------------------------------------------------------
+
+    def connect(self, uplink: Uplink, plugins: Mapping[PluginName, Plugins]) -> None:
+        """Attach link and plug-in hosts; before `run`."""
+        self._uplink, self._plugins = uplink, dict(plugins)
+
+    def hello(self) -> Hello:
+        """First word on the link."""
+        return Hello(
+            version=LINK_VERSION,
+            site=self.site.id,
+            highest_epoch=self._store.memory.highest_epoch,
+            secret=self._secret,
+        )
+
+    @property
+    def schedule(self) -> SiteSchedule | None:
+        """What is held."""
+        return self._store.memory.schedule
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        assert self._uplink is not None, "connect() comes before run()"
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._uplink.run())
+            group.create_task(self._meter.run())
+            for battery in self._batteries.values():
+                group.create_task(battery.run())
+            for plugin in self._plugins.values():
+                group.create_task(plugin.run())
+            group.create_task(self._cycle_each_second())
+            group.create_task(self._apply_on_time())
+
+    # -- from the centre ------------------------------------------------------------------------------------
+
+    def on_message(self, message: Down) -> None:
+        """The centre said something."""
+        self._heard_at = self._clock.monotonic()
+        match message:
+            case Welcome():
+                self._welcomed_epoch = message.epoch
+            case ScheduleOrder():
+                self._take_schedule(message.schedule)
+            case ShiftCommand():
+                self._take_shift(message.order)
+
+    def on_linked(self, up: bool) -> None:
+        """The link came (after the centre's welcome) or went."""
+        self._linked = up
+        self._heard_at = self._clock.monotonic()
+        if up:
+            for offered in self._offered.values():
+                self._send(OfferedReport(fact=offered), keep=False)
+            log.info("centre linked", site=self.site.id, epoch=self._welcomed_epoch)
+        else:
+            log.warning("centre lost, holding the schedule", site=self.site.id, hold_s=self._holding.hold_s)
+
+    def _take_schedule(self, schedule: SiteSchedule) -> None:
+        held = self._store.memory.schedule
+        if schedule.site != self.site.id:
+            log.warning("schedule for another site refused", site=self.site.id, other=schedule.site)
+            return
+        if schedule.epoch < self._store.memory.highest_epoch:
+            log.warning(
+                "schedule of an older centre refused",
+                site=self.site.id,
+                epoch=schedule.epoch,
+                highest=self._store.memory.highest_epoch,
+            )
+            return
+        if held is not None and (schedule.epoch, schedule.seq) <= (held.epoch, held.seq):
+            return
+        self._store.hold(schedule, self._clock.monotonic())
+        self._apply()
+        self._stirred.set()
+
+    def _take_shift(self, order: ShiftOrder) -> None:
+        plugin = self._plugins.get(order.plugin)
+        if plugin is None:
+            log.warning("order for a plug-in that is not hosted here", plugin=order.plugin, order=order.id)
+            return
+        self._store.order(order, self._clock.monotonic())
+        plugin.order(order)
+
+    # -- from devices and plug-ins --------------------------------------------------------------------------
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """A device obeyed, refused or was lost."""
+        match outcome:
+            case Obeyed():
+                self._send(ObeyedReport(fact=outcome), keep=True)
+            case Refused():
+                self._send(RefusedReport(fact=outcome), keep=True)
+            case Lost():
+                self._send(LostReport(fact=outcome), keep=True)
+
+    def on_offered(self, offered: Offered) -> None:
+        """A plug-in published its offers."""
+        self._offered[offered.plugin] = offered
+        self._send(OfferedReport(fact=offered), keep=False)
+
+    def on_shifted(self, shifted: Shifted) -> None:
+        """A plug-in said where an order stands."""
+        self._store.settle(shifted.order, shifted.state, self._clock.monotonic())
+        self._send(ShiftedReport(fact=shifted), keep=True)
+
+    def _send(self, message: Up, *, keep: bool) -> None:
+        if self._uplink is not None:
+            self._uplink.send(message, keep=keep)
+
+    # -- the second -----------------------------------------------------------------------------------------
+
+    async def _cycle_each_second(self) -> None:
+        while True:
+            now = self._clock.utc()
+            await asyncio.sleep(1.0 - now % 1.0)
+            await self.cycle()
+
+    async def cycle(self) -> None:
+        """Read everything once and tell the centre."""
+        at = self._clock.utc()
+        self._apply()
+        drivers: Sequence[BatteryDriver | MeterDriver] = (self._meter, *self._batteries.values())
+        await asyncio.gather(*(driver.cycle(CYCLE_DEADLINE_S) for driver in drivers))
+        self._send(Readings(reading=self._reading(at)), keep=False)
+
+    def _reading(self, at: float) -> SiteReading:
+        meter = self._meter.reading
+        readings = (driver.reading for driver in self._batteries.values())
+        schedule = self._store.memory.schedule
+        return SiteReading(
+            site=self.site.id,
+            at=at,
+            meter=meter if meter is not None and meter.at >= at - 0.5 else None,
+            batteries=tuple(r for r in readings if r is not None and r.at >= at - 0.5),
+            health=(self._meter.health, *(driver.health for driver in self._batteries.values())),
+            applied_seq=0 if schedule is None else schedule.seq,
+        )
+
+    # -- the schedule ---------------------------------------------------------------------------------------
+
+    async def _apply_on_time(self) -> None:
+        """Apply at every step boundary, to the instant, whether or not a cycle is due."""
+        while True:
+            self._stirred.clear()
+            now = self._clock.utc()
+            due = self._next_boundary(now)
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - now)):
+                    await self._stirred.wait()
+            except TimeoutError:
+                self._apply()
+
+    def _steps(self) -> tuple[Step, ...]:
+        schedule = self._store.memory.schedule
+        if schedule is None:
+            return ()
+        silent_s = self._clock.monotonic() - self._heard_at
+        if not self._linked and silent_s > self._holding.hold_s:
+            return ()
+        return schedule.steps
+
+    def _next_boundary(self, now: float) -> float | None:
+        moments = [
+            moment
+            for step in self._steps()
+            for moment in (step.start_at - self._holding.arm_lead_s, step.start_at, step.end_at)
+            if moment is not None and moment > now
+        ]
+        return min(moments, default=None)
+
+    def _apply(self) -> None:
+        """Give every device the order of now: its step, or arming for a step that is near, or release."""
+        now = self._clock.utc()
+        schedule = self._store.memory.schedule
+        steps: dict[DeviceId, Step] = {}
+        arming: set[DeviceId] = set()
+        for step in self._steps():
+            if step.start_at <= now and (step.end_at is None or now < step.end_at):
+                steps[step.device] = step
+            elif now < step.start_at <= now + self._holding.arm_lead_s:
+                arming.add(step.device)
+        for device, driver in self._batteries.items():
+            if (held := steps.get(device)) is not None and schedule is not None:
+                self._order(device, driver, self._device_order(schedule, held))
+            elif device in arming:
+                if self._applied.get(device) is not None:
+                    self._order(device, driver, None)
+                driver.arm()
+            else:
+                self._order(device, driver, None)
+
+    def _order(self, device: DeviceId, driver: BatteryDriver, order: DeviceOrder | None) -> None:
+        self._applied[device] = order
+        driver.order(order)
+
+    def _device_order(self, schedule: SiteSchedule, step: Step) -> DeviceOrder:
+        end_at = schedule.issued_at + self._holding.hold_s if step.end_at is None else step.end_at
+        return DeviceOrder(
+            epoch=schedule.epoch,
+            seq=schedule.seq,
+            discharge_w=step.discharge_w,
+            deadline_at=end_at,
+            instruction=step.instruction,
+        )

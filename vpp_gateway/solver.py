@@ -1,0 +1,192 @@
+"""The solver worker: scipy in a process of its own, so that the control loop neither imports it nor waits for it.
+
+    Command: Solve -> stdin of the worker (one JSON line) -> HiGHS -> stdout (one JSON line) -> Fact: Solved
+
+One problem at a time, the newest waits; a worker that is silent past its deadline is killed and started again. The
+closed form and the last plan hold meanwhile. Started as `python -m vpp_gateway.solver` this module is the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from vpp_gateway.clock import Clock, Rng, SystemClock
+from vpp_gateway.domain.plan import Plan, Problem
+
+LINE_MAX_BYTES = 16 * 1024 * 1024
+DEADLINE_S = 2.0
+WARM_UP_S = 60.0
+"""The first answer may wait for scipy's import."""
+TIME_LIMIT_S = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the worker says of one problem."""
+
+    problem: str
+    plan: Plan | None
+    reason: str = ""
+
+
+PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+
+
+class OnSolved(Protocol):
+    """`Engine.solved`."""
+
+    def __call__(self, problem: str, plan: Plan | None, reason: str = "") -> None: ...
+
+
+def answer_to(problem: Problem, clock: Clock) -> Answer:
+    """Solve one problem, in this process."""
+    from vpp_gateway.optimise.linear import solve
+
+    began = clock.monotonic()
+    try:
+        plan = solve(problem, TIME_LIMIT_S)
+    except (ArithmeticError, ValueError) as error:
+        return Answer(problem=problem.id, plan=None, reason=str(error))
+    return Answer(problem=problem.id, plan=replace(plan, solve_s=clock.monotonic() - began))
+
+
+class ProcessSolver:
+    """Runs the worker process and talks to it.
+
+    Args:
+        on_solved: Takes each answer.
+        command: How to start the worker; the default is this module under this interpreter.
+    """
+
+    def __init__(self, on_solved: OnSolved, command: Sequence[str] | None = None) -> None:
+        self._on_solved = on_solved
+        self._command = tuple(command or (sys.executable, "-m", "vpp_gateway.solver"))
+        self._next: Problem | None = None
+        self._stirred = asyncio.Event()
+        self.state = "starting"
+        self.reason = "scipy is being loaded"
+        self.pid: int | None = None
+        self.restarts = -1
+
+    def submit(self, problem: Problem) -> None:
+        """Solve as soon as possible; replaces a problem that still waits."""
+        if self.state != "ready":
+            self._on_solved(problem.id, None, f"solver {self.state}: {self.reason}")
+            return
+        self._next = problem
+        self._stirred.set()
+
+    async def run(self) -> None:
+        """Keep a worker alive until cancelled."""
+        delay_s = 0.1
+        while True:
+            self.restarts += 1
+            try:
+                await self._life()
+            except (OSError, ValidationError, ValueError, TimeoutError, EOFError) as error:
+                self.state, self.reason = "down", f"{type(error).__name__}: {error}"
+                log.warning("solver worker down", reason=self.reason)
+                waiting, self._next = self._next, None
+                if waiting is not None:
+                    self._on_solved(waiting.id, None, self.reason)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, 5.0)
+
+    async def _life(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_MAX_BYTES,
+        )
+        self.pid = process.pid
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            async with asyncio.timeout(WARM_UP_S):
+                if not await process.stdout.readline():
+                    raise EOFError("the worker ended while starting")
+            self.state, self.reason = "ready", ""
+            while True:
+                await self._stirred.wait()
+                self._stirred.clear()
+                problem, self._next = self._next, None
+                if problem is not None:
+                    await self._one(process.stdin, process.stdout, problem)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def _one(self, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader, problem: Problem) -> None:
+        self._next = problem  # still owed, should the worker die
+        async with asyncio.timeout(DEADLINE_S):
+            stdin.write(PROBLEM.dump_json(problem) + b"\n")
+            await stdin.drain()
+            line = await stdout.readline()
+        if not line:
+            raise EOFError("the worker ended")
+        answer = ANSWER.validate_json(line)
+        if self._next is problem:
+            self._next = None
+        self._on_solved(answer.problem, answer.plan, answer.reason)
+
+
+class InlineSolver:
+    """Solves in this process after a seeded delay: for virtual time, where no process can live."""
+
+    def __init__(self, on_solved: OnSolved, rng: Rng, clock: Clock) -> None:
+        self._on_solved, self._rng, self._clock = on_solved, rng, clock
+        self.state, self.reason = "ready", ""
+        self.pid: int | None = None
+        self.restarts = 0
+
+    def submit(self, problem: Problem) -> None:
+        """The answer comes after 5 to 50 ms of loop time."""
+        asyncio.get_running_loop().call_later(self._rng.uniform(0.005, 0.05), self._answer, problem)
+
+    def _answer(self, problem: Problem) -> None:
+        answer = answer_to(problem, self._clock)
+        plan = None if answer.plan is None else replace(answer.plan, solve_s=0.0)
+        self._on_solved(answer.problem, plan, answer.reason)
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+def main(read: Callable[[], bytes] | None = None, write: Callable[[bytes], None] | None = None) -> None:
+    """The worker: one problem a line in, one answer a line out, until stdin ends."""
+    import vpp_gateway.optimise.linear  # noqa: F401  # warm: the first problem shall not wait for scipy
+
+    clock = SystemClock()
+    read = read or sys.stdin.buffer.readline
+    out = sys.stdout.buffer
+
+    def say(line: bytes) -> None:
+        if write is not None:
+            write(line)
+            return
+        out.write(line)
+        out.flush()
+
+    say(b'"ready"\n')
+    while line := read():
+        try:
+            problem = PROBLEM.validate_json(line)
+        except ValidationError as error:
+            say(ANSWER.dump_json(Answer(problem="", plan=None, reason=str(error))) + b"\n")
+            continue
+        say(ANSWER.dump_json(answer_to(problem, clock)) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

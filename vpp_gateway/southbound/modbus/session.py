@@ -1,0 +1,435 @@
+"""The life of one battery behind Modbus, pure: what to ask next, what the answers mean, what was obeyed.
+
+The states and their transitions stand in `states.py`. Nobody believes a write: an order is obeyed when the read-back agrees. At most one request is unanswered, so at most
+one write can ever be executed late, and the first act after a reconnect overwrites it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from vpp_gateway.domain.fact import Outcome
+from vpp_gateway.domain.fleet import Battery
+from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health
+from vpp_gateway.errors import DeviceError, Implausible, MisuseError, Rejected
+from vpp_gateway.southbound.modbus.codec import Model, encode
+from vpp_gateway.southbound.modbus.judge import countdown_fault
+from vpp_gateway.southbound.modbus.layout import BatteryLayout, ReadPlan, Setting, point_of, setpoint_points
+from vpp_gateway.southbound.modbus.ledger import Ledger
+from vpp_gateway.southbound.modbus.picture import Picture, Troubles
+from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.scan import DeviceMap, Scan
+from vpp_gateway.southbound.modbus.states import IN_FLIGHT, STEADY, State, follow
+from vpp_gateway.southbound.modbus.wire import (
+    DeviceOrder,
+    Purpose,
+    Read,
+    Request,
+    Timing,
+    Write,
+    exception_words,
+)
+
+
+class BatterySession:
+    """One battery; see the table in `states.py`. `now` is UTC (Unix s) everywhere."""
+
+    def __init__(
+        self, battery: Battery, profile: DeviceProfile, models: Mapping[int, Model], timing: Timing
+    ) -> None:
+        """Raises MisuseError when the refresh cannot keep the reversion timer alive."""
+        if timing.refresh_s > timing.reversion_s / 2:
+            wrong = f"refresh_s {timing.refresh_s:g} is more than half of reversion_s {timing.reversion_s:g}"
+            raise MisuseError(f"{battery.id}: {wrong}")
+        self.state = State.DOWN
+        self._battery, self._profile, self._models, self._timing = battery, profile, models, timing
+        self._troubles = Troubles(battery.id)
+        self._picture = Picture(battery, profile, self._troubles)
+        self._ledger = Ledger(battery)
+        # what is wanted
+        self._order: DeviceOrder | None = None
+        self._arm = False
+        # what the device was told, and what it confirmed
+        self._attempt: DeviceOrder | None = None
+        self._setting: Setting | None = None
+        self._held: DeviceOrder | None = None
+        self._held_w: float | None = None
+        self._acknowledged_at = self._refreshed_at = self._retry_at = 0.0
+        # what is known of its registers
+        self._scan: Scan | None = None
+        self._device: DeviceMap | None = None
+        self._layout: BatteryLayout | None = None
+        self._checked = False
+        # what is to be asked
+        self._script: deque[tuple[Request, ReadPlan | None]] = deque()
+        self._reads: deque[tuple[Purpose, ReadPlan]] = deque()
+        self._values: dict[str, float | None] = {}
+        self._readback: dict[str, float | None] = {}
+        self._waiting: Request | None = None
+        self._plan: ReadPlan | None = None
+        self._beat_due = self._refresh_due = False
+        self._heartbeat = 0
+        self._slow_at = 0.0
+
+    # --- what the agent wants --------------------------------------------------------------------------------
+
+    def order(self, order: DeviceOrder | None, now: float) -> None:
+        """Take the newest wish; None = release to local control. Repeating one changes nothing.
+
+        An order past its deadline, or outside the nameplate, is refused and leaves the standing one as it is. An
+        order that is overtaken by a newer one before it was confirmed has no outcome.
+        """
+        if order is None:
+            self._arm = False
+        elif order == self._order:
+            return
+        elif (
+            reason := "its deadline has passed"
+            if now > order.deadline_at
+            else self._outside(order.discharge_w)
+        ):
+            self._ledger.refused(order, f"{reason}; nothing was written", now)
+            return
+        if order is not self._order:
+            self._order, self._retry_at = order, 0.0
+
+    def arm(self) -> None:
+        """Enable a setpoint of 0 W ahead of an event, so that an order is one write. Undone by order(None)."""
+        self._arm = True
+
+    def cycle(self, now: float) -> None:
+        """A heartbeat period has begun: one reading, one heartbeat, the refresh if due."""
+        if self._layout is None or self.state is State.DOWN:
+            return
+        slack_s = self._timing.heartbeat_s / 2
+        self._beat_due = self._layout.heartbeat is not None
+        self._refresh_due = (
+            self.state in STEADY and now - self._refreshed_at >= self._timing.refresh_s - slack_s
+        )
+        if not self._reads:
+            if self._refresh_due or now - self._slow_at >= self._profile.slow_s - slack_s:
+                self._reads.extend((Purpose.SLOW, plan) for plan in self._layout.slow)
+            self._reads.extend((Purpose.FAST, plan) for plan in self._layout.fast)
+
+    def outcomes(self) -> list[Outcome]:
+        """What became of orders since the last call."""
+        return self._ledger.take()
+
+    @property
+    def reading(self) -> BatteryReading | None:
+        """The last good reading."""
+        return self._picture.reading
+
+    def health(self, now: float) -> DeviceHealth:
+        """The worst that is known."""
+        return self._troubles.health(now, 2.5 * self._timing.heartbeat_s)
+
+    # --- the connection --------------------------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        """A fresh connection stands."""
+        self._go("connected" if self._layout is None else "reconnected")
+        for cause in ("link", "timer", "heartbeat"):
+            self._troubles.clear(cause)
+        self._script.clear()
+        self._reads.clear()
+        self._waiting = None
+        self._beat_due = self._refresh_due = False
+        self._retry_at = self._slow_at = 0.0
+        self._checked = self._layout is None
+        named = [point_of(self._models, name) for name in self._profile.points.values()]
+        self._scan = Scan(
+            self._profile, self._models, [*named, *setpoint_points(self._profile, self._models)]
+        )
+
+    def lost(self, error: DeviceError, now: float) -> None:
+        """The connection is gone, or was given up because of `error`: what the device holds now is unknown."""
+        attempt = self._attempt
+        if self.state in IN_FLIGHT and attempt is not None and not self._ledger.told(attempt):
+            self._ledger.lost(attempt, str(error), now)
+        self._held_w = None
+        self._go("lost")
+        health = {Rejected: Health.REFUSING, Implausible: Health.IMPLAUSIBLE}.get(type(error), Health.LOST)
+        self._troubles.set("link", health, str(error))
+
+    def expire(self, now: float) -> None:
+        """Drop an order that was not confirmed before its deadline; the device is then released."""
+        order = self._order
+        if order is None or order is self._held or now <= order.deadline_at or self.state in IN_FLIGHT:
+            return
+        if not self._ledger.told(order):
+            self._ledger.refused(order, "its deadline passed before it could be carried out", now)
+        self._order, self._arm, self._retry_at = None, False, 0.0
+
+    # --- asking ----------------------------------------------------------------------------------------------
+
+    def next(self, now: float) -> Request | None:
+        """The next request, or None when there is nothing to ask now."""
+        if self._waiting is not None:
+            raise MisuseError(f"{self._battery.id}: a request is unanswered, no other may follow")
+        self._waiting = self._choose(now)
+        return self._waiting
+
+    def _choose(self, now: float) -> Request | None:
+        if self.state is State.DOWN:
+            return None
+        if self.state is State.DISCOVERING or self._layout is None:
+            return self._scan_read()
+        if not self._checked:
+            head = self._layout.head()
+            return Read(Purpose.CHECK, head.address, head.count)
+        self.expire(now)
+        if self._decide(self._layout, now) or self._script:
+            request, self._plan = self._script.popleft()
+            return request
+        if self._reads:
+            purpose, self._plan = self._reads.popleft()
+            return Read(purpose, self._plan.block.address, self._plan.block.count)
+        if self._refresh_due and self.state in STEADY:
+            self._refresh_due = False
+            address, registers = self._layout.refresh(self._held_w or 0.0, self._timing.reversion_s)
+            return Write(Purpose.REFRESH, address, tuple(registers))
+        if self._beat_due:
+            return self._beat(self._layout)
+        return self._scan_read() if self._scan is not None else None
+
+    def _scan_read(self) -> Read:
+        assert self._scan is not None
+        block = self._scan.next()
+        return Read(Purpose.SCAN, block.address, block.count)
+
+    def _beat(self, layout: BatteryLayout) -> Write:
+        assert layout.heartbeat is not None
+        self._beat_due = False
+        self._heartbeat = (self._heartbeat + 1) % ((1 << 16 * layout.heartbeat.size) - 1)
+        registers = encode(layout.heartbeat, self._heartbeat)
+        return Write(Purpose.HEARTBEAT, layout.heartbeat_address, tuple(registers))
+
+    def _decide(self, layout: BatteryLayout, now: float) -> bool:
+        """Begin what the wishes ask of this state; True when a script was begun."""
+        wish = self._order
+        match self.state:
+            case State.UNKNOWN | State.FREE if wish is not None or self._arm:
+                return now >= self._retry_at and self._begin(layout, wish, now)
+            case State.UNKNOWN:
+                return now >= self._retry_at and self._release(layout)
+            case State.ARMED | State.HOLDING if wish is None and not (
+                self._arm and self.state is State.ARMED
+            ):
+                return self._release(layout)
+            case State.ARMED | State.HOLDING if wish is not None and wish is not self._held:
+                return self._begin(layout, wish, now)
+            case State.WRITING if wish is not None and wish is not self._attempt:
+                return self._begin(layout, wish, now)
+            case _:
+                return False
+
+    def _begin(self, layout: BatteryLayout, order: DeviceOrder | None, now: float) -> bool:
+        discharge_w = order.discharge_w if order is not None else 0.0
+        self._attempt = order
+        if reason := self._unready(layout, discharge_w):
+            self._deny(reason, now)
+            return False
+        writes: list[tuple[Purpose, tuple[int, list[int]]]]
+        if self.state in (State.UNKNOWN, State.FREE):
+            writes = [
+                (Purpose.CONFIGURE, part) for part in layout.configure(discharge_w, self._timing.reversion_s)
+            ]
+            writes.append((Purpose.ENABLE, layout.enable(True)))
+        else:
+            writes = [(Purpose.SETPOINT, (layout.address("value"), layout.value_registers(discharge_w)))]
+        self._setting = layout.setting(discharge_w, self._timing.reversion_s)
+        self._go("begin")
+        self._write(layout, writes)
+        return True
+
+    def _unready(self, layout: BatteryLayout, discharge_w: float) -> str:
+        if not layout.holds_watts:
+            return "the device does not offer an absolute power setpoint (CtrlModes lacks FIXED_W)"
+        return self._outside(discharge_w) or self._troubles.reason("local") or self._troubles.reason("timer")
+
+    def _outside(self, discharge_w: float) -> str:
+        limits = self._layout or self._battery
+        if -limits.charge_max_w <= discharge_w <= limits.discharge_max_w:
+            return ""
+        return f"{discharge_w:g} W is outside the nameplate {-limits.charge_max_w:g}..{limits.discharge_max_w:g} W"
+
+    def _release(self, layout: BatteryLayout) -> bool:
+        self._attempt = None
+        self._go("release")
+        self._write(layout, [(Purpose.RELEASE, layout.enable(False))])
+        return True
+
+    def _write(self, layout: BatteryLayout, writes: Sequence[tuple[Purpose, tuple[int, list[int]]]]) -> None:
+        self._script.clear()
+        self._readback.clear()
+        self._values.clear()
+        if self._reads:  # what was read before this write must not be judged after it
+            self._reads = deque(entry for entry in self._reads if entry[0] is Purpose.FAST)
+        for purpose, (address, registers) in writes:
+            self._script.append((Write(purpose, address, tuple(registers)), None))
+        for plan in layout.readback:
+            self._script.append((Read(Purpose.READBACK, plan.block.address, plan.block.count), plan))
+
+    # --- answers ---------------------------------------------------------------------------------------------
+
+    def receive(self, registers: Sequence[int], now: float) -> None:
+        """The outstanding request was answered; `registers` is empty for a write.
+
+        Raises:
+            DeviceError: this is not the expected device; give the connection up and report it by `lost`.
+        """
+        request, self._waiting = self._waiting, None
+        assert request is not None
+        match request.purpose:
+            case Purpose.FAST | Purpose.SLOW | Purpose.READBACK:
+                self._read(request.purpose, registers, now)
+            case Purpose.SCAN:
+                self._scanned(registers)
+            case Purpose.CHECK:
+                self._check(registers)
+            case Purpose.ENABLE:
+                self._acknowledged_at = self._refreshed_at = now
+            case Purpose.SETPOINT:
+                self._acknowledged_at = now
+                if self._profile.setpoint is not None and self._profile.setpoint.refresh_by == "setpoint":
+                    self._refreshed_at = now
+            case Purpose.REFRESH:
+                self._refreshed_at = now
+            case Purpose.HEARTBEAT:
+                self._troubles.clear("heartbeat")
+            case Purpose.CONFIGURE | Purpose.RELEASE:
+                pass  # only the read-back counts
+
+    def refused(self, code: int, now: float) -> None:
+        """The outstanding request was answered with an exception code."""
+        request, self._waiting = self._waiting, None
+        assert request is not None
+        reason = f"{exception_words(code)} on {request.purpose.name.lower()} at {request.address}"
+        match request.purpose:
+            case Purpose.SCAN:
+                assert self._scan is not None
+                self._scan.refuse(code)
+            case Purpose.CHECK:
+                self._layout = None
+                raise Rejected(reason)
+            case Purpose.FAST | Purpose.SLOW:
+                self._troubles.set("reading", Health.REFUSING, reason)
+            case Purpose.HEARTBEAT:
+                self._troubles.set("heartbeat", Health.REFUSING, reason)
+            case _:
+                self._deny(reason, now)
+
+    def _scanned(self, registers: Sequence[int]) -> None:
+        assert self._scan is not None and self._profile.setpoint is not None
+        self._scan.receive(registers)
+        if not self._scan.done:
+            return
+        found, self._scan = self._scan.result, None
+        assert found is not None
+        if self._device is not None and not self._device.same_device(found):
+            self._layout, self._device = None, None
+            raise Implausible(
+                "another device, or other registers or scale factors, than before the reconnect"
+            )
+        if self.state is State.DISCOVERING:
+            self._layout = BatteryLayout(self._battery, self._profile, self._models, found)
+            self._device = found
+            counted = found.raw.get(self._profile.points.get("heartbeat", ""))
+            self._heartbeat = counted if isinstance(counted, int) else 0
+            self._picture.switch(found.raw.get(self._profile.points.get("local_remote", "")) == 1)
+            self._go("scanned")
+
+    def _check(self, registers: Sequence[int]) -> None:
+        assert self._layout is not None
+        if not self._layout.same_head(registers):
+            self._layout, self._device = None, None
+            raise Implausible("the setpoint registers are not where they were before the reconnect")
+        self._checked = True
+
+    def _read(self, purpose: Purpose, registers: Sequence[int], now: float) -> None:
+        assert self._plan is not None and self._layout is not None
+        values = self._readback if purpose is Purpose.READBACK else self._values
+        for name, reader in self._plan.readers:
+            values[name] = reader(registers)
+        if purpose is Purpose.READBACK:
+            if not self._script:
+                self._confirm(self._layout, values, now)
+        elif not self._reads or self._reads[0][0] is not purpose:
+            if "soc" in values:
+                self._slow_at = now
+                self._picture.slow(values)
+                self._judge_setpoint(values, now)
+            if purpose is Purpose.FAST:
+                self._picture.fast(values, now, self._layout, self._held_w)
+            values.clear()
+
+    def _confirm(self, layout: BatteryLayout, values: Mapping[str, float | None], now: float) -> None:
+        if self.state is State.RELEASING:
+            if values.get("enable") not in (0, None):
+                self._deny("the release was not taken over", now)
+                return
+            self._troubles.clear("order")
+            self._held, self._held_w = None, None
+            self._go("confirmed")
+            return
+        assert self._setting is not None
+        order = self._attempt
+        if difference := self._setting.difference(values):
+            self._deny(difference, now)
+        elif self._timer_dead(values, now):
+            if order is not None:
+                self._ledger.refused(order, self._troubles.reason("timer"), now)
+            self._order, self._arm = None, False
+            self._go("denied")
+        else:
+            self._held = order
+            self._held_w = layout.held_w(order.discharge_w if order is not None else 0.0)
+            self._troubles.clear("order")
+            self._picture.setpoint_changed()
+            self._go("confirmed" if order is not None else "confirmed idle")
+            if order is not None:
+                self._ledger.obeyed(order, self._held_w, self._acknowledged_at, now)
+
+    def _timer_dead(self, values: Mapping[str, float | None], now: float) -> bool:
+        """The countdown does not run although the profile trusts it: nothing may be held without a fail-safe."""
+        fault = countdown_fault(values.get("remaining"), self._timing.reversion_s, now - self._refreshed_at)
+        if not fault or self._profile.failsafe == "external" or values.get("remaining"):
+            return False
+        self._troubles.set("timer", Health.REFUSING, fault)
+        return True
+
+    def _judge_setpoint(self, values: Mapping[str, float | None], now: float) -> None:
+        """Does the device still hold what it confirmed, and does its countdown run?"""
+        if self.state in STEADY and self._setting is not None:
+            if difference := self._setting.difference(values):
+                self._troubles.set("order", Health.REFUSING, f"no longer holds its setpoint: {difference}")
+                self._stray(now)
+            elif self._profile.failsafe == "device":
+                since_s = now - self._refreshed_at
+                if fault := countdown_fault(values.get("remaining"), self._timing.reversion_s, since_s):
+                    self._troubles.set("countdown", Health.REFUSING, fault)
+                else:
+                    self._troubles.clear("countdown")
+        elif self.state is State.FREE and values.get("enable") == 1:
+            self._stray(now)
+
+    def _stray(self, now: float) -> None:
+        self._held_w, self._retry_at = None, now
+        self._go("strayed")
+
+    def _deny(self, reason: str, now: float) -> None:
+        self._script.clear()
+        self._held_w = None
+        self._troubles.set("order", Health.REFUSING, reason)
+        self._go("denied")
+        self._retry_at = now + self._timing.refresh_s
+        if self._attempt is not None:
+            self._ledger.refused(self._attempt, reason, now)
+
+    def _go(self, event: str) -> None:
+        state = follow(self.state, event)
+        if state is None:
+            raise MisuseError(f"{self._battery.id}: {event!r} cannot happen in state {self.state}")
+        self.state = state

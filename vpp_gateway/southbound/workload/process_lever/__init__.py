@@ -1,0 +1,112 @@
+"""Reference plug-in `process-lever`: pauses, starts and moves real processes that live in site folders.
+
+Entry point `process-lever`. What a job is, and what its program must be able to do, stands in `jobs.py`; how it
+is kept from running twice, in `gate.py`; how a move goes, in `hands.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vpp_gateway.errors import ConfigError
+from vpp_gateway.southbound.workload.lever import Cadence, Lever
+from vpp_gateway.southbound.workload.lever_plugin import LeverPlugin
+from vpp_gateway.southbound.workload.levers import Pace, Terms
+from vpp_gateway.southbound.workload.plugin import Briefing, Desk, Profile
+from vpp_gateway.southbound.workload.process_lever.hands import Patience, ProcessHands
+from vpp_gateway.southbound.workload.records import FileLedger
+
+FIRST_PACE = Pace(pause_s=0.05, resume_s=0.05, start_s=0.5, move_s=0.5, leave_s=0.1, downtime_s=0.3)
+"""Promised before anything has been measured; replaced by medians of the lever's own acts."""
+
+
+class Config(BaseModel):
+    """Settings of the plug-in, `config:` in the site file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    root: str
+    """Absolute folder that holds one folder a site."""
+    slots: dict[str, int] = Field(default_factory=dict)
+    """Most jobs at a site, running or paused; a site not named takes `slots_default`."""
+    slots_default: int = Field(default=8, ge=0, le=10_000)
+    valid_s: float = Field(default=300.0, ge=1, le=86_400)
+    """How long an offer stands."""
+    sustain_s: float = Field(default=4 * 3600.0, gt=0)
+    min_dwell_s: float = Field(default=0.0, ge=0)
+    pause_cost: float = Field(default=2.0, ge=0)
+    move_cost: float = Field(default=1.0, ge=0)
+    absorb_cost: float = Field(default=1.0, ge=0)
+    checkpoint_s: float = Field(default=5.0, gt=0, le=600)
+    """Most time for a job to write its checkpoint and exit."""
+    watch_s: float = Field(default=0.5, gt=0, le=60)
+    """How often the jobs are looked at."""
+
+
+def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
+    """The lever on real processes, as configured. Raises ConfigError."""
+    config = _config(briefing)
+    _check_folders(config, briefing)
+    patience = Patience(checkpoint_s=config.checkpoint_s)
+    lever = Lever(
+        hands=ProcessHands(Path(config.root), briefing.sites, desk.clock, patience),
+        terms=Terms(
+            plugin=briefing.name,
+            slots={site: config.slots.get(site, config.slots_default) for site in briefing.sites},
+            valid_s=config.valid_s,
+            sustain_s=config.sustain_s,
+            min_dwell_s=config.min_dwell_s,
+            pause_cost=config.pause_cost,
+            move_cost=config.move_cost,
+            absorb_cost=config.absorb_cost,
+        ),
+        pace=FIRST_PACE,
+        ledger=FileLedger(Path(briefing.state_dir) / "orders.json"),
+        desk=desk,
+        cadence=Cadence(watch_s=config.watch_s),
+        fence=briefing.fence,
+    )
+    schema = Config.model_json_schema()
+    return lever, Profile(sites=briefing.sites, fail_state="hold", config_schema=schema)
+
+
+def _config(briefing: Briefing) -> Config:
+    try:
+        config = Config.model_validate(briefing.config)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(["config", *(str(part) for part in fault["loc"])])
+        raise ConfigError(f"{where}: {fault['msg']}, found {fault['input']!r}") from error
+    unknown = set(config.slots) - set(briefing.sites)
+    if unknown:
+        raise ConfigError(
+            f"config.slots: {', '.join(sorted(unknown))} is no site of this plug-in; allowed are "
+            f"{', '.join(briefing.sites)}"
+        )
+    negative = [site for site, count in config.slots.items() if count < 0]
+    if negative or not Path(config.root).is_absolute():
+        raise ConfigError(
+            f"config.slots.{negative[0]}: must be 0 or more"
+            if negative
+            else f"config.root: {config.root!r} is not an absolute path"
+        )
+    return config
+
+
+def _check_folders(config: Config, briefing: Briefing) -> None:
+    for site in briefing.sites:
+        folder = Path(config.root) / site
+        if not folder.is_dir():
+            raise ConfigError(f"config.root: {folder} is not a folder; one is needed for each site")
+    if not briefing.state_dir or not Path(briefing.state_dir).is_dir():
+        raise ConfigError(f"state_dir: {briefing.state_dir!r} is not a folder")
+
+
+def plugin() -> LeverPlugin:
+    """The entry point."""
+    return LeverPlugin(build)
+
+
+__all__ = ["Config", "build", "plugin"]

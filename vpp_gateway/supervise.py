@@ -1,0 +1,109 @@
+"""The supervisor: starts the centre and one agent per site as processes of their own, and starts them again.
+
+It holds no state and does no work, so it has nothing to lose. A child that ends is started again after a back-off
+that doubles while it keeps ending early. SIGTERM and SIGINT end the children in order: centre first, agents last,
+without releasing the batteries: their own reversion timers end an order that nobody renews.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from vpp_gateway.clock import Clock
+
+SETTLED_S = 5.0
+"""A life this long resets the back-off."""
+GRACE_S = 5.0
+"""Between SIGTERM and SIGKILL."""
+PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Pauses before a child is started again, seconds."""
+
+    first_s: float = 0.1
+    max_s: float = 5.0
+
+
+def die_with_parent() -> None:
+    """In a child, first thing: ask the kernel for SIGTERM when the parent ends, however it ends (Linux)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+class Child:
+    """One supervised process."""
+
+    def __init__(self, name: str, command: Sequence[str], clock: Clock, backoff: Backoff) -> None:
+        self.name, self._command, self._clock, self._backoff = name, tuple(command), clock, backoff
+        self.process: asyncio.subprocess.Process | None = None
+        self.starts = 0
+
+    async def run(self) -> None:
+        """Keep it alive until cancelled; ends it on the way out."""
+        delay_s = self._backoff.first_s
+        while True:
+            began = self._clock.monotonic()
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.DEVNULL
+            )
+            self.starts += 1
+            try:
+                code = await self.process.wait()
+            except asyncio.CancelledError:
+                await end(self.process)
+                raise
+            if self._clock.monotonic() - began >= SETTLED_S:
+                delay_s = self._backoff.first_s
+            log.warning("process ended, starting it again", process=self.name, code=code, in_s=delay_s)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, self._backoff.max_s)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, then SIGKILL after `GRACE_S`."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def supervise(
+    commands: Mapping[str, Sequence[str]], clock: Clock, backoffs: Mapping[str, Backoff]
+) -> None:
+    """Run all children until SIGTERM or SIGINT.
+
+    Args:
+        commands: Command line per child, in the order in which they are ended.
+        backoffs: Pauses per child; a missing one gets the default.
+    """
+    children = [
+        Child(name, command, clock, backoffs.get(name, Backoff())) for name, command in commands.items()
+    ]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(child.run(), name=child.name) for child in children]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
