@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
+from pathlib import Path
 
+from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.dispatch.policy import Policy
-from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.domain.order import PluginName
-from vpp_gateway.engine import DOMAIN_FACTS
+from vpp_gateway.engine import DOMAIN_FACTS, Room
+from vpp_gateway.northbound.openadr2 import schema
+from vpp_gateway.northbound.openadr2.client import Deliver, VenClient, tls_context
+from vpp_gateway.northbound.openadr2.codec import Codec
+from vpp_gateway.northbound.openadr2.program import ProgramProfile
+from vpp_gateway.northbound.openadr2.session import VenSession
+from vpp_gateway.northbound.openadr2.signature import Signer, Verifier
+from vpp_gateway.northbound.openadr2.xml_intake import Limits
 from vpp_gateway.northbound.turn import Session
-from vpp_gateway.settings import Settings
+from vpp_gateway.profile import load_profile
+from vpp_gateway.settings import OpenAdr2Settings, Settings, SiteSettings
 
 
 def policy_of(settings: Settings) -> Policy:
     """Dispatch policy of the operator's settings."""
+    dispatch = settings.dispatch
     return Policy(
-        baseline_window_s=settings.dispatch.baseline_window_s, reversion_s=settings.timing.reversion_s
+        baseline_window_s=dispatch.baseline_window_s,
+        opt_in_at_least=dispatch.opt_in_at_least,
+        bridge_reserve=dispatch.bridge_reserve,
+        prepare_lead_s=dispatch.prepare_lead_s,
+        replan_s=dispatch.replan_s,
+        reversion_s=settings.timing.reversion_s,
     )
 
 
@@ -28,3 +45,83 @@ def journal_types(sessions: Iterable[Session]) -> tuple[type, ...]:
     """Every fact that the journal may hold: the domain's and those of the sessions."""
     own = {kind for session in sessions for kind in session.fact_types}
     return (*DOMAIN_FACTS, *sorted(own, key=lambda kind: kind.__qualname__))
+
+
+def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) -> dict[RoomName, Room]:
+    """Every northbound connection of the settings.
+
+    Raises:
+        ConfigError: a program profile, certificate or key is missing or wrong.
+    """
+    xsd = schema.load() if settings.northbound else None
+    rooms: dict[RoomName, Room] = {}
+    for row in settings.northbound:
+        program = _program(settings, row)
+        name = RoomName(row.name)
+        session = VenSession(
+            room=name,
+            ven_name=row.ven_name,
+            ven_id=row.ven_id,
+            program=program,
+            sites=tuple(SiteId(site.id) for site in settings.sites),
+            rng=rng,
+            signing=row.sign,
+            level_base_w={SiteId(site.id): _battery_w(site) for site in settings.sites},
+        )
+        assert xsd is not None
+        client = VenClient(
+            room=name,
+            base_url=row.vtn_url,
+            codec=Codec(
+                schema=xsd,
+                limits=Limits(bytes_max=program.body_max_bytes),
+                signer=_signer(row, rng),
+                verifier=_verifier(row),
+            ),
+            tls=_tls(row, program),
+            clock=clock,
+            deliver=deliver,
+            deadline_s=program.polling.deadline_s,
+        )
+        rooms[name] = Room(session, client)
+    return rooms
+
+
+def _program(settings: Settings, row: OpenAdr2Settings) -> ProgramProfile:
+    program = load_profile("programs", row.program, ProgramProfile, settings.gateway.profile_dirs)
+    if row.poll_s is None:
+        return program
+    return program.model_copy(update={"polling": program.polling.model_copy(update={"poll_s": row.poll_s})})
+
+
+def _battery_w(site: SiteSettings) -> float:
+    return 1000.0 * sum(battery.discharge_max_kw for battery in site.batteries)
+
+
+def _signer(row: OpenAdr2Settings, rng: Rng) -> Signer | None:
+    if not row.sign or row.tls is None:
+        return None
+    return Signer(key_pem=_read(row.tls.key), cert_pem=_read(row.tls.cert), rng=rng)
+
+
+def _verifier(row: OpenAdr2Settings) -> Verifier | None:
+    if not row.sign or row.tls is None:
+        return None
+    pins = () if row.vtn_fingerprint is None else (row.vtn_fingerprint,)
+    return Verifier(pins=pins, roots_pem=_read(row.tls.ca))
+
+
+def _tls(row: OpenAdr2Settings, program: ProgramProfile) -> ssl.SSLContext | None:
+    if row.tls is None:
+        return None
+    return tls_context(
+        ca_file=str(row.tls.ca),
+        cert_file=str(row.tls.cert),
+        key_file=str(row.tls.key),
+        ciphers=program.tls.ciphers,
+        check_hostname=program.tls.check_hostname,
+    )
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()

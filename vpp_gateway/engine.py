@@ -36,11 +36,12 @@ from vpp_gateway.domain.fact import (
     Withdrawn,
     Woke,
 )
-from vpp_gateway.domain.instruction import RoomName, SiteId
+from vpp_gateway.domain.instruction import InstructionId, RoomName, SiteId
 from vpp_gateway.domain.plan import Problem
 from vpp_gateway.domain.reading import SiteReading, Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.history import History
+from vpp_gateway.journal.replay import ReplayResult, replay
 from vpp_gateway.journal.reserve import JournalFull
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore, series_of
@@ -154,6 +155,8 @@ class Engine:
         self._stirred = asyncio.Event()
         self._flushed_at = clock.monotonic()
         self.started_at = clock.utc()
+        self.on_second: Callable[[], None] | None = None
+        """Told after each tick."""
 
     def connect(self, *, rooms: Mapping[RoomName, Room], link: Link, solver: Solver) -> None:
         """Attach the shells; before `recover`."""
@@ -177,6 +180,25 @@ class Engine:
             self.trouble["engine"] = f"{type(fact).__name__} at {fact.at:.3f}: {error!r}"
             log.exception("a fact could not be folded", fact=type(fact).__name__)
         return []
+
+    def recover(self) -> ReplayResult:
+        """Fold the journal: everything but ticks that no projection remembers any more.
+
+        Ticks count from the baseline window before the oldest instruction that is not concluded.
+        """
+        open_since: dict[InstructionId, float] = {}
+        last_at = 0.0
+        for entry in self.journal.entries():
+            last_at = entry.at
+            if entry.kind == "Instructed" and isinstance(fact := self.journal.decode(entry), Instructed):
+                open_since[fact.instruction.id] = min(fact.at, fact.instruction.start_at)
+            elif entry.kind == "Concluded" and isinstance(fact := self.journal.decode(entry), Concluded):
+                open_since.pop(fact.record.instruction, None)
+        since = min([last_at, *open_since.values()]) - self.gateway.policy.baseline_window_s - FRESH_S
+        return replay(self.journal, self._remember, clock=self.clock, skip_ticks_before=since)
+
+    def _remember(self, fact: Any) -> None:
+        self.refold(fact)
 
     def start(self) -> None:
         """Take over after recovery: a new epoch, from here on commands are carried out."""
@@ -208,7 +230,13 @@ class Engine:
     def receive(self, room: RoomName, message: Any) -> None:
         """A client got a message (or a failure): the session judges it, the gateway answers."""
         entry = self.rooms[room]
-        self._turn(entry, entry.session.receive(message, self.clock.utc()))
+        try:
+            turn = entry.session.receive(message, self.clock.utc())
+        except Exception as error:  # the engine's boundary: one message costs itself, visibly
+            self.trouble[f"room {room}"] = f"{type(message).__name__}: {error!r}"
+            log.exception("a message could not be judged", room=room)
+            return
+        self._turn(entry, turn)
 
     def from_site(self, site: SiteId, message: Up) -> None:
         """A site agent said something."""
@@ -318,6 +346,8 @@ class Engine:
         snapshot = Snapshot(at=now, sites=fresh)
         self.take([Tick(at=now, snapshot=snapshot)])
         self.history.add(self.gateway, snapshot)
+        if self.on_second is not None:
+            self.on_second()
         if self._telemetry is not None:
             self._telemetry.append(now, series_of(snapshot))
         if self.clock.monotonic() >= self._flushed_at + FLUSH_S:

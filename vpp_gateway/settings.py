@@ -246,6 +246,8 @@ class TimingSettings(Section):
     """Seconds after which a battery falls back by itself when nobody renews its setpoint."""
     arm_lead_s: Seconds = 10.0
     """Seconds before an event's start at which batteries are made ready."""
+    agent_restart_s: Annotated[Number, Field(ge=0.05, le=3600)] = 0.2
+    """Seconds before a site agent that ended is started again; doubles while it keeps ending early."""
 
 
 class DispatchSettings(Section):
@@ -253,8 +255,14 @@ class DispatchSettings(Section):
 
     baseline_window_s: Seconds = 300.0
     """Length of the undisturbed load just before an event whose mean is the baseline, s."""
-    tolerance: Annotated[Number, Field(gt=0, le=1)] = 0.1
-    """Share of the target by which delivery may miss it and still counts as met (0..1)."""
+    opt_in_at_least: Share = 0.9
+    """Opt in when at least this share of the target can be held for the whole event (0..1)."""
+    bridge_reserve: Share = 0.5
+    """Share of battery power kept free for bridging and correction while workloads can carry the rest (0..1)."""
+    prepare_lead_s: Seconds = 5.0
+    """Seconds before an event's start at which workload shifts are planned and prepared."""
+    replan_s: Seconds = 5.0
+    """At most so many seconds between two plans of the workload tier during an event."""
 
 
 class Settings(Section):

@@ -135,7 +135,6 @@ async def open_house(
     """Start the house; everything ends with the block."""
     rng = SeededRng(seed)
     spec = field_spec(seed, sigma_w)
-    folder.mkdir(parents=True, exist_ok=True)
     async with SimField(spec, clock=clock) as world:
         settings = settings_of(world, spec, folder, **more)
         trace = Trace(clock.monotonic, keep=2000)

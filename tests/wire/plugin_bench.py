@@ -76,7 +76,9 @@ class Bench:
     def states(self, order: str) -> list[ShiftState]:
         return [fact.state for fact in self.shifted if fact.order == order]
 
-    def order(self, id: str, verb: ShiftVerb, offer: str, *, step: int = 0, fence: int = 1, in_s: float = 30) -> ShiftOrder:
+    def order(
+        self, id: str, verb: ShiftVerb, offer: str, *, step: int = 0, fence: int = 1, in_s: float = 30
+    ) -> ShiftOrder:
         return ShiftOrder(
             id=OrderId(id),
             plugin=self.spec.name,
@@ -88,7 +90,9 @@ class Bench:
             instruction=InstructionId("tso/EV-1"),
         )
 
-    def give(self, id: str, verb: ShiftVerb, offer: str, *, step: int = 0, fence: int = 1, in_s: float = 30) -> None:
+    def give(
+        self, id: str, verb: ShiftVerb, offer: str, *, step: int = 0, fence: int = 1, in_s: float = 30
+    ) -> None:
         self.host.order(self.order(id, verb, offer, step=step, fence=fence, in_s=in_s))
 
 

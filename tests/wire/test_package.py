@@ -127,9 +127,13 @@ def test_wheel_finds_its_own_files(elsewhere: Path) -> None:
     code = (
         "from importlib.resources import files\n"
         "import vpp_gateway\n"
-        "package = files(vpp_gateway)\n"
-        "print(vpp_gateway.__file__)\n"
-        "assert (package / 'console' / 'static' / 'index.html').is_file()\n"
-        "assert [*(package / '_profiles').iterdir()]\n"
+        "from vpp_gateway.profile import shipped_profiles\n"
+        "print(vpp_gateway.__file__, shipped_profiles())\n"
+        "assert (files(vpp_gateway) / 'console' / 'static' / 'index.html').is_file()\n"
     )
-    assert str(elsewhere.parent) in run([elsewhere / "python", "-c", code], elsewhere)
+    module, profiles = run([elsewhere / "python", "-c", code], elsewhere).split()
+    assert Path(module).is_relative_to(elsewhere.parent)
+    assert Path(profiles).is_relative_to(elsewhere.parent)
+    assert {path.name for path in Path(profiles).rglob("*.yaml")} == {
+        path.name for path in under("profiles", ".yaml")
+    }

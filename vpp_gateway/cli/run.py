@@ -27,9 +27,10 @@ def run(ctx: click.Context, config: Path | None, lang: str | None) -> None:
     from vpp_gateway.settings import load_settings
 
     remember_language(ctx, language(ctx))
-    settings = load_settings(_existing(config))
+    path = _existing(config)
+    settings = load_settings(path)
     remember_language(ctx, language(ctx, settings.gateway.language))
-    ctx.exit(_hand_over("vpp_gateway.app", "run", settings))
+    ctx.exit(_hand_over("vpp_gateway.app", "run", settings, path))
 
 
 @click.group

@@ -106,8 +106,10 @@ def write_private(path: Path, content: bytes, *, force: bool = False) -> None:
     Raises:
         IdentityError: there is one already and `force` is not set, or it cannot be written.
     """
-    if not path.parent.exists() and path.parent.parent.is_dir():
-        path.parent.mkdir(mode=0o700)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise IdentityError("identity.unwritable", file=path, reason=error.strerror) from None
     _write(path, content, 0o600, "identity.key_exists", force)
 
 

@@ -19,8 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.errors import MisuseError
+from vpp_gateway.errors import ConfigError, MisuseError
 from vpp_gateway.sim import worker_program
 from vpp_gateway.southbound.workload.process_lever import gate, proc
 from vpp_gateway.southbound.workload.process_lever.jobs import JOB_FILE, Folder, JobFile, RunFile, folders
@@ -135,6 +137,33 @@ class SiteLoad:
 def load_factory(root: str, site: str, base_w: float, window_s: float = 1.0) -> SiteLoad:
     """The load of one site for another process, by dotted path `vpp_gateway.sim.workers:load_factory`."""
     return SiteLoad(Path(root), SiteId(site), base_w, window_s)
+
+
+def field_load(site: str, config: Mapping[str, object]) -> SiteLoad:
+    """The same as a further load of `sim.field`: `load_module: vpp_gateway.sim.workers:field_load`.
+
+    Args:
+        site: whose load.
+        config: `root` (folder of the floor), optionally `base_w` (W) and `window_s` (s).
+
+    Raises:
+        ConfigError: a key is missing, unknown or of the wrong type.
+    """
+    try:
+        found = _FieldLoad.model_validate(config)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(["load_config", *(str(part) for part in fault["loc"])])
+        raise ConfigError(f"{where}: {fault['msg']}; allowed are root, base_w, window_s") from error
+    return load_factory(found.root, site, found.base_w, found.window_s)
+
+
+class _FieldLoad(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    root: str
+    base_w: float = 0.0
+    window_s: float = Field(default=1.0, gt=0)
 
 
 class WorkFloor:

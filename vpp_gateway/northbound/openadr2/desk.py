@@ -90,6 +90,8 @@ class Desk:
     level_base_w: Mapping[SiteId, float]
     offer: Offer | None
     signing: bool
+    poll_s: float | None
+    """The operator's own pace; None = as the VTN asks."""
     rng: Rng
     state: VenState
     pace: Pace

@@ -219,9 +219,9 @@ def _factor(signal: Signal, rule: SignalRule) -> float:
 
 
 def _level(value: float, scope: Sequence[SiteId], party: Party, program: ProgramProfile) -> Level:
-    rule = next((rule for level, rule in program.levels.items() if level == value), None)
+    rule = next((rule for rule in program.levels if rule.level == value), None)
     if rule is None:
-        allowed = ", ".join(str(level) for level in program.levels)
+        allowed = ", ".join(str(rule.level) for rule in program.levels)
         raise _Refused("454", f"SIMPLE level: expected {allowed}, found {value:g}")
     if rule.regulation_w is not None:
         return Level(level=int(value), regulation_w=rule.regulation_w)

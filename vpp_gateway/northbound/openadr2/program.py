@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vpp_gateway.profile import Profile
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -47,6 +49,7 @@ class SignalRule(_Model):
 class LevelRule(_Model):
     """What one SIMPLE level asks for."""
 
+    level: Literal[0, 1, 2, 3]
     share: Share | None = None
     """Of each addressed site's level base (settings), as relief for the grid."""
     regulation_w: float | None = None
@@ -113,14 +116,11 @@ class UsageReport(_Model):
     """powerAttributes at the grid connection point."""
 
 
-class ProgramProfile(_Model):
+class ProgramProfile(Profile):
     """One program of one utility over OpenADR 2.0b."""
 
     name: str
     title: str
-    source: str
-    """Document, page, date."""
-    verified: Literal["primary", "secondary", "unverified"]
     to_be_confirmed: dict[str, str] = {}
     """Keys of this file that stand on less than `verified` says, each with the reason."""
     version: Literal["2.0b"] = "2.0b"
@@ -132,7 +132,7 @@ class ProgramProfile(_Model):
     """Ask with oadrQueryRegistration before registering."""
     signals: tuple[SignalRule, ...]
     """Accepted signals; the first one in this order that an event carries is acted on."""
-    levels: dict[Literal[0, 1, 2, 3], LevelRule] = {}
+    levels: tuple[LevelRule, ...] = ()
     """SIMPLE levels; a level that is missing here is refused."""
     ven_target_narrows: bool = False
     """False: a matching venID addresses the whole portfolio even when resourceIDs stand beside it (rule 22: OR).
@@ -154,4 +154,6 @@ class ProgramProfile(_Model):
     def _levels_given(self) -> Self:
         if any(rule.meaning == "level" for rule in self.signals) and not self.levels:
             raise ValueError("signals contain a level signal, so levels must say what each level means")
+        if len({rule.level for rule in self.levels}) != len(self.levels):
+            raise ValueError("levels: each level once")
         return self

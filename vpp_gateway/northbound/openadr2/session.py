@@ -75,6 +75,7 @@ class VenSession:
         signing: Whether our messages are signed (told to the VTN; the codec does it).
         resources: resourceID -> site as the utility names them; None = the site ids themselves.
         level_base_w: W that a SIMPLE share of 1 means, per site.
+        poll_s: The operator's poll period, s; None = as the VTN asks, else the profile's.
 
     Raises:
         ConfigError: The profile asks for something that was not given.
@@ -94,6 +95,7 @@ class VenSession:
         signing: bool,
         resources: Mapping[str, SiteId] | None = None,
         level_base_w: Mapping[SiteId, float] | None = None,
+        poll_s: float | None = None,
     ) -> None:
         base_w = dict(level_base_w or {})
         _check(room, program, sites, signing, base_w)
@@ -111,6 +113,7 @@ class VenSession:
             level_base_w=base_w,
             offer=None if program.reports is None else offer_of(program.reports, named),
             signing=signing,
+            poll_s=poll_s,
             rng=rng,
             state=VenState(),
             pace=Pace(),
@@ -332,7 +335,7 @@ def _check(
             f"northbound {room}: program {program.name} requires XML signatures, found no signing key and certificate"
         )
     levels = any(rule.meaning == "level" for rule in program.signals)
-    shares = levels and any(rule.share for rule in program.levels.values())
+    shares = levels and any(rule.share for rule in program.levels)
     missing = [site for site in sites if site not in base_w]
     if shares and missing:
         raise ConfigError(

@@ -28,6 +28,9 @@ from vpp_gateway.southbound.workload.plugin import Answer, Briefing, Profile, Si
 
 Write = Callable[[bytes], None]
 
+FIRST_PARTY = {"process-lever": "vpp_gateway.southbound.workload.process_lever:plugin"}
+"""Entry points of this package, known also where it runs from its source tree and is not installed."""
+
 
 @dataclass(frozen=True, slots=True)
 class LineDesk:
@@ -145,6 +148,7 @@ def _ack(id: int, answer: Answer) -> contract.Ack:
 
 def load(name: str) -> SitePlugin:
     """The plug-in that the entry point (or `module:attribute`) `name` makes. Raises MisuseError."""
+    name = FIRST_PARTY.get(name, name)
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:

@@ -1,0 +1,234 @@
+"""Composition root: the processes of one gateway.
+
+    run         supervisor -> centre, one agent per site            (no work of its own)
+    centre      journal -> replay -> rooms, link, solver worker, console, control socket
+    site        devices, plug-ins, link
+
+Only this file and `compose_*` know every room; each process imports only what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from vpp_gateway import __version__
+from vpp_gateway.clock import SystemClock, SystemRng
+from vpp_gateway.domain.instruction import RoomName, SiteId
+from vpp_gateway.errors import ConfigError
+from vpp_gateway.link.unix import SOCKET_NAME, LinkAgent, LinkCentre
+from vpp_gateway.settings import Settings, fleet, load_settings
+from vpp_gateway.supervise import Backoff, die_with_parent, supervise
+
+SECRET_NAME = "link.secret"
+URL_NAME = "console.url"
+
+
+def run(settings: Settings, config: Path) -> int:
+    """Supervise centre and agents until SIGTERM or SIGINT."""
+    configure_logs()
+    prepare_state(settings)
+    python = (sys.executable, "-m", "vpp_gateway.app")
+    commands: dict[str, tuple[str, ...]] = {"centre": (*python, "centre", str(config))}
+    for site in settings.sites:
+        commands[f"site {site.id}"] = (*python, "site", str(config), site.id)
+    agent_backoff = Backoff(first_s=settings.timing.agent_restart_s)
+    backoffs = {name: agent_backoff for name in commands if name != "centre"}
+    asyncio.run(supervise(commands, SystemClock(), backoffs))
+    return 0
+
+
+def run_site(settings: Settings, site: str) -> int:
+    """The agent of one site, until SIGTERM or SIGINT."""
+    configure_logs()
+    prepare_state(settings)
+    _until_told(_site(settings, SiteId(site)))
+    return 0
+
+
+def run_centre(settings: Settings) -> int:
+    """The centre, until SIGTERM or SIGINT."""
+    configure_logs()
+    prepare_state(settings)
+    _until_told(_centre(settings))
+    return 0
+
+
+def configure_logs() -> None:
+    """One event a line on stderr; JSON where no person watches."""
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+        cache_logger_on_first_use=True,
+    )
+
+
+def prepare_state(settings: Settings) -> str:
+    """Make the state folder (0700) and the link's secret (0600); returns the secret.
+
+    Raises:
+        ConfigError: the folder cannot be made or written.
+    """
+    folder = settings.gateway.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / SECRET_NAME
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+        while not (secret := path.read_text().strip()):
+            # Another process of this gateway has just made the file and is about to fill it.
+            os.sched_yield()
+        return secret
+    except OSError as error:
+        raise ConfigError(f"state folder {folder}: {error.strerror or error}") from error
+
+
+def _until_told(work: Any) -> None:
+    """Run a coroutine until it ends or SIGTERM / SIGINT comes."""
+    die_with_parent()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+async def _site(settings: Settings, site: SiteId) -> None:
+    import gc
+
+    from vpp_gateway.compose_site import compose_agent
+    from vpp_gateway.southbound.workload.process import process_factory
+
+    clock, rng = SystemClock(), SystemRng()
+    folder = settings.gateway.state_dir
+    agent, hosts = compose_agent(
+        settings,
+        site,
+        state_dir=folder,
+        secret=prepare_state(settings),
+        clock=clock,
+        rng=rng,
+        plugin_transport=lambda _: process_factory(),
+    )
+    uplink = LinkAgent(
+        path=folder / SOCKET_NAME,
+        hello=agent.hello,
+        on_message=agent.on_message,
+        on_linked=agent.on_linked,
+        clock=clock,
+        rng=rng,
+    )
+    agent.connect(uplink, hosts)
+    gc.collect()
+    gc.freeze()
+    await agent.run()
+
+
+async def _centre(settings: Settings) -> None:
+    from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of
+    from vpp_gateway.engine import Engine
+    from vpp_gateway.gateway import Gateway
+    from vpp_gateway.journal.records import FactCodec
+    from vpp_gateway.journal.store import Journal
+    from vpp_gateway.journal.telemetry import TelemetryStore
+    from vpp_gateway.solver import ProcessSolver
+
+    log = structlog.get_logger()
+    clock, rng = SystemClock(), SystemRng()
+    folder = settings.gateway.state_dir
+    engines: list[Engine] = []
+
+    async def deliver(room: RoomName, message: Any) -> None:
+        engines[0].receive(room, message)
+
+    rooms = compose_rooms(settings, clock, rng, deliver)
+    codec = FactCodec(journal_types(room.session for room in rooms.values()))
+    async with AsyncExitStack() as stack:
+        journal = stack.enter_context(Journal.open(folder / "journal.db", codec))
+        telemetry = stack.enter_context(
+            TelemetryStore.open(folder / "telemetry.db", tuple(SiteId(site.id) for site in settings.sites))
+        )
+        gateway = Gateway(fleet(settings), policy_of(settings), host_of(settings))
+        engine = Engine(
+            gateway=gateway, journal=journal, telemetry=telemetry, clock=clock, version=__version__
+        )
+        engines.append(engine)
+        link = LinkCentre(
+            path=folder / SOCKET_NAME,
+            secret=prepare_state(settings),
+            sites=tuple(SiteId(site.id) for site in settings.sites),
+            epoch=lambda: gateway.epoch,
+            on_message=engine.from_site,
+            on_linked=engine.linked,
+        )
+        solver = ProcessSolver(engine.solved)
+        engine.connect(rooms=rooms, link=link, solver=solver)
+        result = engine.recover()
+        log.info("recovered", facts=result.count, skipped=result.skipped, seconds=round(result.seconds, 3))
+        engine.start()
+        await _console(settings, stack, engine, solver)
+        await engine.run()
+
+
+async def _console(settings: Settings, stack: AsyncExitStack, engine: Any, solver: Any) -> None:
+    """Control socket always, page only when the settings ask for it."""
+    from vpp_gateway.console.control import serve_control
+    from vpp_gateway.console.live import Identity, LiveSource
+
+    identity = Identity(name=settings.gateway.name, version=__version__, simulated=settings.gateway.simulated)
+    source = LiveSource(engine, identity, solver)
+    engine.on_second = source.beat
+    await stack.enter_async_context(serve_control(source, settings.gateway.state_dir))
+    if not settings.console.enabled:
+        return
+    from vpp_gateway.console.access import Access
+    from vpp_gateway.console.web import Listen, login_url, serve_console
+
+    access = Access(engine.clock, SystemRng())
+    listen = Listen(host=settings.console.host, port=settings.console.port)
+    base = await stack.enter_async_context(serve_console(source, access, engine.clock, listen))
+    url = settings.gateway.state_dir / URL_NAME
+    url.unlink(missing_ok=True)
+    handle = os.open(url, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(login_url(base, access) + "\n")
+    structlog.get_logger().info("page", url_file=str(url))
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m vpp_gateway.app centre CONFIG` or `... site CONFIG SITE`: the supervisor's children."""
+    match arguments:
+        case ["centre", config]:
+            return run_centre(load_settings(Path(config)))
+        case ["site", config, site]:
+            return run_site(load_settings(Path(config), files=False), site)
+        case _:
+            raise SystemExit("usage: python -m vpp_gateway.app centre CONFIG | site CONFIG SITE")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
