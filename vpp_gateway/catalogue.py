@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from vpp_gateway.catalogue_texts import TEXTS
+from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
+from vpp_gateway.catalogue_why import WHY
 from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
+TEXTS: Final = {**COMMAND_TEXTS, **WHY}
+"""Key -> (English, Japanese)."""
 
 
 def text(key: str, lang: Lang, /, **values: object) -> str:

@@ -357,7 +357,6 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "status.column.event": ("event", "イベント"),
     "status.column.direction": ("DR", "DR"),
     "status.column.start": ("start JST", "開始 JST"),
-    "status.column.end": ("end", "終了"),
     "status.column.opt": ("opt", "応諾"),
     "status.column.delivered": ("delivered", "実績"),
     "status.column.met": ("±10 %", "±10 %"),

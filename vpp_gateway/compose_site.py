@@ -69,6 +69,7 @@ def compose_agent(
         holding=Holding(hold_s=settings.timing.hold_s, arm_lead_s=settings.timing.arm_lead_s),
         secret=secret,
         clock=clock,
+        modelled=settings.gateway.simulated,
     )
     agents.append(agent)
     hosts = {

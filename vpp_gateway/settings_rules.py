@@ -25,6 +25,8 @@ SOCKET_PATH_MAX: Final = 107
 CONTROL_SOCKET: Final = "control.sock"
 """Inside `state_dir`: where the running gateway answers the command line."""
 
+SHARES: Final = ("soc_min", "soc_max", "efficiency", "opt_in_at_least", "bridge_reserve")
+
 Rule = Callable[[View], Iterator[Finding]]
 
 
@@ -47,7 +49,7 @@ def sharpen(finding: Finding, value: object) -> Finding:
     if name.endswith(("_kw", "_kwh")) and value > KW_MAX:
         values = (("found", said["found"]), ("most", f"{KW_MAX:.0f}"), ("kw", f"{value / 1000:g}"))
         return replace(finding, code="problem.beyond_sense", values=values)
-    if name in ("soc_min", "soc_max", "efficiency", "tolerance") and 1 < value <= 100:
+    if name in SHARES and 1 < value <= 100:
         values = (("found", f"{value:g}"), ("allowed", "0..1"), ("share", f"{value / 100:g}"))
         return replace(finding, code="problem.percent", values=values)
     return finding
@@ -95,7 +97,7 @@ def _one_device(root: View) -> Iterator[Finding]:
 
 def _known_sites(root: View) -> Iterator[Finding]:
     known = [site["id"].text for site in root["sites"].each()]
-    names = [name for name in known if name is not None]
+    names = list(dict.fromkeys(name for name in known if name is not None))
     for plugin in root["plugins"].each():
         for view in (plugin["host_site"], *plugin["sites"].each()):
             if view.text is not None and view.text not in names:

@@ -33,6 +33,9 @@ FILE_MAX_BYTES = 1024 * 1024
 VALUES_MAX = 100_000
 DEPTH_MAX = 60
 
+_YAML = "tag:yaml.org,2002:"
+_PLAIN_TAGS = ("map", "seq", "str", "int", "float", "bool", "null")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -116,7 +119,7 @@ class Document:
             ):  # else: a key that is missing, or a name that only the model knows (union tag)
                 held.append((node, part))
                 node = node[part]  # type: ignore[index]
-        whole = bool(held) and held[-1][1] == loc[-1]
+        whole = bool(held) and held[-1][1] == loc[-1] and node is not None  # nothing stands nowhere
         for parent, part in reversed(held):
             if place := _place_in(parent, part, at if whole else "key"):
                 return place[0] + 1, place[1] + 1
@@ -283,7 +286,7 @@ def _tag(node: object) -> str | None:
     if not isinstance(node, CommentedMap | CommentedSeq | TaggedScalar):
         return None
     tag = node.tag.value if node.tag is not None else None
-    return str(tag) if tag is not None and not str(tag).startswith("tag:yaml.org,2002:") else None
+    return str(tag) if tag is not None and str(tag).removeprefix(_YAML) not in _PLAIN_TAGS else None
 
 
 def _scalar(node: object) -> Plain:

@@ -389,9 +389,11 @@ class FakeSource:
         self.world = world
         self.clock = clock
         self.feed = Feed()
+        self.shown: Status | None = None
+        """A picture to show instead of the world's."""
 
     def status(self) -> Status:
-        return self.world.picture(self.clock.utc())
+        return self.shown or self.world.picture(self.clock.utc())
 
     def history(self, since: float) -> Sequence[HistoryPoint]:
         now = math.floor(self.clock.utc())

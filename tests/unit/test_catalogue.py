@@ -40,7 +40,11 @@ def test_all_texts_that_the_code_names_exist() -> None:
     named: set[str] = set()
     for file in (PACKAGE / "cli", PACKAGE / "identity"):
         for module in file.glob("*.py"):
-            named |= set(re.findall(r'"((?:status|events|cli|config|identity)\.[a-z_.]+[a-z_])"', module.read_text("utf-8")))
+            named |= set(
+                re.findall(
+                    r'"((?:status|events|cli|config|identity)\.[a-z_.]+[a-z_])"', module.read_text("utf-8")
+                )
+            )
     for module in PACKAGE.glob("*.py"):
         if module.name != "catalogue_texts.py":
             named |= set(re.findall(r'"((?:problem|found)\.[a-z_.]+[a-z_])"', module.read_text("utf-8")))
@@ -52,7 +56,14 @@ def test_no_text_is_unused() -> None:
     code = "".join(
         module.read_text("utf-8") for module in PACKAGE.rglob("*.py") if module.name != "catalogue_texts.py"
     )
-    composed = ("status.heading.", "status.column.", "events.row.", "events.stage.", "events.direction.", "identity.")
+    composed = (
+        "status.heading.",
+        "status.column.",
+        "events.row.",
+        "events.stage.",
+        "events.direction.",
+        "identity.",
+    )
     unused = [
         key
         for key in TEXTS

@@ -71,13 +71,17 @@ def a_point(type: str, size: int) -> Point:
         ("802.W", 47, 1, False),
     ],
 )
-def test_a_point_lies_where_the_model_reference_says(key: str, offset: int, size: int, writable: bool) -> None:
+def test_a_point_lies_where_the_model_reference_says(
+    key: str, offset: int, size: int, writable: bool
+) -> None:
     model, name = key.split(".")
     point = load_models([int(model)])[int(model)].point(name)
     assert (point.offset, point.size, point.writable) == (offset, size, writable)
 
 
-@pytest.mark.parametrize(("model", "length"), [(1, 68), (701, 155), (702, 52), (704, 67), (713, 9), (715, 9), (802, 64)])
+@pytest.mark.parametrize(
+    ("model", "length"), [(1, 68), (701, 155), (702, 52), (704, 67), (713, 9), (715, 9), (802, 64)]
+)
 def test_a_model_is_as_long_as_published(model: int, length: int) -> None:
     assert load_models([model])[model].length == length
 

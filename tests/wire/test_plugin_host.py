@@ -326,6 +326,15 @@ def test_a_plugin_that_cannot_be_started_is_told_and_tried_again(tmp_path: Path)
 # --- what only a process has --------------------------------------------------------------------------------
 
 
+def environment(pid: int) -> set[str]:
+    return {line.split("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line}
+
+
+def soft_limits(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    return {line[:26].strip(): line[26:47].strip() for line in lines}
+
+
 def test_the_child_is_fenced_in(tmp_path: Path) -> None:
     """Own session, empty environment, no core dumps, limits, and death with its host."""
 
@@ -334,12 +343,8 @@ def test_the_child_is_fenced_in(tmp_path: Path) -> None:
         assert pid is not None
         assert os.getpgid(pid) == pid
         assert os.getsid(pid) == pid
-        environment = {
-            line.split("=")[0] for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line
-        }
-        assert environment <= {"LC_CTYPE"}  # Python's own coercion of the C locale
-        limits = Path(f"/proc/{pid}/limits").read_text()
-        soft = {line[:26].strip(): line[26:47].strip() for line in limits.splitlines()[1:]}
+        assert environment(pid) <= {"LC_CTYPE"}  # Python's own coercion of the C locale
+        soft = soft_limits(pid)
         assert soft["Max core file size"] == "0"
         assert soft["Max open files"] == "64"
         assert soft["Max address space"] == str(512 * 1024 * 1024)

@@ -31,7 +31,7 @@ class Toy:
         self._briefing = briefing
         self._desk = desk
         self._valid_s = float(briefing.config.get("valid_s", 60.0))
-        self._file = Path(briefing.state_dir) / "toy.json"  # noqa: ASYNC240 - no file is touched here
+        self._file = Path(briefing.state_dir) / "toy.json"
         self._states: dict[str, str] = json.loads(self._read())
         self._commits = 0
         return Profile(sites=briefing.sites, fail_state="hold", config_schema={"type": "object"})

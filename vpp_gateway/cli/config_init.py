@@ -144,7 +144,8 @@ timing:
 
 dispatch:
   baseline_window_s: 300        # the undisturbed load just before an event is its baseline
-  tolerance: 0.1                # share of the target that delivery may miss
+  opt_in_at_least: 0.9          # opt in when at least this share of the target can be held to the end
+  bridge_reserve: 0.5           # battery power kept free for bridging while workload can carry the rest
 """
 
 

@@ -5,7 +5,7 @@ Colour never stands alone: every state also has its word and a mark of its own s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -256,8 +256,7 @@ def _table(
 
 def _by(order: Sequence[str], key: str, views: Iterable[View]) -> list[View]:
     """Sorted by where `key` stands in `order`; the unknown first, because it may be worse than all."""
-    sort: Callable[[View], int] = lambda view: _rank(order, view[key])  # noqa: E731
-    return sorted(views, key=sort)
+    return sorted(views, key=lambda view: _rank(order, view[key]))
 
 
 def _rank(order: Sequence[str], view: View) -> int:

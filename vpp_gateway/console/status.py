@@ -306,7 +306,7 @@ class Status(View):
     at: float
     """UTC (Unix s) of this picture, by the gateway's clock; all ages are counted from here."""
     gateway: GatewayView
-    """Who speaks."""
+    """Which gateway this is, and whether its world is simulated."""
     portfolio: PortfolioView
     """Sums over all sites."""
     sites: tuple[SiteView, ...]

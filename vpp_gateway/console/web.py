@@ -10,6 +10,7 @@ inline script or style, talks to nobody else, is framed by nobody and cached now
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -86,14 +87,25 @@ def console_app(
 
 @asynccontextmanager
 async def serve_console(
-    source: StatusSource, access: Access, clock: Clock, listen: Listen = Listen()
+    source: StatusSource,
+    access: Access,
+    clock: Clock,
+    listen: Listen = Listen(),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
     """Serve the console during the block; yields its base URL, for instance `http://127.0.0.1:8080`.
+
+    Args:
+        source: what it shows.
+        access: who may look.
+        clock: paces the rate limits.
+        listen: where.
+        tls: the server's identity; None = clear text, for the loopback only.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
-    allowed = LOOPBACK_HOSTS | listen.allowed_hosts | {listen.host}
+    allowed = LOOPBACK_HOSTS | listen.allowed_hosts | {listen.host.lower()}
     runner = web.AppRunner(
         console_app(source, access, clock, allowed_hosts=allowed),
         access_log=None,
@@ -101,7 +113,7 @@ async def serve_console(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, listen.host, listen.port)
+        site = web.TCPSite(runner, listen.host, listen.port, ssl_context=tls)
         try:
             await site.start()
         except OSError as failure:
@@ -109,7 +121,8 @@ async def serve_console(
                 f"console: cannot listen on {listen.host}:{listen.port}: {failure.strerror or failure}; "
                 "choose another address or port in the settings"
             ) from failure
-        yield _url(listen.host, int(runner.addresses[0][1]))
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://{_authority(listen.host, int(runner.addresses[0][1]))}"
     finally:
         await runner.cleanup()
 
@@ -119,9 +132,9 @@ def login_url(base: str, access: Access) -> str:
     return f"{base}/?token={access.issue()}"
 
 
-def _url(host: str, port: int) -> str:
+def _authority(host: str, port: int) -> str:
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:
@@ -137,7 +150,10 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except web.HTTPException as refusal:
         if refusal.status >= 400 and refusal.content_type == "text/plain":
-            refusal.text = json.dumps({"error": f"{request.method} {request.path}: {refusal.reason}"})
+            said = refusal.text
+            if said == f"{refusal.status}: {refusal.reason}":
+                said = f"{request.method} {request.path}: {refusal.reason}"
+            refusal.text = json.dumps({"error": said})
             refusal.content_type = "application/json"
         raise
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -105,6 +105,7 @@ class SiteAgent:
         meter: Driver of the PCC meter.
         store: Loaded memory of an earlier life.
         secret: Shared secret of the link.
+        modelled: The field is simulated: no meter hardware stands behind the readings.
     """
 
     def __init__(
@@ -117,8 +118,9 @@ class SiteAgent:
         holding: Holding,
         secret: str,
         clock: Clock,
+        modelled: bool = False,
     ) -> None:
-        self.site = site
+        self.site, self._modelled = site, modelled
         self._batteries, self._meter = dict(batteries), meter
         self._store, self._holding, self._secret, self._clock = store, holding, secret, clock
         self._plugins: dict[PluginName, Plugins] = {}
@@ -258,6 +260,8 @@ class SiteAgent:
 
     def _reading(self, at: float) -> SiteReading:
         meter = self._meter.reading
+        if meter is not None and self._modelled:
+            meter = replace(meter, modelled=True)
         readings = (driver.reading for driver in self._batteries.values())
         schedule = self._store.memory.schedule
         return SiteReading(

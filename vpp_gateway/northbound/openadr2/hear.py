@@ -115,7 +115,8 @@ def settle(desk: Desk, sent: Sent, now: float) -> Facts:
 
 def undelivered(desk: Desk, sent: Sent, detail: str, now: float, *, reached: bool) -> Facts:
     """The exchange failed below the protocol. `reached`: the VTN's server did answer, but not with OpenADR."""
-    desk.pace.refresh = True
+    if isinstance(sent.post.message, Poll | RequestEvent):  # the lost reply may have carried the list
+        desk.pace.refresh = True
     if sent.parcel is not None:
         hear_report.hold(desk, now)
     if not reached:
@@ -169,6 +170,9 @@ def _peer_error(desk: Desk, sent: Sent, error: EiResponse, now: float) -> Facts:
         desk.pace.trouble = f"{trouble}; going on without reports"
         return [ReportsRegistered(at=now, room=desk.room)]
     desk.fail(now, trouble)
+    asked = sent.post.message
+    if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.state.ven_id):
+        return [Unregistered(at=now, room=desk.room, cause="unknown", detail=trouble)]
     return []
 
 

@@ -55,7 +55,7 @@ def created(desk: Desk, sent: Sent, said: CreatedPartyRegistration, now: float) 
     expected = desk.program.vtn_id
     if not said.response.ok:
         desk.fail(now, f"registration refused: {said.response.code} {shown(said.response.description, 200)}")
-        if isinstance(asked, CreatePartyRegistration) and asked.registration_id is not None:
+        if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.state.ven_id):
             return [Unregistered(at=now, room=desk.room, cause="unknown", detail=desk.pace.trouble)]
         return []
     if expected is not None and said.vtn_id != expected:

@@ -121,7 +121,7 @@ class ProgramProfile(Profile):
 
     name: str
     title: str
-    to_be_confirmed: dict[str, str] = {}
+    to_be_confirmed: dict[str, str] = Field(default_factory=dict)
     """Keys of this file that stand on less than `verified` says, each with the reason."""
     version: Literal["2.0b"] = "2.0b"
     market_contexts: tuple[str, ...] = ()

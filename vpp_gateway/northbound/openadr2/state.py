@@ -181,11 +181,14 @@ class VenState:
 
     def _unregister(self, fact: Unregistered) -> None:
         again = fact.cause in ("unknown", "reregister")
+        registering = self.phase is Phase.REGISTERING
         if not self._turn("lost" if again else "cancelled"):
             return
         self.detail = fact.detail
         if fact.cause == "unknown":
             self.registration_id = None
+            if registering:  # the VTN does not take the venID it once gave either: begin from nothing
+                self.ven_id = None
         self.duties.clear()
         if not again:
             self.events.clear()

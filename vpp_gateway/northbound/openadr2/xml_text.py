@@ -98,4 +98,5 @@ def read_count(text: str) -> int:
 
 def write_number(value: float) -> str:
     """xs:float without exponent noise for whole numbers."""
+    value = float(value)
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)

@@ -307,3 +307,26 @@ def plausible(what: str, value: float | None, low: float, high: float) -> float:
     if not low <= value <= high:  # also catches NaN
         raise Implausible(f"{what} reads {value:g}, expected {low:g}..{high:g}")
     return value
+
+
+# --- exceptions ----------------------------------------------------------------------------------------------
+
+
+EXCEPTIONS = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    5: "acknowledged, still working",
+    6: "busy",
+    7: "negative acknowledge",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway: no response",
+}
+"""Exception codes of the Modbus application protocol v1.1b3, section 7."""
+
+
+def exception_words(code: int) -> str:
+    """An exception code for people."""
+    return f"exception {code} ({EXCEPTIONS.get(code, 'unknown')})"

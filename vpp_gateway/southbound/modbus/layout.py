@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.errors import Implausible
@@ -84,6 +85,23 @@ class Setting:
         return ""
 
 
+class Limits(Protocol):
+    """Something with a nameplate."""
+
+    @property
+    def discharge_max_w(self) -> float: ...
+    @property
+    def charge_max_w(self) -> float: ...
+
+
+def outside(limits: Limits, discharge_w: float) -> str:
+    """Why a setpoint is outside the nameplate, in words; empty when it is inside."""
+    if -limits.charge_max_w <= discharge_w <= limits.discharge_max_w:
+        return ""
+    span = f"{-limits.charge_max_w:g}..{limits.discharge_max_w:g} W"
+    return f"{discharge_w:g} W is outside the nameplate {span}"
+
+
 class BatteryLayout:
     """Addresses, scales and limits of one battery."""
 
@@ -117,7 +135,6 @@ class BatteryLayout:
         self.slow = () if len(together) == 1 else read_plans(slow, device, profile.max_read)
         self.readback = read_plans(state, device, profile.max_read)
         self.heartbeat = roles.get("heartbeat") if self._implemented(roles.get("heartbeat")) else None
-        self.heartbeat_address = device.address(self.heartbeat) if self.heartbeat is not None else 0
         self.discharge_max_w = self._rating(roles.get("discharge_max_w"), battery.discharge_max_w)
         self.charge_max_w = self._rating(roles.get("charge_max_w"), battery.charge_max_w)
         modes = device.value(roles["control_modes"]) if "control_modes" in roles else None
@@ -184,6 +201,12 @@ class BatteryLayout:
                 registers = encode(point, 0)
             pieces.append((self._device.address(point), registers))
         return pieces if self._block.write == "points" else _joined(pieces)
+
+    def beat(self, count: int) -> tuple[int, int, list[int]]:
+        """(new count, address, registers) of the next heartbeat; wraps to zero before "not implemented"."""
+        assert self.heartbeat is not None
+        count = (count + 1) % ((1 << 16 * self.heartbeat.size) - 1)
+        return count, self._device.address(self.heartbeat), encode(self.heartbeat, count)
 
     def enable(self, on: bool) -> tuple[int, list[int]]:
         """The write that enables or releases the setpoint."""

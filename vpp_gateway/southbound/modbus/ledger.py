@@ -53,6 +53,11 @@ class Ledger:
         if self._news(order, "refused"):
             self._tell(Refused, order, reason, now)
 
+    def dropped(self, order: DeviceOrder, reason: str, now: float) -> None:
+        """Nobody will try (again); says nothing new of an order that was lost before."""
+        if self.told(order) != "lost":
+            self.refused(order, reason, now)
+
     def lost(self, order: DeviceOrder, reason: str, now: float) -> None:
         """The outcome is unknown."""
         if self._news(order, "lost"):

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import DeviceHealth, Health, MeterReading
 from vpp_gateway.errors import DeviceError, Implausible, MisuseError, Rejected
-from vpp_gateway.southbound.modbus.codec import Model, Point, import_of, plausible
+from vpp_gateway.southbound.modbus.codec import Model, Point, exception_words, import_of, plausible
 from vpp_gateway.southbound.modbus.layout import ReadPlan, point_of, read_plans
 from vpp_gateway.southbound.modbus.picture import Troubles
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.scan import Scan
-from vpp_gateway.southbound.modbus.wire import Purpose, Read, exception_words
+from vpp_gateway.southbound.modbus.wire import Purpose, Read
 
 
 class MeterSession:

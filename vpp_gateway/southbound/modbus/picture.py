@@ -31,10 +31,11 @@ class Troubles:
         """`cause` stands, for `reason`."""
         self._causes[cause] = (health, reason)
 
-    def clear(self, cause: str) -> None:
-        """`cause` is over."""
+    def clear(self, *causes: str) -> None:
+        """These causes are over."""
         if self._causes:
-            self._causes.pop(cause, None)
+            for cause in causes:
+                self._causes.pop(cause, None)
 
     def reason(self, cause: str) -> str:
         """Why `cause` stands; empty when it does not."""

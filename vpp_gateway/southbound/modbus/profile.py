@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from vpp_gateway.profile import Profile
 from vpp_gateway.southbound.modbus.codec import READ_MAX, WRITE_MAX
 
 PointName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}\.[A-Za-z0-9_.]+$")]
@@ -32,14 +33,6 @@ MeterRole = Literal["import_w"]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Frozen):
-    """Where the facts of a profile come from."""
-
-    document: str
-    page: str = ""
-    date: str
 
 
 class SetpointBlock(_Frozen):
@@ -79,13 +72,11 @@ class SetpointBlock(_Frozen):
         )
 
 
-class DeviceProfile(_Frozen):
+class DeviceProfile(Profile):
     """One product."""
 
     name: str
     kind: Literal["battery", "meter"]
-    source: tuple[Source, ...] = Field(min_length=1)
-    verified: Literal["primary", "secondary", "unverified"]
     unit: int = Field(default=1, ge=0, le=247)
     """Modbus unit id."""
     bases: tuple[int, ...] = (40000, 0, 50000)

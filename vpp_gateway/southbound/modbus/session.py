@@ -1,7 +1,8 @@
 """The life of one battery behind Modbus, pure: what to ask next, what the answers mean, what was obeyed.
 
-The states and their transitions stand in `states.py`. Nobody believes a write: an order is obeyed when the read-back agrees. At most one request is unanswered, so at most
-one write can ever be executed late, and the first act after a reconnect overwrites it.
+The states and their transitions stand in `states.py`. Nobody believes a write: an order is obeyed when the read-back
+agrees. At most one request is unanswered, so at most one write can ever be executed late, and the first act after a
+reconnect overwrites it.
 """
 
 from __future__ import annotations
@@ -13,23 +14,15 @@ from vpp_gateway.domain.fact import Outcome
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health
 from vpp_gateway.errors import DeviceError, Implausible, MisuseError, Rejected
-from vpp_gateway.southbound.modbus.codec import Model, encode
+from vpp_gateway.southbound.modbus.acquaintance import Acquaintance
+from vpp_gateway.southbound.modbus.codec import Model, exception_words
 from vpp_gateway.southbound.modbus.judge import countdown_fault
-from vpp_gateway.southbound.modbus.layout import BatteryLayout, ReadPlan, Setting, point_of, setpoint_points
+from vpp_gateway.southbound.modbus.layout import BatteryLayout, ReadPlan, Setting, outside
 from vpp_gateway.southbound.modbus.ledger import Ledger
 from vpp_gateway.southbound.modbus.picture import Picture, Troubles
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
-from vpp_gateway.southbound.modbus.scan import DeviceMap, Scan
 from vpp_gateway.southbound.modbus.states import IN_FLIGHT, STEADY, State, follow
-from vpp_gateway.southbound.modbus.wire import (
-    DeviceOrder,
-    Purpose,
-    Read,
-    Request,
-    Timing,
-    Write,
-    exception_words,
-)
+from vpp_gateway.southbound.modbus.wire import DeviceOrder, Purpose, Read, Request, Timing, Write
 
 
 class BatterySession:
@@ -43,7 +36,7 @@ class BatterySession:
             wrong = f"refresh_s {timing.refresh_s:g} is more than half of reversion_s {timing.reversion_s:g}"
             raise MisuseError(f"{battery.id}: {wrong}")
         self.state = State.DOWN
-        self._battery, self._profile, self._models, self._timing = battery, profile, models, timing
+        self._battery, self._profile, self._timing = battery, profile, timing
         self._troubles = Troubles(battery.id)
         self._picture = Picture(battery, profile, self._troubles)
         self._ledger = Ledger(battery)
@@ -56,11 +49,7 @@ class BatterySession:
         self._held: DeviceOrder | None = None
         self._held_w: float | None = None
         self._acknowledged_at = self._refreshed_at = self._retry_at = 0.0
-        # what is known of its registers
-        self._scan: Scan | None = None
-        self._device: DeviceMap | None = None
-        self._layout: BatteryLayout | None = None
-        self._checked = False
+        self._known = Acquaintance(battery, profile, models)
         # what is to be asked
         self._script: deque[tuple[Request, ReadPlan | None]] = deque()
         self._reads: deque[tuple[Purpose, ReadPlan]] = deque()
@@ -82,16 +71,14 @@ class BatterySession:
         """
         if order is None:
             self._arm = False
-        elif order == self._order:
+            self._troubles.clear("unready")
+        elif now > order.deadline_at and order != self._order:
+            self._ledger.dropped(order, "its deadline has passed; nothing was written", now)
             return
-        elif (
-            reason := "its deadline has passed"
-            if now > order.deadline_at
-            else self._outside(order.discharge_w)
-        ):
-            self._ledger.refused(order, f"{reason}; nothing was written", now)
+        elif reason := outside(self._known.layout or self._battery, order.discharge_w):
+            self._ledger.dropped(order, f"{reason}; nothing was written", now)
             return
-        if order is not self._order:
+        if order != self._order:
             self._order, self._retry_at = order, 0.0
 
     def arm(self) -> None:
@@ -100,17 +87,17 @@ class BatterySession:
 
     def cycle(self, now: float) -> None:
         """A heartbeat period has begun: one reading, one heartbeat, the refresh if due."""
-        if self._layout is None or self.state is State.DOWN:
+        if self._known.layout is None or self.state is State.DOWN:
             return
         slack_s = self._timing.heartbeat_s / 2
-        self._beat_due = self._layout.heartbeat is not None
+        self._beat_due = self._known.layout.heartbeat is not None
         self._refresh_due = (
             self.state in STEADY and now - self._refreshed_at >= self._timing.refresh_s - slack_s
         )
         if not self._reads:
             if self._refresh_due or now - self._slow_at >= self._profile.slow_s - slack_s:
-                self._reads.extend((Purpose.SLOW, plan) for plan in self._layout.slow)
-            self._reads.extend((Purpose.FAST, plan) for plan in self._layout.fast)
+                self._reads.extend((Purpose.SLOW, plan) for plan in self._known.layout.slow)
+            self._reads.extend((Purpose.FAST, plan) for plan in self._known.layout.fast)
 
     def outcomes(self) -> list[Outcome]:
         """What became of orders since the last call."""
@@ -129,19 +116,13 @@ class BatterySession:
 
     def connected(self, now: float) -> None:
         """A fresh connection stands."""
-        self._go("connected" if self._layout is None else "reconnected")
-        for cause in ("link", "timer", "heartbeat"):
-            self._troubles.clear(cause)
+        self._go("reconnected" if self._known.begin() else "connected")
+        self._troubles.clear("link", "timer", "heartbeat")
         self._script.clear()
         self._reads.clear()
         self._waiting = None
         self._beat_due = self._refresh_due = False
         self._retry_at = self._slow_at = 0.0
-        self._checked = self._layout is None
-        named = [point_of(self._models, name) for name in self._profile.points.values()]
-        self._scan = Scan(
-            self._profile, self._models, [*named, *setpoint_points(self._profile, self._models)]
-        )
 
     def lost(self, error: DeviceError, now: float) -> None:
         """The connection is gone, or was given up because of `error`: what the device holds now is unknown."""
@@ -154,12 +135,18 @@ class BatterySession:
         self._troubles.set("link", health, str(error))
 
     def expire(self, now: float) -> None:
-        """Drop an order that was not confirmed before its deadline; the device is then released."""
+        """Drop an order that is past its deadline, unless the device holds it; then the device is released."""
         order = self._order
-        if order is None or order is self._held or now <= order.deadline_at or self.state in IN_FLIGHT:
+        if order is None or now <= order.deadline_at:
             return
-        if not self._ledger.told(order):
-            self._ledger.refused(order, "its deadline passed before it could be carried out", now)
+        if order is self._held and self.state in STEADY:
+            return
+        if order is self._attempt and self.state in IN_FLIGHT:
+            if not any(request.purpose is Purpose.ENABLE for request, _ in self._script):
+                return  # all is written, only the read-back is awaited
+            self._script.clear()
+            self._go("denied")
+        self._ledger.dropped(order, "its deadline passed before it could be carried out", now)
         self._order, self._arm, self._retry_at = None, False, 0.0
 
     # --- asking ----------------------------------------------------------------------------------------------
@@ -174,13 +161,13 @@ class BatterySession:
     def _choose(self, now: float) -> Request | None:
         if self.state is State.DOWN:
             return None
-        if self.state is State.DISCOVERING or self._layout is None:
-            return self._scan_read()
-        if not self._checked:
-            head = self._layout.head()
-            return Read(Purpose.CHECK, head.address, head.count)
+        layout = self._known.layout
+        if layout is None:
+            return self._known.scan_read()
+        if self._known.unchecked:
+            return self._known.check_read()
         self.expire(now)
-        if self._decide(self._layout, now) or self._script:
+        if self._decide(layout, now) or self._script:
             request, self._plan = self._script.popleft()
             return request
         if self._reads:
@@ -188,23 +175,13 @@ class BatterySession:
             return Read(purpose, self._plan.block.address, self._plan.block.count)
         if self._refresh_due and self.state in STEADY:
             self._refresh_due = False
-            address, registers = self._layout.refresh(self._held_w or 0.0, self._timing.reversion_s)
+            address, registers = layout.refresh(self._held_w or 0.0, self._timing.reversion_s)
             return Write(Purpose.REFRESH, address, tuple(registers))
         if self._beat_due:
-            return self._beat(self._layout)
-        return self._scan_read() if self._scan is not None else None
-
-    def _scan_read(self) -> Read:
-        assert self._scan is not None
-        block = self._scan.next()
-        return Read(Purpose.SCAN, block.address, block.count)
-
-    def _beat(self, layout: BatteryLayout) -> Write:
-        assert layout.heartbeat is not None
-        self._beat_due = False
-        self._heartbeat = (self._heartbeat + 1) % ((1 << 16 * layout.heartbeat.size) - 1)
-        registers = encode(layout.heartbeat, self._heartbeat)
-        return Write(Purpose.HEARTBEAT, layout.heartbeat_address, tuple(registers))
+            self._beat_due = False
+            self._heartbeat, address, registers = layout.beat(self._heartbeat)
+            return Write(Purpose.HEARTBEAT, address, tuple(registers))
+        return self._known.scan_read()
 
     def _decide(self, layout: BatteryLayout, now: float) -> bool:
         """Begin what the wishes ask of this state; True when a script was begun."""
@@ -227,10 +204,10 @@ class BatterySession:
 
     def _begin(self, layout: BatteryLayout, order: DeviceOrder | None, now: float) -> bool:
         discharge_w = order.discharge_w if order is not None else 0.0
-        self._attempt = order
         if reason := self._unready(layout, discharge_w):
-            self._deny(reason, now)
-            return False
+            return self._decline(layout, order, reason, now)
+        self._attempt = order
+        self._troubles.clear("unready")
         writes: list[tuple[Purpose, tuple[int, list[int]]]]
         if self.state in (State.UNKNOWN, State.FREE):
             writes = [
@@ -244,16 +221,20 @@ class BatterySession:
         self._write(layout, writes)
         return True
 
+    def _decline(self, layout: BatteryLayout, order: DeviceOrder | None, reason: str, now: float) -> bool:
+        """Nothing of `order` is written; a device that may hold something else is released instead."""
+        self._troubles.set("unready", Health.REFUSING, reason)
+        self._retry_at = now + self._timing.refresh_s
+        if order is not None:
+            self._ledger.refused(order, reason, now)
+        return self.state is not State.FREE and self._release(layout)
+
     def _unready(self, layout: BatteryLayout, discharge_w: float) -> str:
         if not layout.holds_watts:
             return "the device does not offer an absolute power setpoint (CtrlModes lacks FIXED_W)"
-        return self._outside(discharge_w) or self._troubles.reason("local") or self._troubles.reason("timer")
-
-    def _outside(self, discharge_w: float) -> str:
-        limits = self._layout or self._battery
-        if -limits.charge_max_w <= discharge_w <= limits.discharge_max_w:
-            return ""
-        return f"{discharge_w:g} W is outside the nameplate {-limits.charge_max_w:g}..{limits.discharge_max_w:g} W"
+        return (
+            outside(layout, discharge_w) or self._troubles.reason("local") or self._troubles.reason("timer")
+        )
 
     def _release(self, layout: BatteryLayout) -> bool:
         self._attempt = None
@@ -288,7 +269,7 @@ class BatterySession:
             case Purpose.SCAN:
                 self._scanned(registers)
             case Purpose.CHECK:
-                self._check(registers)
+                self._known.checked(registers)
             case Purpose.ENABLE:
                 self._acknowledged_at = self._refreshed_at = now
             case Purpose.SETPOINT:
@@ -306,14 +287,11 @@ class BatterySession:
         """The outstanding request was answered with an exception code."""
         request, self._waiting = self._waiting, None
         assert request is not None
-        reason = f"{exception_words(code)} on {request.purpose.name.lower()} at {request.address}"
+        reason = f"{request.words()}: {exception_words(code)}"
         match request.purpose:
-            case Purpose.SCAN:
-                assert self._scan is not None
-                self._scan.refuse(code)
-            case Purpose.CHECK:
-                self._layout = None
-                raise Rejected(reason)
+            case Purpose.SCAN | Purpose.CHECK:
+                assert isinstance(request, Read)
+                self._known.refused(request, code)
             case Purpose.FAST | Purpose.SLOW:
                 self._troubles.set("reading", Health.REFUSING, reason)
             case Purpose.HEARTBEAT:
@@ -322,47 +300,29 @@ class BatterySession:
                 self._deny(reason, now)
 
     def _scanned(self, registers: Sequence[int]) -> None:
-        assert self._scan is not None and self._profile.setpoint is not None
-        self._scan.receive(registers)
-        if not self._scan.done:
+        found = self._known.scanned(registers)
+        if found is None:
             return
-        found, self._scan = self._scan.result, None
-        assert found is not None
-        if self._device is not None and not self._device.same_device(found):
-            self._layout, self._device = None, None
-            raise Implausible(
-                "another device, or other registers or scale factors, than before the reconnect"
-            )
-        if self.state is State.DISCOVERING:
-            self._layout = BatteryLayout(self._battery, self._profile, self._models, found)
-            self._device = found
-            counted = found.raw.get(self._profile.points.get("heartbeat", ""))
-            self._heartbeat = counted if isinstance(counted, int) else 0
-            self._picture.switch(found.raw.get(self._profile.points.get("local_remote", "")) == 1)
-            self._go("scanned")
-
-    def _check(self, registers: Sequence[int]) -> None:
-        assert self._layout is not None
-        if not self._layout.same_head(registers):
-            self._layout, self._device = None, None
-            raise Implausible("the setpoint registers are not where they were before the reconnect")
-        self._checked = True
+        counted = found.raw.get(self._profile.points.get("heartbeat", ""))
+        self._heartbeat = counted if isinstance(counted, int) else 0
+        self._picture.switch(found.raw.get(self._profile.points.get("local_remote", "")) == 1)
+        self._go("scanned")
 
     def _read(self, purpose: Purpose, registers: Sequence[int], now: float) -> None:
-        assert self._plan is not None and self._layout is not None
+        assert self._plan is not None and self._known.layout is not None
         values = self._readback if purpose is Purpose.READBACK else self._values
         for name, reader in self._plan.readers:
             values[name] = reader(registers)
         if purpose is Purpose.READBACK:
             if not self._script:
-                self._confirm(self._layout, values, now)
+                self._confirm(self._known.layout, values, now)
         elif not self._reads or self._reads[0][0] is not purpose:
             if "soc" in values:
                 self._slow_at = now
                 self._picture.slow(values)
                 self._judge_setpoint(values, now)
             if purpose is Purpose.FAST:
-                self._picture.fast(values, now, self._layout, self._held_w)
+                self._picture.fast(values, now, self._known.layout, self._held_w)
             values.clear()
 
     def _confirm(self, layout: BatteryLayout, values: Mapping[str, float | None], now: float) -> None:
@@ -370,7 +330,7 @@ class BatterySession:
             if values.get("enable") not in (0, None):
                 self._deny("the release was not taken over", now)
                 return
-            self._troubles.clear("order")
+            self._troubles.clear("order", "countdown")
             self._held, self._held_w = None, None
             self._go("confirmed")
             return
@@ -381,7 +341,7 @@ class BatterySession:
         elif self._timer_dead(values, now):
             if order is not None:
                 self._ledger.refused(order, self._troubles.reason("timer"), now)
-            self._order, self._arm = None, False
+            self._order, self._arm, self._held_w = None, False, None
             self._go("denied")
         else:
             self._held = order

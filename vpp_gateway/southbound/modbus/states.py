@@ -56,6 +56,7 @@ _NEXT: Mapping[tuple[State, str], State] = {
     (State.FREE, "release"): State.RELEASING,
     (State.ARMED, "release"): State.RELEASING,
     (State.HOLDING, "release"): State.RELEASING,
+    (State.WRITING, "release"): State.RELEASING,
     (State.ARMING, "confirmed"): State.HOLDING,
     (State.ARMING, "confirmed idle"): State.ARMED,
     (State.WRITING, "confirmed"): State.HOLDING,

@@ -32,6 +32,10 @@ class Read:
     address: int
     count: int
 
+    def words(self) -> str:
+        """For people."""
+        return f"reading {self.count} registers at {self.address} ({self.purpose.name.lower()})"
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -40,6 +44,10 @@ class Write:
     purpose: Purpose
     address: int
     registers: tuple[int, ...]
+
+    def words(self) -> str:
+        """For people."""
+        return f"writing {len(self.registers)} registers at {self.address} ({self.purpose.name.lower()})"
 
 
 Request = Read | Write
@@ -53,7 +61,10 @@ class DeviceOrder:
     seq: int
     discharge_w: float
     deadline_at: float
-    """UTC (Unix s) after which nobody may begin to carry it out. Once confirmed it is held until replaced."""
+    """UTC (Unix s) after which nobody may begin to carry it out, nor assert it anew after a reconnect.
+
+    Once confirmed it is held until replaced, also past this moment, as long as the connection stands.
+    """
     instruction: InstructionId | None = None
 
 
@@ -67,23 +78,3 @@ class Timing:
     """How often the reversion timer is restarted."""
     reversion_s: float = 30.0
     """After how long without refresh the device falls back by itself."""
-
-
-EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal address",
-    3: "illegal value",
-    4: "device failure",
-    5: "acknowledged, still working",
-    6: "busy",
-    7: "negative acknowledge",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway: no response",
-}
-"""Exception codes of the Modbus application protocol v1.1b3, section 7."""
-
-
-def exception_words(code: int) -> str:
-    """An exception code for people."""
-    return f"exception {code} ({EXCEPTIONS.get(code, 'unknown')})"

@@ -92,7 +92,7 @@ class PluginHost:
         if held is None:
             return
         if self._channel is not None and self._group is not None:
-            self._group.create_task(self._carry(self._channel, held))
+            self._group.create_task(self._carry(self._channel, held, order))
         elif order.verb is not ShiftVerb.ROLLBACK:
             self._book.say(held, ShiftState.FAILED, f"plug-in {self._spec.name} is not there: {self._reason}")
 
@@ -136,6 +136,7 @@ class PluginHost:
             while True:
                 began = self._clock.monotonic()
                 fault = await self._life()
+                self._heed_cancellation()
                 if self._clock.monotonic() - began >= self._timing.settled_s:
                     backoff_s = self._timing.respawn_first_s
                 wait_s = self._rng.uniform(0.5, 1.0) * backoff_s
@@ -148,6 +149,12 @@ class PluginHost:
         finally:
             self._mourn("stopped with its host")
             self._state = "stopped"
+
+    def _heed_cancellation(self) -> None:
+        """A TaskGroup that fails in the moment of its cancellation tells the failure alone (before Python 3.13)."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
 
     async def _life(self) -> str:
         """One life; why it ended, in words."""
@@ -175,10 +182,11 @@ class PluginHost:
                 self._state, self._reason = "ready", ""
                 log.info("plug-in ready", plugin=self._spec.name, pid=self._pid, restarts=self._lives - 1)
                 for held in self._book.unsent_rollbacks():
-                    group.create_task(self._carry(channel, held))
+                    group.create_task(self._carry(channel, held, held.order))
                 group.create_task(self._beat(channel))
                 group.create_task(self._expire())
-                group.create_task(self._end_on_release())
+                # Waiting here, not in the group's end, is what lets `_heed_cancellation` count on Python 3.11.
+                await self._end_on_release()
         except* GatewayError as errors:
             fault = str(errors.exceptions[0])
         finally:
@@ -277,9 +285,8 @@ class PluginHost:
                 if len(standing) < len(self._offers):
                     self._publish(standing, "" if standing else "offers expired and were not renewed")
 
-    async def _carry(self, channel: Channel, held: Held) -> None:
+    async def _carry(self, channel: Channel, held: Held, order: ShiftOrder) -> None:
         """Send an order and wait for its ack. Raises PeerError when the plug-in must be replaced."""
-        order = held.order
         if order.deadline_at <= self._clock.utc():
             self._book.refused(held, order.verb, "its deadline passed while the plug-in was away")
             return

@@ -267,7 +267,7 @@ export interface Status {
   readonly schema_version: 1;
   /** UTC (Unix s) of this picture, by the gateway's clock; all ages are counted from here. */
   readonly at: number;
-  /**  */
+  /** Which gateway this is, and whether its world is simulated. */
   readonly gateway: GatewayView;
   /** Sums over all sites. */
   readonly portfolio: PortfolioView;

@@ -1,0 +1,88 @@
+"""What the demo's world consists of, and what is played in it: numbers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SITES: tuple[tuple[str, str, str, str], ...] = (
+    ("tokyo-1", "Tokyo 1", "東京第一", "tokyo-east"),
+    ("tokyo-2", "Tokyo 2", "東京第二", "tokyo-west"),
+    ("kanagawa-1", "Kanagawa 1", "神奈川第一", "kanagawa"),
+)
+"""id, name, Japanese name, area: two data centres in Tokyo and one in Kanagawa, as in the field trial."""
+
+BASE_W = 300_000.0
+"""Load of each site besides the workers: cooling and rigid IT, modelled."""
+SIGMA_W = 1_000.0
+"""Standard deviation of that load (Ornstein-Uhlenbeck, 60 s)."""
+JOBS_PER_SITE = 4
+QUEUED_PER_SITE = 1
+JOB_W = 20_000.0
+"""Declared power of one worker at its nominal duty."""
+DUTY = 0.03
+"""Share of a core that one worker really burns."""
+BATTERIES_PER_SITE = 2
+BATTERY_W = 30_000.0
+BATTERY_WH = 60_000.0
+IMPORT_MAX_KW = 600.0
+EXPORT_MAX_KW = 0.0
+BASELINE_S = 8.0
+POLL_S = 1
+REPORT_S = 5
+"""The VTN asks for telemetry of 1 s granularity every so many seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One event that an act sends."""
+
+    regulation_w: float
+    """> 0: down-DR."""
+    site: str | None = None
+    """None = the whole portfolio."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What is played, one after the other."""
+
+    title: str
+    title_ja: str
+    orders: tuple[Order, ...]
+
+
+ACTS: tuple[Act, ...] = (
+    Act(
+        title="down-DR: the portfolio takes 120 kW less",
+        title_ja="下げDR: 全体で 120 kW 減らす",
+        orders=(Order(regulation_w=120_000.0),),
+    ),
+    Act(
+        title="up-DR: the portfolio takes 100 kW more",
+        title_ja="上げDR: 全体で 100 kW 増やす",
+        orders=(Order(regulation_w=-100_000.0),),
+    ),
+    Act(
+        title="area tokyo-1 down, area kanagawa-1 up: work moves",
+        title_ja="東京第一を下げ、神奈川第一を上げる: ワークロードを移す",
+        orders=(
+            Order(regulation_w=60_000.0, site="tokyo-1"),
+            Order(regulation_w=-60_000.0, site="kanagawa-1"),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Timing of the acts, seconds."""
+
+    notice_s: float
+    """From sending an event to its start."""
+    event_s: float
+    gap_s: float
+    """From the end of an act to the start of the next."""
+
+
+HEADLESS = Pace(notice_s=6.0, event_s=24.0, gap_s=5.0)
+WATCHED = Pace(notice_s=8.0, event_s=40.0, gap_s=10.0)
