@@ -13,6 +13,7 @@ import asyncio
 import os
 import secrets
 import signal
+import ssl
 import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -210,13 +211,24 @@ async def _console(settings: Settings, stack: AsyncExitStack, engine: Any, solve
 
     access = Access(engine.clock, SystemRng())
     listen = Listen(host=settings.console.host, port=settings.console.port)
-    base = await stack.enter_async_context(serve_console(source, access, engine.clock, listen))
+    tls = _console_tls(settings)
+    base = await stack.enter_async_context(serve_console(source, access, engine.clock, listen, tls=tls))
     url = settings.gateway.state_dir / URL_NAME
     url.unlink(missing_ok=True)
     handle = os.open(url, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(login_url(base, access) + "\n")
     structlog.get_logger().info("page", url_file=str(url))
+
+
+def _console_tls(settings: Settings) -> ssl.SSLContext | None:
+    """The page's own TLS; the settings demand it wherever it listens beyond the loopback."""
+    if settings.console.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.console.tls.cert, settings.console.tls.key)
+    return context
 
 
 def main(arguments: list[str]) -> int:

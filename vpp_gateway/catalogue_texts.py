@@ -18,14 +18,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "is a folder; a YAML file is expected",
         "フォルダーです。YAML ファイルを指定してください",
     ),
-    "problem.no_permission": (
-        "cannot be read: permission denied for this user",
-        "読めません: このユーザーに読み取り権限がありません",
-    ),
+    "problem.no_permission": ("cannot be read: permission denied", "読めません: 読み取り権限がありません"),
     "problem.unreadable": ("cannot be read: {reason}", "読めません: {reason}"),
     "problem.too_big": (
         "is {size} bytes; at most {limit} are read",
-        "{size} バイトあります。読めるのは {limit} バイトまでです",
+        "{size} バイトです。上限は {limit} バイトです",
     ),
     "problem.encoding": (
         "is not UTF-8 text (byte {offset}); save the file as UTF-8",
@@ -131,7 +128,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "refresh_s {found} is larger than a third of reversion_s {reversion}; allowed: refresh_s <= {limit}, "
         "so that a battery survives two missed refreshes",
         "refresh_s {found} が reversion_s {reversion} の 3 分の 1 より長い。refresh_s <= {limit} としてください"
-        "(更新が 2 回抜けても蓄電池が戻らないように)",
+        "(更新が 2 回抜けてもよいように)",
     ),
     "problem.timing.hold": (
         "hold_s {found} is not above refresh_s {limit}; allowed: hold_s > refresh_s, "
@@ -210,10 +207,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "found.list": ("a list", "リスト"),
     # --- common to the commands ----------------------------------------------------------------------------------
     "cli.not_running": (
-        "no gateway is running here: nobody listens on {socket}. Start it with 'vpp-gateway run', or name its "
-        "--state-dir or --config",
-        "ゲートウェイが動いていません: {socket} で応答がありません。'vpp-gateway run' で起動するか、--state-dir または "
-        "--config を指定してください",
+        "no gateway is running here: nobody listens on {socket}; 'vpp-gateway run' starts one, --config names one",
+        "ゲートウェイが動いていません: {socket} で応答なし。'vpp-gateway run' で起動、--config で指定してください",
     ),
     "cli.not_allowed": (
         "no permission to ask the gateway on {socket}: only the user who runs it may (for instance sudo -u USER)",

@@ -74,7 +74,7 @@ class Gateway:
         self.baselines = Baselines()
         self.shifts = Shifts(host_of=host_of, commit_within_s=policy.commit_within_s)
         self.account = Account()
-        self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, policy)
+        self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
         self.epoch = 0
         self.started_at: float | None = None
         self.last_plan: Plan | None = None
@@ -243,7 +243,7 @@ class Gateway:
         due = now >= self._planned_at + self.policy.replan_s or (
             self._replan and now >= self._planned_at + 1.0
         )
-        if rows and due:
+        if rows and due and self.shifts.settled(now):
             return self._ask(now, now, ShiftVerb.COMMIT)
         start = self.timeline.next_change(now)
         if start is not None and start <= now + self.policy.prepare_lead_s and start != self._prepared_for:

@@ -9,8 +9,8 @@ from string import Formatter
 import pytest
 
 import vpp_gateway
-from vpp_gateway.catalogue import LANGS, Told, text
-from vpp_gateway.catalogue_texts import TEXTS
+from vpp_gateway.catalogue import LANGS, TEXTS, Told, text
+from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.errors import MisuseError
 
 PACKAGE = Path(vpp_gateway.__file__).parent
@@ -66,7 +66,7 @@ def test_no_text_is_unused() -> None:
     )
     unused = [
         key
-        for key in TEXTS
+        for key in COMMAND_TEXTS
         if not re.search(rf"""["']{re.escape(key)}["']""", code)
         and not (key.startswith(composed) and f'"{key.rsplit(".", 1)[-1]}"' in code)
     ]

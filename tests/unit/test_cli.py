@@ -116,7 +116,7 @@ def test_status_is_ok_without_a_fault(tmp_path: Path) -> None:
     with answering(source(faulty=False), tmp_path):
         result = call("status", "--state-dir", tmp_path)
     assert result.exit_code == 0
-    assert result.stdout.startswith("● OK  Kanto portfolio  v0.1.0  epoch 7  up 5 min  SIMULATED")
+    assert result.stdout.startswith("● OK  Kanto portfolio  v0.1.0  epoch 7  up 5 min   SIMULATED \n")
     assert "Alarms" not in result.stdout and "Devices not good" not in result.stdout
 
 
@@ -140,7 +140,7 @@ def test_status_shows_the_worst_first(running: Path) -> None:
     assert places[:4] == sorted(places[:4])
     links = said[said.index("Links") :]
     assert links.index("saitama-2") < links.index("tso")
-    assert re.search(r"tso/EV-2026-0117 +down .* \+9\.00 +\+8\.99 +✔ +active +in", said)
+    assert re.search(r"tso/EV-2026-0117 +down .* \+9\.00 +\+8\.98 +✔ +active +in", said)
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])

@@ -53,7 +53,7 @@ def test_placeholders_agree() -> None:
 def test_every_word_is_used_and_every_used_word_exists() -> None:
     named = set(re.findall(r"\bt\(\s*\"([\w.]+)\"", sources()))
     named |= set(re.findall(r"\"([a-z_]+\.[\w.]+)\"", sources())) & set(catalogue("en"))
-    families = {prefix for prefix in re.findall(r"`([a-z]+\.)\$\{", sources())}
+    families = set(re.findall(r"`([a-z]+\.)\$\{", sources()))
     assert named <= set(catalogue("en"))
     chosen = set(re.findall(r"\? \"([\w.]+)\" : \"([\w.]+)\"", sources()))
     named |= {word for pair in chosen for word in pair}
@@ -101,3 +101,64 @@ def test_page_has_no_inline_script_or_style() -> None:
     page = Path(UI / "src" / "index.html").read_text(encoding="utf-8")
     assert re.findall(r"<script[^>]*>([^<]+)</script>", page) == []
     assert "<style" not in page and "style=" not in page and " on" not in re.sub(r">[^<]*<", "><", page)
+
+
+Scheme = dict[str, str]
+
+
+def schemes() -> dict[str, Scheme]:
+    """The colours of the light and the dark scheme."""
+    light, dark = (
+        (UI / "src" / "app.css").read_text(encoding="utf-8").split("@media (prefers-color-scheme: dark)")
+    )
+    colour = re.compile(r"--([\w-]+): (#[0-9a-f]{6});")
+    first = dict(colour.findall(light))
+    return {"light": first, "dark": {**first, **dict(colour.findall(dark))}}
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, WCAG 2.2."""
+    shares = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [
+        ("ink", "card"),
+        ("ink", "page"),
+        ("muted", "card"),
+        ("muted", "page"),
+        ("muted", "raised"),
+        ("muted", "bad-tint"),
+        ("muted", "warning-tint"),
+        ("ink", "bad-tint"),
+        ("ink", "warning-tint"),
+        ("good", "good-tint"),
+        ("bad", "bad-tint"),
+        ("bad", "card"),
+        ("warning", "warning-tint"),
+        ("warning", "card"),
+        ("accent", "accent-tint"),
+        ("accent", "card"),
+    ],
+)
+def test_text_can_be_read(scheme: str, text: str, ground: str) -> None:
+    colours = schemes()[scheme]
+    assert contrast(colours[text], colours[ground]) >= 4.5  # WCAG 2.2, 1.4.3 (AA)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("line", ["measured", "order", "baseline", "tier-0", "site-0", "site-2"])
+def test_lines_can_be_seen(scheme: str, line: str) -> None:
+    colours = schemes()[scheme]
+    assert contrast(colours[line], colours["card"]) >= 3.0  # WCAG 2.2, 1.4.11

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.journal_facts import day, lost
+from tests.unit.journal_facts import day, lost, tick
 from tests.unit.test_journal_store import facts_of, open_journal
 from vpp_gateway.domain.fact import Tick
 from vpp_gateway.journal.archive import Retention, verify_archives
@@ -77,6 +77,14 @@ def test_a_piece_at_a_time(path: Path) -> None:
         retention = Retention(journal)
         assert [retention.compact(NEW_YEAR + 2000) for _ in range(4)] == [500, 500, 200, 0]
         assert verify_archives(journal) == VerifyResult(good_until=1201)
+
+
+def test_a_fact_from_a_wrong_clock_does_not_hold_up_the_ticks_behind_it(path: Path) -> None:
+    with open_journal(path) as journal:
+        journal.append([tick(NEW_YEAR), lost(NEW_YEAR + 1e9, 1), tick(NEW_YEAR + 1), lost(NEW_YEAR + 2, 2)])
+        Retention(journal).compact(NEW_YEAR + 100)
+        assert [record.kind for record in journal.records()] == ["Lost", "Lost"]
+        assert verify_archives(journal) == VerifyResult(good_until=4)
 
 
 def test_a_crash_between_archive_and_live_file_loses_nothing(path: Path, journal: Journal) -> None:

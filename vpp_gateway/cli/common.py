@@ -27,7 +27,20 @@ SCHEMA_VERSION: Final = 1
 DEFAULT_CONFIG: Final = Path("gateway.yaml")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-lang_option = click.option("--lang", type=click.Choice(LANGS), help="Language of the texts: en or ja.")
+_CHOSEN: Final = "vpp_gateway.lang.chosen"
+_CONFIGURED: Final = "vpp_gateway.lang.configured"
+
+
+def _choose(ctx: click.Context, _: click.Parameter, lang: str | None) -> str | None:
+    """Keep what --lang said, wherever it stands: the innermost wins, and errors are told at the outermost."""
+    if lang is not None:
+        ctx.meta[_CHOSEN] = lang
+    return lang
+
+
+lang_option = click.option(
+    "--lang", type=click.Choice(LANGS), callback=_choose, help="Language of the texts: en or ja."
+)
 config_option = click.option(
     "--config",
     "-c",
@@ -40,14 +53,14 @@ class Absent(Told):
     """The running gateway cannot be asked."""
 
 
-def language(ctx: click.Context, configured: str | None = None) -> Lang:
-    """The language to speak: option of the command, then of the group, then of the configuration, then English."""
-    here: click.Context | None = ctx
-    while here is not None:
-        if (chosen := _lang(here.params.get("lang"))) is not None:
-            return chosen
-        here = here.parent
-    return _lang(configured) or "en"
+def language(ctx: click.Context) -> Lang:
+    """The language to speak: as the option says, else as the configuration that was read says, else English."""
+    return _lang(ctx.meta.get(_CHOSEN)) or _lang(ctx.meta.get(_CONFIGURED)) or "en"
+
+
+def remember_language(ctx: click.Context, configured: str | None) -> None:
+    """Keep the language of a configuration, also for an error that comes later."""
+    ctx.meta[_CONFIGURED] = configured
 
 
 def _lang(value: object) -> Lang | None:
@@ -68,7 +81,7 @@ def screen() -> Console:
 
 def explain(error: GatewayError, ctx: click.Context) -> int:
     """Tell `error` on stderr and give its exit code."""
-    lang = spoken(ctx)
+    lang = language(ctx)
     if isinstance(error, Told):
         click.echo(f"vpp-gateway: {error.say(lang)}", err=True)
         return UNREACHABLE if isinstance(error, Absent) else FAILED
@@ -89,13 +102,3 @@ def tell_problems(error: ConfigError, lang: Lang) -> None:
     for problem in error.problems:
         click.echo(problem.say(lang), err=True)
     click.echo(text("cli.problems", lang, count=len(error.problems)), err=True)
-
-
-def remember_language(ctx: click.Context, lang: Lang) -> None:
-    """Keep the language of the command that runs, for an error that comes out of it."""
-    ctx.find_root().meta["vpp_gateway.lang"] = lang
-
-
-def spoken(ctx: click.Context) -> Lang:
-    """The language kept by `remember_language`, else that of the options."""
-    return _lang(ctx.find_root().meta.get("vpp_gateway.lang")) or language(ctx)

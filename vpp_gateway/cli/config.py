@@ -49,7 +49,7 @@ def check(ctx: click.Context, file: Path, no_files: bool, as_json: bool, lang: s
             raise
         print_json(_answer(file, error.problems))
         ctx.exit(CONFIG_INVALID)
-    remember_language(ctx, language(ctx, settings.gateway.language))
+    remember_language(ctx, settings.gateway.language)
     if as_json:
         print_json(_answer(file, ()))
         return
@@ -57,7 +57,7 @@ def check(ctx: click.Context, file: Path, no_files: bool, as_json: bool, lang: s
 
 
 def _say_valid(ctx: click.Context, file: Path, settings: Settings, no_files: bool) -> None:
-    lang = language(ctx, settings.gateway.language)
+    lang = language(ctx)
     batteries = [battery for site in settings.sites for battery in site.batteries]
     said = text(
         "config.valid",

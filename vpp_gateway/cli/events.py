@@ -13,9 +13,9 @@ from vpp_gateway.cli.common import (
     config_option,
     json_option,
     lang_option,
+    language,
     print_json,
     screen,
-    spoken,
 )
 from vpp_gateway.cli.status import STATUS_VERSION, ask_status, state_dir_option, timeout_option
 from vpp_gateway.plain import View
@@ -47,11 +47,11 @@ def events_ls(
     if as_json:
         print_json({"schema_version": STATUS_VERSION, "events": picture["events"].value})
     elif not known:
-        click.echo(text("events.none", spoken(ctx)))
+        click.echo(text("events.none", language(ctx)))
     else:
         from vpp_gateway.cli.status_view import draw_events
 
-        draw_events(screen(), known, spoken(ctx))
+        draw_events(screen(), known, language(ctx))
 
 
 @events.command("show")
@@ -82,7 +82,7 @@ def events_show(
     else:
         from vpp_gateway.cli.event_view import draw_event
 
-        draw_event(screen(), found, spoken(ctx))
+        draw_event(screen(), found, language(ctx))
     over = found["state"].value in ("completed", "cancelled")
     ctx.exit(MISSED if over and found["within_10pct"].value is False else OK)
 

@@ -110,7 +110,7 @@ def _configured(ctx: click.Context, config: Path | None) -> dict[str, Path]:
         raise click.UsageError(text("identity.need_input", language(ctx)))
     file = config or DEFAULT_CONFIG
     settings = load_settings(file, files=False)
-    remember_language(ctx, language(ctx, settings.gateway.language))
+    remember_language(ctx, settings.gateway.language)
     files = {room.name: room.tls.cert for room in settings.northbound if room.tls is not None}
     if not files:
         raise Told("identity.none", file=file)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from vpp_gateway.catalogue import Told
+from vpp_gateway.catalogue import Told, text
 from vpp_gateway.cli.common import (
     DEFAULT_CONFIG,
     config_option,
@@ -26,10 +26,9 @@ def run(ctx: click.Context, config: Path | None, lang: str | None) -> None:
     """Run the gateway: centre, site agents, solver and plug-ins, until it is told to stop."""
     from vpp_gateway.settings import load_settings
 
-    remember_language(ctx, language(ctx))
-    path = _existing(config)
+    path = _existing(ctx, config)
     settings = load_settings(path)
-    remember_language(ctx, language(ctx, settings.gateway.language))
+    remember_language(ctx, settings.gateway.language)
     ctx.exit(_hand_over("vpp_gateway.app", "run", settings, path))
 
 
@@ -51,9 +50,8 @@ def site_run(ctx: click.Context, config: Path | None, site_id: str, lang: str | 
     from vpp_gateway.settings import load_settings
     from vpp_gateway.yaml_validate import near
 
-    remember_language(ctx, language(ctx))
-    settings = load_settings(_existing(config), files=False)
-    remember_language(ctx, language(ctx, settings.gateway.language))
+    settings = load_settings(_existing(ctx, config), files=False)
+    remember_language(ctx, settings.gateway.language)
     known = [site.id for site in settings.sites]
     if site_id not in known:
         close = near(site_id, known)
@@ -75,9 +73,9 @@ def demo(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     ctx.exit(_hand_over("vpp_gateway.demo", "main", list(arguments)))
 
 
-def _existing(config: Path | None) -> Path:
+def _existing(ctx: click.Context, config: Path | None) -> Path:
     if config is None and not DEFAULT_CONFIG.exists():
-        raise click.UsageError(Told("cli.no_config", file=DEFAULT_CONFIG).say("en"))
+        raise click.UsageError(text("cli.no_config", language(ctx), file=DEFAULT_CONFIG))
     return config or DEFAULT_CONFIG
 
 

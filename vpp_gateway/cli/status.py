@@ -18,7 +18,6 @@ from vpp_gateway.cli.common import (
     print_json,
     remember_language,
     screen,
-    spoken,
 )
 from vpp_gateway.cli.whereabouts import find
 from vpp_gateway.console.ask import Declined, NotAllowed, NotRunning, ask
@@ -63,7 +62,7 @@ def status(
     else:
         from vpp_gateway.cli.status_view import draw_status
 
-        draw_status(screen(), picture, spoken(ctx), degraded=is_degraded)
+        draw_status(screen(), picture, language(ctx), degraded=is_degraded)
     ctx.exit(DEGRADED if is_degraded else OK)
 
 
@@ -75,7 +74,7 @@ def ask_status(ctx: click.Context, config: Path | None, state_dir: Path | None, 
         Told: this user may not ask, or the gateway speaks another version of the document.
     """
     where = find(config, state_dir)
-    remember_language(ctx, language(ctx, where.language))
+    remember_language(ctx, where.language)
     picture = _ask(where.socket, timeout_s)
     if picture["schema_version"].value != STATUS_VERSION:
         found = picture["schema_version"].value

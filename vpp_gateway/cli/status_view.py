@@ -110,9 +110,10 @@ def _headline(console: Console, picture: View, lang: Lang, degraded: bool) -> No
         else f"[green]● {text('status.ok', lang)}[/]"
     )
     simulated = f"  [reverse] {text('status.simulated', lang)} [/]" if gateway["simulated"].true else ""
-    console.print(f"{word}  {line}{simulated}  {moment(picture['at'].number)} JST")
+    console.print(f"{word}  {line}{simulated}")
     console.print(_sums(portfolio, lang))
-    console.print(text("status.tiers", lang, tiers=tiers(portfolio["by_tier_w"], lang)))
+    parts = text("status.tiers", lang, tiers=tiers(portfolio["by_tier_w"], lang))
+    console.print(f"{parts}  ({moment(picture['at'].number)} JST)")
 
 
 def _sums(portfolio: View, lang: Lang) -> str:
@@ -232,15 +233,8 @@ def _table(
     filled = list(rows)
     if not filled:
         return
-    title = text(f"status.heading.{heading}", lang)
-    table = Table(
-        box=SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    console.print(f"\n[bold]{text(f'status.heading.{heading}', lang)}[/]")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for number, (key, justify) in enumerate(columns):
         last = number == len(columns) - 1
         table.add_column(

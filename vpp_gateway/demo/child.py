@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -94,6 +95,11 @@ class Child:
         self.tell(command)
         return await self.expect(key, ASK_S)
 
+    def pause(self, paused: bool) -> None:
+        """SIGSTOP or SIGCONT: it keeps its sockets and says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
+
     async def stop(self, grace_s: float = 5.0) -> None:
         """SIGTERM, then SIGKILL."""
         process = self._process
@@ -102,6 +108,7 @@ class Child:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
+                process.send_signal(signal.SIGCONT)
             try:
                 async with asyncio.timeout(grace_s):
                     await process.wait()

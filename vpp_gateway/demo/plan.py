@@ -11,15 +11,15 @@ SITES: tuple[tuple[str, str, str, str], ...] = (
 )
 """id, name, Japanese name, area: two data centres in Tokyo and one in Kanagawa, as in the field trial."""
 
-BASE_W = 300_000.0
+BASE_W = 280_000.0
 """Load of each site besides the workers: cooling and rigid IT, modelled."""
 SIGMA_W = 1_000.0
 """Standard deviation of that load (Ornstein-Uhlenbeck, 60 s)."""
-JOBS_PER_SITE = 4
+JOBS_PER_SITE = 6
 QUEUED_PER_SITE = 1
-JOB_W = 20_000.0
+JOB_W = 18_000.0
 """Declared power of one worker at its nominal duty."""
-DUTY = 0.03
+DUTY = 0.022
 """Share of a core that one worker really burns."""
 BATTERIES_PER_SITE = 2
 BATTERY_W = 30_000.0
@@ -28,8 +28,10 @@ IMPORT_MAX_KW = 600.0
 EXPORT_MAX_KW = 0.0
 BASELINE_S = 8.0
 POLL_S = 1
+GRANULARITY_S = 1
+"""The VTN orders telemetry of this granularity, s."""
 REPORT_S = 5
-"""The VTN asks for telemetry of 1 s granularity every so many seconds."""
+"""The VTN orders a report every so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,5 +86,5 @@ class Pace:
     """From the end of an act to the start of the next."""
 
 
-HEADLESS = Pace(notice_s=6.0, event_s=24.0, gap_s=5.0)
+HEADLESS = Pace(notice_s=6.0, event_s=24.0, gap_s=3.0)
 WATCHED = Pace(notice_s=8.0, event_s=40.0, gap_s=10.0)

@@ -62,7 +62,7 @@ class World:
     async def status(self) -> dict[str, Any] | None:
         """The gateway's own status; None while it does not answer."""
         try:
-            return await asyncio.to_thread(ask, str(self.state_dir / "control.sock"), {"get": "status"}, 2.0)
+            return await asyncio.to_thread(ask, self.state_dir / "control.sock", {"get": "status"}, 2.0)
         except GatewayError:
             return None
 
@@ -251,10 +251,10 @@ def _pin(path: Path) -> str:
 def vtn_arguments(pki: DevCa, port: int) -> tuple[str, ...]:
     """Command line of the VTN process."""
     return (
-        *("--port", str(port), "--ven-name", VEN_NAME),
-        *("--cert", str(pki.vtn_cert), "--key", str(pki.vtn_key), "--ca", str(pki.ca)),
-        *("--ven-cert", str(pki.ven_cert(VEN_NAME))),
-        *("--poll-s", str(plan.POLL_S), "--report-s", str(plan.REPORT_S)),
+        *("--port", str(port), "--cert", str(pki.vtn_cert), "--key", str(pki.vtn_key), "--ca", str(pki.ca)),
+        *("--ven-name", VEN_NAME, "--ven-fingerprint", _pin(pki.ven_cert(VEN_NAME))),
+        *("--poll-s", str(plan.POLL_S)),
+        *("--granularity-s", str(plan.GRANULARITY_S), "--back-duration-s", str(plan.REPORT_S)),
     )
 
 

@@ -5,10 +5,12 @@ Each second, for every group of sites that one instruction rules:
     asked      D   = the demand as regulation against the baseline
     shown      nb  = baseline - load             what the meters show of everything but our batteries:
                                                  workload shifts that are real by now, and noise
-    batteries  N   = D - nb
+    coming         shifts ordered a moment ago that are known to be faster than a second
+    batteries  N   = D - nb - coming
 
 So the batteries bridge exactly until a shift is real at the meter, and give way as it becomes real: the hand-over
-needs no timer. Battery and meter of one reading are taken in one cycle, hence the ramp of a battery does not
+needs no timer. A shift that was promised to be fast and is not is no longer expected after its latency and the
+meter's lag, and the batteries fill in. Battery and meter of one reading are taken in one cycle, hence the ramp of a battery does not
 disturb the sum.
 """
 
@@ -102,7 +104,8 @@ def now_problem(
         baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
         shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy) for s in states)
         asked = regulation_asked_w(row.phase.demand, baseline)
-        need = asked - shown + trim_w.get(row.instruction.id, 0.0)
+        coming = math.fsum(s.coming_w for s in states)
+        need = asked - shown - coming + trim_w.get(row.instruction.id, 0.0)
         targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=need))
         holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
     return Problem(
@@ -210,14 +213,23 @@ def _bounds(
 
 
 def forecast_problem(
-    sites: Sites, rows: Iterable[InForce], baselines: Baselines, at: float, policy: Policy
+    sites: Sites,
+    rows: Iterable[InForce],
+    baselines: Baselines,
+    prepared_w: Mapping[SiteId, float],
+    at: float,
 ) -> Problem:
-    """What the batteries should begin with at `at`, as far as one can say before: load as in the baseline."""
+    """What the batteries should begin with at `at`, as far as one can say before: load as in the baseline.
+
+    Args:
+        prepared_w: Regulation per site of fast shifts that will be committed at `at`.
+    """
     targets, resources = [], []
     for row in rows:
         states = [sites[id] for id in row.sites]
         baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
         asked = regulation_asked_w(row.phase.demand, baseline)
+        asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
         targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked))
         for state in states:
             for battery in state.site.batteries:

@@ -11,6 +11,7 @@ import math
 from vpp_gateway.dispatch.allocation import Baselines, forecast_problem, now_problem, regulation_asked_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
+from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
@@ -32,8 +33,11 @@ FORECAST_EVERY_S = 60.0
 class BatteryDispatch:
     """Keeps what the battery tier needs between two seconds."""
 
-    def __init__(self, sites: Sites, timeline: Timeline, baselines: Baselines, policy: Policy) -> None:
+    def __init__(
+        self, sites: Sites, timeline: Timeline, baselines: Baselines, shifts: Shifts, policy: Policy
+    ) -> None:
         self._sites = sites
+        self._shifts = shifts
         self._timeline = timeline
         self._baselines = baselines
         self._policy = policy
@@ -70,6 +74,9 @@ class BatteryDispatch:
     def schedules(self, now: float, *, measured: bool) -> list[SiteSchedule]:
         """Schedules that differ from what the sites hold, to be sent now."""
         rows = self._timeline.at(now)
+        expected = self._shifts.expected_w(now)
+        for state in self._sites:
+            state.expect(expected.get(state.site.id))
         self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
         current: dict[SiteId, tuple[Step, ...]] = {}
         if rows:
@@ -97,19 +104,22 @@ class BatteryDispatch:
         """Steps of coming segments; made again when the timeline or the usable batteries change."""
         usable = tuple(device for state in self._sites for device in state.usable)
         known = tuple((i.id, i.modification) for i in self._timeline)
-        key = (known, usable, self._timeline.next_change(now), math.floor(now / FORECAST_EVERY_S))
+        prepared = self._shifts.prepared_w()
+        change = self._timeline.next_change(now)
+        key = (known, usable, change, tuple(prepared.items()), math.floor(now / FORECAST_EVERY_S))
         if key == self._later_key:
             return
         self._later_key = key
         later: dict[SiteId, tuple[Step, ...]] = {}
-        at = self._timeline.next_change(now)
+        at, coming = change, prepared
         for _ in range(SEGMENTS_MAX):
             if at is None:
                 break
             end = self._timeline.next_change(at)
             rows = self._timeline.at(at)
             if rows:
-                plan = closed_form(forecast_problem(self._sites, rows, self._baselines, at, self._policy))
+                plan = closed_form(forecast_problem(self._sites, rows, self._baselines, coming, at))
+                coming = {}
                 for site, steps in steps_of(plan, rows, at, end).items():
                     later[site] = (*later.get(site, ()), *steps)
             at = end

@@ -21,6 +21,14 @@ from vpp_gateway.domain.order import Offer, OfferId, OrderId, PluginName, ShiftO
 from vpp_gateway.domain.plan import Call, Lever, MoveLeg, Plan
 from vpp_gateway.domain.quantity import regulation_of
 
+FAST_S = 1.0
+"""A shift whose measured latency is at most this is counted on from the order; a slower one is bridged until real."""
+METER_LAG_S = 2.0
+"""From a change at the site to a reading that shows it, sampling and smoothing of the meter included."""
+SETTLE_S = 3.0
+"""So long after its last change of state an order is not planned upon: the meters are still coming to rest."""
+UNSETTLED_MAX_S = 15.0
+"""An order that never settles holds planning up no longer than this."""
 HELD_COST = 0.5
 """An order that stands is cheaper than a fresh one of the same cost: moving work back and forth costs service."""
 
@@ -42,6 +50,7 @@ class ShiftRecord:
     taken_back: bool = False
     committed: bool = False
     """COMMIT has been ordered, whatever came after."""
+    committed_at: float = 0.0
 
     @property
     def share(self) -> float:
@@ -51,6 +60,11 @@ class ShiftRecord:
     def open(self) -> bool:
         """Still in force, as far as we know."""
         return not self.taken_back and (self.state is None or self.state in _OPEN)
+
+    @property
+    def slowest_s(self) -> float:
+        """Latency of its slowest leg, s."""
+        return max(leg.latency_s for leg in self.offer.legs)
 
     def regulation_w(self, site: SiteId) -> float:
         """What it gives at one site once active, W."""
@@ -111,6 +125,44 @@ class Shifts:
                     w = regulation_of(leg.import_delta_w) * record.share
                     total[leg.site] = total.get(leg.site, 0.0) + w
         return total
+
+    def expected_w(self, now: float) -> dict[SiteId, tuple[float, float]]:
+        """Fast shifts that the meters need not show yet.
+
+        Returns:
+            Per site: (regulation that they give together, W; when the first of them was ordered).
+        """
+        total: dict[SiteId, tuple[float, float]] = {}
+        for record in self.standing():
+            if not record.committed or record.slowest_s > FAST_S:
+                continue
+            if now >= record.committed_at + record.slowest_s + METER_LAG_S:
+                continue
+            for leg in record.offer.legs:
+                w, since = total.get(leg.site, (0.0, record.committed_at))
+                w += regulation_of(leg.import_delta_w) * record.share
+                total[leg.site] = (w, min(since, record.committed_at))
+        return total
+
+    def prepared_w(self) -> dict[SiteId, float]:
+        """Regulation per site of fast shifts that are prepared and will be committed when their phase begins."""
+        total: dict[SiteId, float] = {}
+        for record in self.standing():
+            if record.committed or record.slowest_s > FAST_S:
+                continue
+            for leg in record.offer.legs:
+                w = regulation_of(leg.import_delta_w) * record.share
+                total[leg.site] = total.get(leg.site, 0.0) + w
+        return total
+
+    def settled(self, now: float) -> bool:
+        """Whether every order has come to rest, so that the meters tell the truth about them."""
+        for record in self.orders.values():
+            if not record.committed or now >= record.committed_at + UNSETTLED_MAX_S:
+                continue
+            if record.state is not ShiftState.ACTIVE or now < record.state_at + SETTLE_S:
+                return False
+        return True
 
     def disturbed_sites(self) -> set[SiteId]:
         """Sites whose load an order of ours changes now, or is just being given back."""
@@ -201,6 +253,7 @@ class Shifts:
             ordered_at=now,
             state_at=now,
             committed=verb is ShiftVerb.COMMIT,
+            committed_at=now,
         )
         # Its offer is spent; the plug-in will publish what is left.
         self.offers[offer.plugin] = tuple(o for o in self.offers[offer.plugin] if o.id != offer.id)
@@ -208,7 +261,8 @@ class Shifts:
 
     def _send(self, record: ShiftRecord, verb: ShiftVerb, now: float) -> Shift:
         old = record.order
-        record.committed = record.committed or verb is ShiftVerb.COMMIT
+        if verb is ShiftVerb.COMMIT and not record.committed:
+            record.committed, record.committed_at = True, now
         record.order = ShiftOrder(
             id=old.id,
             plugin=old.plugin,

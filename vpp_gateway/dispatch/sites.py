@@ -31,6 +31,10 @@ class SiteState:
     lost_reason: str = ""
     load_w: float | None = None
     """Last known load without our batteries, W."""
+    coming_w: float = 0.0
+    """Regulation of fast workload shifts that the meter does not show yet, W."""
+    _before: tuple[float, float] | None = None
+    """(moment, load) from which the coming shifts are counted."""
     disturbed: bool = False
     """A workload shift of ours is open at this site."""
     usable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
@@ -50,6 +54,18 @@ class SiteState:
     def import_w(self) -> float | None:
         """Import at the PCC, or None while the meter is not to be trusted."""
         return self.reading.meter.import_w if self.fresh and self.reading and self.reading.meter else None
+
+    def expect(self, expected: tuple[float, float] | None) -> None:
+        """Fast shifts were ordered here: (regulation together, W; when). What the load has already done counts off."""
+        if expected is None or self.load_w is None:
+            self.coming_w, self._before = 0.0, None
+            return
+        total, since = expected
+        if self._before is None or self._before[0] != since:
+            self._before = (since, self.load_w)
+        seen = self._before[1] - self.load_w
+        left = total - seen
+        self.coming_w = max(0.0, min(total, left)) if total >= 0 else min(0.0, max(total, left))
 
     def credit_w(self, now: float, reversion_s: float) -> float:
         """discharge_w that the batteries of a lost site are taken to hold still."""

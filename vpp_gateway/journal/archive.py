@@ -44,6 +44,9 @@ class Retention:
     def compact(self, before: float) -> int:
         """Move ticks learnt before `before` (UTC, Unix s), at most `CHUNK_ROWS` records a call.
 
+        It goes in the journal's order and stops at the first tick that is not older: one that a wrong clock dated
+        into the future holds up those behind it until that date.
+
         Returns:
             Records looked at; 0 = nothing old is left. Call again while it is not 0.
 
@@ -63,9 +66,10 @@ class Retention:
         return len(old)
 
     def _old(self, live: sqlite3.Connection, before: float) -> Iterator[Row]:
-        """The next old rows. The head stays: the next record is chained to it."""
+        """The next rows before the first young tick. The head stays: the next record is chained to it."""
         for count, row in enumerate(follow(database.rows(live, self._done[0]), *self._done), 1):
-            if row.at >= before or row.seq >= self._journal.head[0] or count > CHUNK_ROWS:
+            is_young = row.kind == TICK and row.at >= before
+            if is_young or row.seq >= self._journal.head[0] or count > CHUNK_ROWS:
                 return
             yield row
 

@@ -46,7 +46,7 @@ class BatterySpec(_Spec):
     soc_min: float = 0.05
     soc_max: float = 1.0
     efficiency: float = Field(default=0.95, gt=0, le=1)
-    ramp_w_per_s: float | None = None
+    ramp_w_per_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """None = full power in one second."""
     derate: tuple[tuple[float, float], ...] = ()
     local_w: float = 0.0

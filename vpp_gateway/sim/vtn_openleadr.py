@@ -95,6 +95,7 @@ class Utility:
 
     def do(self, order: dict[str, Any]) -> None:
         """Carry out one control line. Raises KeyError or ValueError when it lacks something."""
+        self._rearm()
         match order["do"]:
             case "event":
                 self._add(order)
@@ -106,6 +107,11 @@ class Utility:
                 self._tell("event_listed", event_id=order["event_id"], status="cancelled")
             case other:
                 raise ValueError(f"expected event, modify, cancel or stop, found {other!r}")
+
+    def _rearm(self) -> None:
+        """Listing one event lists them all, and each is answered again: expect an answer to each."""
+        for event in self.server.events.get(self._options.ven_id, []):
+            self.server.event_callbacks[event.event_descriptor.event_id] = (event, self._opt)
 
     def _lookup(self, ven_id: str) -> dict[str, Any] | None:
         if ven_id != self._options.ven_id:

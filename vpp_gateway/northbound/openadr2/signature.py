@@ -33,6 +33,7 @@ from lxml import etree
 
 from vpp_gateway.clock import Rng
 from vpp_gateway.errors import ConfigError
+from vpp_gateway.identity import certificate as identity
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError, parse
 from vpp_gateway.northbound.openadr2.xml_names import add, find, need, tag, text
 from vpp_gateway.northbound.openadr2.xml_text import read_date, shown, write_date
@@ -55,8 +56,7 @@ def fingerprint(cert_pem: bytes | str) -> str:
 
 def fingerprint_of(certificate: x509.Certificate) -> str:
     """OpenADR fingerprint of a loaded certificate."""
-    digest = hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest().upper()
-    return ":".join(digest[i : i + 2] for i in range(44, 64, 2))
+    return identity.fingerprint(certificate.public_bytes(serialization.Encoding.DER))
 
 
 def canonical(element: etree._Element, algorithm: str) -> bytes:

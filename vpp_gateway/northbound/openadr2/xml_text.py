@@ -41,7 +41,10 @@ def read_date(text: str) -> float:
         raise ValueError(f"expected an existing date-time, found {shown(text)}") from None
     if sign == "-":
         raise ValueError(f"expected an existing date-time, found {shown(text)}")
-    return whole.timestamp() + midnight * 86400 + (float(fraction) if fraction and len(fraction) > 1 else 0.0)
+    seconds = int(whole.timestamp()) + midnight * 86400
+    if not fraction or len(fraction) == 1 or seconds < 0:
+        return float(seconds)
+    return float(f"{seconds}{fraction}")  # read as one number: nothing is lost by adding
 
 
 def write_date(at: float) -> str:

@@ -129,7 +129,6 @@ class BatterySession:
         attempt = self._attempt
         if self.state in IN_FLIGHT and attempt is not None and not self._ledger.told(attempt):
             self._ledger.lost(attempt, str(error), now)
-        self._held_w = None
         self._go("lost")
         health = {Rejected: Health.REFUSING, Implausible: Health.IMPLAUSIBLE}.get(type(error), Health.LOST)
         self._troubles.set("link", health, str(error))

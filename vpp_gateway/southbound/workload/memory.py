@@ -21,6 +21,7 @@ from vpp_gateway.southbound.workload.spec import PluginSpec, Transport, Transpor
 Program = Callable[[AsyncIterator[bytes], Callable[[bytes], None]], Awaitable[None]]
 """What stands for a process: reads lines, writes bytes, ends."""
 _BUFFER_MAX_BYTES = 1024 * 1024
+_TOO_LONG = f"line longer than {LINE_MAX_BYTES} bytes"
 
 
 @dataclass(slots=True)
@@ -51,10 +52,10 @@ class _Pipe:
                 line = self.ready.popleft()
                 self.held_bytes -= len(line)
                 if len(line) > LINE_MAX_BYTES:
-                    break
+                    raise PeerError(_TOO_LONG)
                 yield line
-            if self.ready or len(self.buffer) > LINE_MAX_BYTES:
-                raise PeerError(f"line longer than {LINE_MAX_BYTES} bytes")
+            if len(self.buffer) > LINE_MAX_BYTES:
+                raise PeerError(_TOO_LONG)
             if self.closed:
                 return
             self.stirred.clear()

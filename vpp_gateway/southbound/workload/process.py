@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -61,43 +62,33 @@ def command(spec: PluginSpec, limits: Limits) -> list[str]:
     ]
 
 
-class _Pipes(asyncio.SubprocessProtocol):
-    """Callbacks of the event loop for one child."""
+class _Hearing(asyncio.Protocol):
+    """Standard output of the child, as lines."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._transport: asyncio.SubprocessTransport | None = None
+    def __init__(self) -> None:
+        self._pipe: asyncio.ReadTransport | None = None
         self._buffer = bytearray()
         self._paused = False
         self._stirred = asyncio.Event()
-        self._heard_all = False
-        self._stderr = b""
-        self._stderr_lines = 0
-        self.exited = asyncio.Event()
+        self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        self._pipe = transport
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        if fd == 2:
-            self._overhear(data)
-            return
+    def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if len(self._buffer) > _UNREAD_MAX_BYTES and not self._paused:
+        if self._pipe is not None and not self._paused and len(self._buffer) > _UNREAD_MAX_BYTES:
             self._paused = True
-            self._stdout().pause_reading()
+            self._pipe.pause_reading()
         self._stirred.set()
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 1:
-            self._heard_all = True
-            self._stirred.set()
-
-    def process_exited(self) -> None:
-        self.exited.set()
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._stirred.set()
 
     async def lines(self) -> AsyncIterator[bytes]:
+        """Lines until the end of output; what is left without a newline is no line."""
         while True:
             while (end := self._buffer.find(b"\n", 0, LINE_MAX_BYTES)) >= 0:
                 line = bytes(self._buffer[: end + 1])
@@ -105,87 +96,134 @@ class _Pipes(asyncio.SubprocessProtocol):
                 yield line
             if len(self._buffer) >= LINE_MAX_BYTES:
                 raise PeerError(f"line longer than {LINE_MAX_BYTES} bytes")
-            if self._heard_all:
-                await self._wait_for_exit()
+            if self._ended:
                 return
-            if self._paused:
+            if self._pipe is not None and self._paused:
                 self._paused = False
-                self._stdout().resume_reading()
+                self._pipe.resume_reading()
             self._stirred.clear()
             await self._stirred.wait()
 
-    async def _wait_for_exit(self) -> None:
-        """Its output ended: a moment for its own exit status, before the host kills what is left."""
+
+class _Overhearing(asyncio.Protocol):
+    """Standard error of the child: some lines to the log, the tail kept."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lines = 0
+        self.tail = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.tail = (self.tail + data)[-_STDERR_TAIL_BYTES:]
+        for text in data.decode("utf-8", "replace").splitlines():
+            self._lines += 1
+            if self._lines <= _STDERR_LINES_MAX:
+                log.info("plug-in says", plugin=self._name, text=text[:500])
+
+
+class ProcessTransport:
+    """Host's end of a plug-in process.
+
+    The process is started at once and without waiting, so that no cancellation can lose it; its end is told by a
+    pidfd to the event loop, without a thread.
+    """
+
+    def __init__(self, name: str, argv: Sequence[str], cwd: str) -> None:
+        self._name = name
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            env={},
+            cwd=cwd,
+        )
+        self._hearing = _Hearing()
+        self._overhearing = _Overhearing(name)
+        self._pipes: list[asyncio.BaseTransport] = []
+        self._speaking: asyncio.WriteTransport | None = None
+        self._exited = asyncio.Event()
+        self._pidfd = os.pidfd_open(self._process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._note_exit)
+
+    async def connect(self) -> None:
+        """Join the three pipes to the event loop."""
+        loop = asyncio.get_running_loop()
+        hearing, _ = await loop.connect_read_pipe(lambda: self._hearing, self._process.stdout)
+        self._pipes.append(hearing)
+        overhearing, _ = await loop.connect_read_pipe(lambda: self._overhearing, self._process.stderr)
+        self._pipes.append(overhearing)
+        self._speaking, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
+        self._pipes.append(self._speaking)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        async for line in self._hearing.lines():
+            yield line
+        # Its output ended: a moment for its own exit status, before the host kills what is left.
         try:
             async with asyncio.timeout(_LAST_BREATH_S):
-                await self.exited.wait()
+                await self._exited.wait()
         except TimeoutError:
             log.info("plug-in closed its output and lives on", plugin=self._name)
 
+    def write(self, line: bytes) -> None:
+        if self._speaking is None or self._speaking.is_closing():
+            raise PeerError("gone")
+        if self._speaking.get_write_buffer_size() > _UNWRITTEN_MAX_BYTES:
+            raise PeerError("does not read what it is told")
+        self._speaking.write(line)
+
     def epitaph(self) -> str:
-        code = None if self._transport is None else self._transport.get_returncode()
+        code = self._process.returncode
         if code is None:
             how = "still running"
         elif code < 0:
             how = f"killed by {signal.Signals(-code).name}"
         else:
             how = f"exit status {code}"
-        told = self._stderr.decode("utf-8", "replace").strip().splitlines()
+        told = self._overhearing.tail.decode("utf-8", "replace").strip().splitlines()
         return f"{how}; last on stderr: {told[-1][:300]}" if told else how
 
-    def _stdout(self) -> asyncio.ReadTransport:
-        assert self._transport is not None
-        pipe = self._transport.get_pipe_transport(1)
-        assert isinstance(pipe, asyncio.ReadTransport)
-        return pipe
-
-    def _overhear(self, data: bytes) -> None:
-        self._stderr = (self._stderr + data)[-_STDERR_TAIL_BYTES:]
-        for text in data.decode("utf-8", "replace").splitlines():
-            self._stderr_lines += 1
-            if self._stderr_lines <= _STDERR_LINES_MAX:
-                log.info("plug-in says", plugin=self._name, text=text[:500])
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessTransport:
-    """Host's end of a plug-in process."""
-
-    transport: asyncio.SubprocessTransport
-    pipes: _Pipes
-
-    @property
-    def pid(self) -> int | None:
-        return self.transport.get_pid()
-
-    def lines(self) -> AsyncIterator[bytes]:
-        return self.pipes.lines()
-
-    def write(self, line: bytes) -> None:
-        pipe = self.transport.get_pipe_transport(0)
-        if not isinstance(pipe, asyncio.WriteTransport) or pipe.is_closing():
-            raise PeerError("gone")
-        if pipe.get_write_buffer_size() > _UNWRITTEN_MAX_BYTES:
-            raise PeerError("does not read what it is told")
-        pipe.write(line)
-
-    def epitaph(self) -> str:
-        return self.pipes.epitaph()
-
     async def end(self) -> None:
-        """Kill the process group and wait until its leader is reaped."""
-        pid = self.transport.get_pid()
+        """Kill the process group and wait until its leader is buried."""
         try:
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            log.debug("plug-in group already gone", pid=pid)
-        try:
-            async with asyncio.timeout(_REAP_S):
-                await self.pipes.exited.wait()
-        except TimeoutError:
-            log.error("plug-in survives SIGKILL", pid=pid, waited_s=_REAP_S)
-        finally:
-            self.transport.close()
+            log.debug("plug-in group already gone", plugin=self._name)
+        # A killed process is gone in milliseconds: it is buried first, even while this task is being cancelled.
+        deadline = asyncio.get_running_loop().call_later(_REAP_S, self._exited.set)
+        cancelled: asyncio.CancelledError | None = None
+        while not self._exited.is_set():
+            try:
+                await self._exited.wait()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        deadline.cancel()
+        self._close()
+        if self._process.returncode is None:
+            log.error("plug-in survives SIGKILL", plugin=self._name, waited_s=_REAP_S)
+        if cancelled is not None:
+            raise cancelled
+
+    def _note_exit(self) -> None:
+        if self._process.poll() is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            self._exited.set()
+
+    def _close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        for pipe in self._pipes:
+            pipe.close()
+        for file in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if file is not None:
+                file.close()
 
 
 def process_factory(
@@ -202,18 +240,9 @@ def process_factory(
     @asynccontextmanager
     async def start(spec: PluginSpec) -> AsyncIterator[Transport]:
         line = list(argv(spec)) if argv else command(spec, bounds)
-        transport, pipes = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Pipes(spec.name),
-            *line,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            env={},
-            cwd=spec.state_dir or "/",
-        )
-        child = ProcessTransport(transport, pipes)
+        child = ProcessTransport(spec.name, line, spec.state_dir or "/")
         try:
+            await child.connect()
             yield child
         finally:
             await child.end()

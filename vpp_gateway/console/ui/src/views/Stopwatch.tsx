@@ -19,7 +19,7 @@ function Face(props: { readonly event: EventView }) {
     return <FaceText big={clockFace(Math.max(0, event.start_at - now.value))} small={t("stopwatch.until")} />;
   }
   if (ended !== null) {
-    return <FaceText big={clockFace(Math.max(0, ended - (started ?? ended)))} small={t("stopwatch.ran")} />;
+    return <FaceText big={clockFace(Math.round(Math.max(0, ended - (started ?? ended))))} small={t("stopwatch.ran")} />;
   }
   const left = event.end_at === null ? t("stopwatch.open") : t("stopwatch.left", { time: clockFace(Math.max(0, event.end_at - now.value)) });
   return <FaceText big={clockFace(Math.max(0, now.value - (started ?? now.value)))} small={t("stopwatch.running")} extra={left} />;
