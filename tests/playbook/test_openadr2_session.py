@@ -537,6 +537,27 @@ def test_an_answer_that_the_vtn_cannot_digest_does_not_make_it_deaf() -> None:
 # -- what comes wrong --------------------------------------------------------------------------------------------
 
 
+def test_a_replayed_message_is_refused_also_after_a_restart() -> None:
+    stage = registered()
+    stage.vtn.add_event(event())
+    carry = stage.carry
+    heard: list[Received] = []
+
+    def signed(post):  # type: ignore[no-untyped-def]
+        got = replace(carry(post), nonce=f"n{post.number}", signed_at=stage.now)
+        heard.append(got)
+        return got
+
+    stage.carry = signed  # type: ignore[method-assign]
+    stage.run(12)
+    brought = next(one for one in heard if isinstance(one.message, DistributeEvent))
+    stage.restart()
+    stage.carry = lambda post: replace(brought, number=post.number)  # type: ignore[method-assign]
+    stage.run(3)
+    assert stage.session.refused()["replay"] >= 1
+    assert len(stage.instructions) == 1 and stage.withdrawn == []
+
+
 def test_message_for_another_ven_is_refused() -> None:
     stage = registered()
     stage.vtn.queue(Response(response=EiResponse(code="200"), ven_id="VEN-9"))

@@ -46,7 +46,7 @@ def test_event_opt_modification_and_cancellation(pki: DevCa, tmp_path: Path) -> 
 
             vtn.do(do="event", event_id="too-much", value=-9e6, start_at=start, duration_s=900)
             await bench.until(lambda: len(vtn.seen("opt")) == 2, "opt out")
-            assert vtn.seen("opt")[1]["opt"] == "optOut"
+            assert vtn.seen("opt")[1]["opt"] == "optOut", vtn.saw
 
             vtn.do(do="modify", event_id="EV-007", value=250)
             await bench.until(lambda: len(vtn.seen("opt")) == 3, "opt on the modification")

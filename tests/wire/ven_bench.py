@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.playbook.ven_stage import ROOM, SITES, program, xsd
-from vpp_gateway.clock import SeededRng, SystemClock
+from vpp_gateway.clock import Clock, SeededRng, SystemClock
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Withdrawn
 from vpp_gateway.domain.instruction import Instruction, RoomName, SiteId
@@ -23,7 +23,7 @@ from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Failed, Received
 from vpp_gateway.northbound.openadr2.session import VenSession
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
-from vpp_gateway.northbound.turn import Turn, UsageSample
+from vpp_gateway.northbound.turn import Telemetry, Turn, UsageSample
 
 PATIENCE_S = 30.0
 
@@ -119,7 +119,7 @@ class Bench:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise AssertionError(f"{what}: {self.session.status()} {self.failures[-3:]}") from None
+            raise AssertionError(f"{what}: {self.session.status()} {self.failures[-3:]} {self.facts[-8:]}") from None
 
     def notice(self) -> None:
         """Something changed outside; look again."""

@@ -105,14 +105,16 @@ class Player:
 
     async def _record(self, id: str) -> dict[str, Any]:
         """The gateway's own view of an event, once it is over."""
-        async with asyncio.timeout(RECORD_WITHIN_S):
-            while True:
-                status = await self._world.status()
-                for view in status["events"] if status else ():
-                    if view["event_id"] == id and view["stages"]["ended_at"] is not None:
-                        return dict(view)
-                await asyncio.sleep(0.1)
-        raise PeerError(f"event {id}: the gateway has no record of its end")
+        try:
+            async with asyncio.timeout(RECORD_WITHIN_S):
+                while True:
+                    status = await self._world.status()
+                    for view in status["events"] if status else ():
+                        if view["event_id"] == id and view["stages"]["ended_at"] is not None:
+                            return dict(view)
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise PeerError(f"event {id}: the gateway has no record of its end; see its log") from None
 
     # -- moves ----------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class VtnServer:
         self.refused: list[str] = []
         """Messages of the VEN that did not pass, in words."""
         self._codec = codec
-        self._clock = clock
+        self.clock = clock
         self._tls = tls
         self._guard = ReplayGuard(window_s=_WINDOW_S)
 
@@ -71,7 +71,7 @@ class VtnServer:
         return handle
 
     def _respond(self, service: Service, body: bytes) -> web.Response:
-        now = self._clock.utc()
+        now = self.clock.utc()
         headers = {"Date": formatdate(now, usegmt=True)}
         if self.down:
             return web.Response(status=503, headers=headers, text="down for maintenance")

@@ -15,8 +15,9 @@ event_listed, opt, reports_offered, report, refused (a line it could not follow)
 
 Traps of openleadr 0.5.36 that this file respects: state lives in its classes, so one VTN per process; it prints to
 stdout, which is our channel; adding an event recomputes the active period from the intervals, so startafter,
-ramp-up and notification are lost; a callback is forgotten after its first answer; with RSA keys one signed message
-costs about 0.1 s, so give it P-256 keys. There is no call to modify an event: the listed object is changed and its
+ramp-up and notification are lost; a callback is forgotten after its first answer; it fails on the
+answer to a completed event, so those are taken off its list; with RSA keys one signed message costs about 0.1 s, so
+give it P-256 keys. There is no call to modify an event: the listed object is changed and its
 modification number raised, as its own cancellation does.
 """
 
@@ -26,6 +27,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -74,6 +76,7 @@ class Utility:
         self._clock = clock
         self._rng = SystemRng()
         self._registration_id: str | None = None
+        self._ends: dict[str, float] = {}
         self._objects = openleadr.objects
         self._measurements = openleadr.enums.MEASUREMENTS
         self.server: Any = openleadr.OpenADRServer(
@@ -110,12 +113,21 @@ class Utility:
 
     def _rearm(self) -> None:
         """Listing one event lists them all, and each is answered again: expect an answer to each."""
+        self._forget_completed()
         for event in self.server.events.get(self._options.ven_id, []):
             self.server.event_callbacks[event.event_descriptor.event_id] = (event, self._opt)
+
+    def _forget_completed(self) -> None:
+        """openleadr lists a completed event once more, asks for an answer, and fails on it (HTTP 500)."""
+        events, now = self.server.events.get(self._options.ven_id, []), self._clock.utc()
+        for event in list(events):
+            if self._ends.get(event.event_descriptor.event_id, math.inf) <= now:
+                events.remove(event)
 
     def _lookup(self, ven_id: str) -> dict[str, Any] | None:
         if ven_id != self._options.ven_id:
             return None
+        self._forget_completed()
         return {
             "ven_id": ven_id,
             "ven_name": self._options.ven_name,
@@ -154,6 +166,8 @@ class Utility:
 
     def _add(self, order: dict[str, Any]) -> None:
         objects, event_id = self._objects, str(order["event_id"])
+        if order["duration_s"]:
+            self._ends[event_id] = order["start_at"] + order["duration_s"]
         start = datetime.fromtimestamp(order["start_at"], UTC)
         interval = objects.Interval(
             dtstart=start, duration=timedelta(seconds=order["duration_s"]), signal_payload=order["value"]
@@ -205,6 +219,8 @@ class Utility:
             interval.dtstart = event.active_period.dtstart = datetime.fromtimestamp(order["start_at"], UTC)
         if "duration_s" in order:
             interval.duration = event.active_period.duration = timedelta(seconds=order["duration_s"])
+        if "start_at" in order or "duration_s" in order:
+            self._ends[order["event_id"]] = (interval.dtstart + interval.duration).timestamp()
         event.event_descriptor.modification_number += 1
         self._answer_to(order["event_id"])
         self.server.events_updated[self._options.ven_id] = True

@@ -51,6 +51,7 @@ def leave(desk: Desk, cause: str, detail: str, now: float) -> Facts:
 
 
 def created(desk: Desk, sent: Sent, said: CreatedPartyRegistration, now: float) -> Facts:
+    """What oadrCreatedPartyRegistration means, by what it answers."""
     asked = sent.post.message
     expected = desk.program.vtn_id
     if not said.response.ok:
@@ -98,6 +99,7 @@ def _register(
 
 
 def reregister(desk: Desk, now: float) -> Facts:
+    """oadrRequestReregistration: confirm it, then register with the same registrationID."""
     if not desk.state.listening:
         desk.refuse("unexpected", "oadrRequestReregistration while not registered")
         return []
@@ -112,6 +114,7 @@ def reregister(desk: Desk, now: float) -> Facts:
 
 
 def cancelled_by_vtn(desk: Desk, said: CancelPartyRegistration, now: float) -> Facts:
+    """oadrCancelPartyRegistration of the VTN; one for another registration is an error and changes nothing."""
     if said.registration_id != desk.state.registration_id:
         text = f"registrationID: expected {shown(desk.state.registration_id)}, found {shown(said.registration_id)}"
         desk.refuse("misaddressed", f"oadrCancelPartyRegistration: {text}")

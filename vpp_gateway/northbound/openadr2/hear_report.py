@@ -12,6 +12,7 @@ from vpp_gateway.northbound.openadr2.xml_text import shown
 
 
 def hold(desk: Desk, now: float) -> None:
+    """The VTN does not take a report now: it waits, the polls go on."""
     desk.pace.report_failures += 1
     desk.pace.report_hold_until = now + desk.backoff_s(desk.pace.report_failures)
 
@@ -37,6 +38,7 @@ def orders(desk: Desk, requests: tuple[ReportRequest, ...], request_id: str, now
 
 
 def registered(desk: Desk, sent: Sent, said: RegisteredReport, now: float) -> Facts:
+    """oadrRegisteredReport: our METADATA are taken; orders may come with it."""
     facts: Facts = []
     if desk.state.phase is Phase.REPORTING:
         facts.append(ReportsRegistered(at=now, room=desk.room))
@@ -46,6 +48,7 @@ def registered(desk: Desk, sent: Sent, said: RegisteredReport, now: float) -> Fa
 
 
 def cancel(desk: Desk, said: CancelReport, now: float, skip: int = 0) -> Facts:
+    """oadrCancelReport, polled or piggy-backed: end the reports named, or finish them with a last one."""
     facts: Facts = []
     code, text = "200", "OK"
     for request_id in said.report_request_ids:
@@ -60,6 +63,7 @@ def cancel(desk: Desk, said: CancelReport, now: float, skip: int = 0) -> Facts:
 
 
 def updated(desk: Desk, sent: Sent, now: float) -> Facts:
+    """oadrUpdatedReport: the points are the VTN's."""
     parcel = sent.parcel
     if parcel is None:
         desk.refuse("unexpected", f"oadrUpdatedReport is no answer to {name_of(sent.post.message)}")

@@ -81,6 +81,8 @@ class CancelPartyRegistration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanceledPartyRegistration:
+    """The other side took the cancellation."""
+
     response: EiResponse
     registration_id: str | None = None
     ven_id: str | None = None

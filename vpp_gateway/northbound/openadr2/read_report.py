@@ -25,6 +25,7 @@ from vpp_gateway.northbound.openadr2.xml_text import read_bool, read_count, read
 
 
 def register_report(element: etree._Element) -> RegisterReport:
+    """oadrRegisterReport."""
     return RegisterReport(
         request_id=text(element, "pyld:requestID"),
         reports=_reports(element),
@@ -34,6 +35,7 @@ def register_report(element: etree._Element) -> RegisterReport:
 
 
 def registered_report(element: etree._Element) -> RegisteredReport:
+    """oadrRegisteredReport."""
     return RegisteredReport(
         response=response(element, "ei:eiResponse"),
         requests=_requests(element),
@@ -42,6 +44,7 @@ def registered_report(element: etree._Element) -> RegisteredReport:
 
 
 def create_report(element: etree._Element) -> CreateReport:
+    """oadrCreateReport."""
     return CreateReport(
         request_id=text(element, "pyld:requestID"),
         requests=_requests(element),
@@ -50,6 +53,7 @@ def create_report(element: etree._Element) -> CreateReport:
 
 
 def created_report(element: etree._Element) -> CreatedReport:
+    """oadrCreatedReport."""
     return CreatedReport(
         response=response(element, "ei:eiResponse"),
         pending=texts(need(element, "oadr:oadrPendingReports"), "ei:reportRequestID"),
@@ -58,6 +62,7 @@ def created_report(element: etree._Element) -> CreatedReport:
 
 
 def update_report(element: etree._Element) -> UpdateReport:
+    """oadrUpdateReport."""
     return UpdateReport(
         request_id=text(element, "pyld:requestID"),
         reports=_reports(element),
@@ -66,6 +71,7 @@ def update_report(element: etree._Element) -> UpdateReport:
 
 
 def updated_report(element: etree._Element) -> UpdatedReport:
+    """oadrUpdatedReport."""
     cancel = find(element, "oadr:oadrCancelReport")
     return UpdatedReport(
         response=response(element, "ei:eiResponse"),
@@ -75,6 +81,7 @@ def updated_report(element: etree._Element) -> UpdatedReport:
 
 
 def cancel_report(element: etree._Element) -> CancelReport:
+    """oadrCancelReport."""
     return CancelReport(
         request_id=text(element, "pyld:requestID"),
         report_request_ids=texts(element, "ei:reportRequestID"),
@@ -84,6 +91,7 @@ def cancel_report(element: etree._Element) -> CancelReport:
 
 
 def canceled_report(element: etree._Element) -> CanceledReport:
+    """oadrCanceledReport."""
     return CanceledReport(
         response=response(element, "ei:eiResponse"),
         pending=texts(need(element, "oadr:oadrPendingReports"), "ei:reportRequestID"),

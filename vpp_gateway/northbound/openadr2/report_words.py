@@ -130,6 +130,8 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterReport:
+    """METADATA of everything that can be reported, from either side."""
+
     request_id: str
     reports: tuple[Report, ...] = ()
     ven_id: str | None = None
@@ -138,6 +140,8 @@ class RegisterReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredReport:
+    """METADATA taken; may carry orders."""
+
     response: EiResponse
     requests: tuple[ReportRequest, ...] = ()
     ven_id: str | None = None
@@ -145,6 +149,8 @@ class RegisteredReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateReport:
+    """Orders of reports."""
+
     request_id: str
     requests: tuple[ReportRequest, ...]
     ven_id: str | None = None
@@ -152,6 +158,8 @@ class CreateReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedReport:
+    """Orders taken, or why not."""
+
     response: EiResponse
     pending: tuple[str, ...] = ()
     """reportRequestIDs of all reports that go on."""
@@ -160,6 +168,8 @@ class CreatedReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateReport:
+    """Points of one or more reports."""
+
     request_id: str
     reports: tuple[Report, ...]
     ven_id: str | None = None
@@ -167,6 +177,8 @@ class UpdateReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelReport:
+    """End of reports."""
+
     request_id: str
     report_request_ids: tuple[str, ...]
     follow: bool = False
@@ -176,6 +188,8 @@ class CancelReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdatedReport:
+    """Points taken; may carry a cancellation."""
+
     response: EiResponse
     cancel: CancelReport | None = None
     """A piggy-backed oadrCancelReport."""
@@ -184,6 +198,8 @@ class UpdatedReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanceledReport:
+    """Reports ended, and which go on."""
+
     response: EiResponse
     pending: tuple[str, ...] = ()
     ven_id: str | None = None

@@ -24,6 +24,7 @@ from vpp_gateway.northbound.openadr2.xml_text import write_bool, write_date, wri
 
 
 def register_report(element: etree._Element, message: RegisterReport) -> None:
+    """oadrRegisterReport."""
     add(element, "pyld:requestID", message.request_id)
     for report in message.reports:
         _report(add(element, "oadr:oadrReport"), report)
@@ -32,6 +33,7 @@ def register_report(element: etree._Element, message: RegisterReport) -> None:
 
 
 def registered_report(element: etree._Element, message: RegisteredReport) -> None:
+    """oadrRegisteredReport."""
     response(element, message.response)
     for request in message.requests:
         _request(add(element, "oadr:oadrReportRequest"), request)
@@ -39,6 +41,7 @@ def registered_report(element: etree._Element, message: RegisteredReport) -> Non
 
 
 def create_report(element: etree._Element, message: CreateReport) -> None:
+    """oadrCreateReport."""
     add(element, "pyld:requestID", message.request_id)
     for request in message.requests:
         _request(add(element, "oadr:oadrReportRequest"), request)
@@ -55,6 +58,7 @@ def pending(element: etree._Element, message: CreatedReport | CanceledReport) ->
 
 
 def update_report(element: etree._Element, message: UpdateReport) -> None:
+    """oadrUpdateReport."""
     add(element, "pyld:requestID", message.request_id)
     for report in message.reports:
         _report(add(element, "oadr:oadrReport"), report)
@@ -62,6 +66,7 @@ def update_report(element: etree._Element, message: UpdateReport) -> None:
 
 
 def updated_report(element: etree._Element, message: UpdatedReport) -> None:
+    """oadrUpdatedReport."""
     response(element, message.response)
     if message.cancel is not None:
         cancel = add(element, "oadr:oadrCancelReport")
@@ -71,6 +76,7 @@ def updated_report(element: etree._Element, message: UpdatedReport) -> None:
 
 
 def cancel_report(element: etree._Element, message: CancelReport) -> None:
+    """oadrCancelReport."""
     add(element, "pyld:requestID", message.request_id)
     for request_id in message.report_request_ids:
         add(element, "ei:reportRequestID", request_id)

@@ -88,6 +88,7 @@ def read_bool(text: str) -> bool:
 
 
 def write_bool(value: bool) -> str:
+    """xs:boolean as a word."""
     return "true" if value else "false"
 
 

@@ -223,7 +223,7 @@ def encode(message: Request | FromPlugin) -> bytes:
     """One line, newline included. Raises MisuseError when it would break the contract (too long, not finite)."""
     adapter: TypeAdapter[Any] = _REQUEST if isinstance(message, Request) else _FROM_PLUGIN
     try:
-        line = adapter.dump_json(message) + b"\n"
+        line = adapter.dump_json(message, warnings=False) + b"\n"
     except PydanticSerializationError as error:
         raise MisuseError(f"{message.type}: not JSON: {error}") from error
     if len(line) > LINE_MAX_BYTES:

@@ -142,7 +142,7 @@ class ProcessTransport:
         )
         self._hearing = _Hearing()
         self._overhearing = _Overhearing(name)
-        self._pipes: list[asyncio.BaseTransport] = []
+        self._pipes: list[asyncio.ReadTransport] = []
         self._speaking: asyncio.WriteTransport | None = None
         self._exited = asyncio.Event()
         self._pidfd = os.pidfd_open(self._process.pid)
@@ -156,7 +156,6 @@ class ProcessTransport:
         overhearing, _ = await loop.connect_read_pipe(lambda: self._overhearing, self._process.stderr)
         self._pipes.append(overhearing)
         self._speaking, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
-        self._pipes.append(self._speaking)
 
     @property
     def pid(self) -> int | None:
@@ -219,6 +218,8 @@ class ProcessTransport:
     def _close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
+        if self._speaking is not None:
+            self._speaking.abort()  # without waiting for what it did not read
         for pipe in self._pipes:
             pipe.close()
         for file in (self._process.stdin, self._process.stdout, self._process.stderr):
