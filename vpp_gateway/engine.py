@@ -199,6 +199,8 @@ class Engine:
 
     def _remember(self, fact: Any) -> None:
         self.refold(fact)
+        if isinstance(fact, Tick):
+            self.history.add(self.gateway, fact.snapshot)
 
     def start(self) -> None:
         """Take over after recovery: a new epoch, from here on commands are carried out."""
@@ -243,7 +245,10 @@ class Engine:
         now = self.clock.utc()
         match message:
             case Readings():
+                first = site not in self._readings
                 self._readings[site] = message.reading
+                if first:  # the site is back: do not wait for the next second to take it into control
+                    self.take([Tick(at=now, snapshot=self._snapshot(now))])
             case ObeyedReport() | RefusedReport() | LostReport() | OfferedReport() | ShiftedReport():
                 self.take([replace(message.fact, at=now)])
             case _:
@@ -342,8 +347,7 @@ class Engine:
     def tick(self) -> None:
         """One second: freeze what the sites said, fold it, keep the history."""
         now = self.clock.utc()
-        fresh = tuple(r for r in self._readings.values() if r.at > now - FRESH_S)
-        snapshot = Snapshot(at=now, sites=fresh)
+        snapshot = self._snapshot(now)
         self.take([Tick(at=now, snapshot=snapshot)])
         self.history.add(self.gateway, snapshot)
         if self.on_second is not None:
@@ -353,6 +357,10 @@ class Engine:
         if self.clock.monotonic() >= self._flushed_at + FLUSH_S:
             self._flushed_at = self.clock.monotonic()
             self.journal.flush()
+
+    def _snapshot(self, now: float) -> Snapshot:
+        """What the sites said last, as far as it is fresh."""
+        return Snapshot(at=now, sites=tuple(r for r in self._readings.values() if r.at > now - FRESH_S))
 
     async def _wake(self) -> None:
         """Wake the gateway exactly when a phase begins or ends."""

@@ -192,10 +192,17 @@ class Gateway:
         commands.extend(self._advance(now))
         if measured:
             self._measure(now)
-        commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
-        commands.extend(self._plan(now))
+        if not self._listening(now):
+            commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
+            commands.extend(self._plan(now))
         commands.extend(self._conclude())
         return commands
+
+    def _listening(self, now: float) -> bool:
+        """A new centre hears the sites before it orders anything: they hold what an earlier one ordered."""
+        if self.started_at is None or now >= self.started_at + self.policy.listen_s:
+            return False
+        return not all(state.linked for state in self.sites)
 
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -344,16 +351,18 @@ class Gateway:
 
 
 def _reasons(plan: Plan, sites: tuple[SiteId, ...], problem: Problem) -> tuple[Reason, ...]:
-    """Why, for one target: what bound, then calls that touch its sites, then shares of its devices."""
-    touching = {v.offer for v in problem.levers if any(leg.site in sites for leg in v.legs)}
-    calls = tuple(
-        Reason(code=c.reason.code, values=(("offer", c.offer), *c.reason.values))
+    """Why, for one target: what bound, what is called, who gives what; what was left uncalled comes last."""
+    names = {v.offer: v.name for v in problem.levers if any(leg.site in sites for leg in v.legs)}
+    calls = [
+        Reason(code=c.reason.code, values=(("offer", names[c.offer]), *c.reason.values))
         for c in plan.calls
-        if c.offer in touching
-    )
-    shares = tuple(
+        if c.offer in names
+    ]
+    shares = [
         Reason(code=s.reason.code, values=(("device", s.id), *s.reason.values))
         for s in plan.shares
         if s.site in sites
-    )
-    return (*plan.binding, *calls, *shares)
+    ]
+    idle = ("call.not_needed", "share.not_needed")
+    used = [reason for reason in (*calls, *shares) if reason.code not in idle]
+    return (*plan.binding, *used, *(reason for reason in (*calls, *shares) if reason.code in idle))

@@ -1,0 +1,1 @@
+"""Benchmarks: every claim about speed, measured. `python -m tests.bench [NAME ...]`; see docs/performance.md."""

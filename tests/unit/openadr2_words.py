@@ -66,7 +66,6 @@ UNITS = st.builds(
     voltage=st.sampled_from([200.0, 6600.0]),
     ac=st.booleans(),
 ) | st.builds(Unit, name=st.just("energyReal"), units=st.just("Wh"), scale=st.sampled_from(sorted(SI_SCALE)))
-MANY: Any = {"max_size": 3}
 
 
 def tuples(of: st.SearchStrategy[Any], min_size: int = 0) -> st.SearchStrategy[tuple[Any, ...]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -37,24 +39,28 @@ def test_event_opt_modification_and_cancellation(pki: DevCa, tmp_path: Path) -> 
             start = int(time.time()) + 60
             vtn.do(do="event", event_id="EV-007", type="setpoint", value=300, scale="k", start_at=start,
                    duration_s=900, resource="tokyo", priority=1)  # fmt: skip
-            await bench.until(lambda: vtn.seen("opt"), "opt in")
+            await bench.until(lambda: vtn.opts("EV-007"), "opt in")
             first = bench.instructions[0]
             assert (first.event_id, first.scope, first.priority.rank) == ("EV-007", ("tokyo",), 0)
             assert first.phases[0].demand == Setpoint(import_w=300_000.0)
             assert (first.start_at, first.end_at) == (start, start + 900)
-            assert (vtn.seen("opt")[0]["event_id"], vtn.seen("opt")[0]["opt"]) == ("EV-007", "optIn")
+            assert vtn.opts("EV-007") == ["optIn"]
 
             vtn.do(do="event", event_id="too-much", value=-9e6, start_at=start, duration_s=900)
-            await bench.until(lambda: len(vtn.seen("opt")) == 2, "opt out")
-            assert vtn.seen("opt")[1]["opt"] == "optOut", vtn.saw
+            await bench.until(lambda: vtn.opts("too-much"), "opt out")
+            assert vtn.opts("too-much") == ["optOut"]
 
             vtn.do(do="modify", event_id="EV-007", value=250)
-            await bench.until(lambda: len(vtn.seen("opt")) == 3, "opt on the modification")
+            answered = len(vtn.opts("EV-007"))
+            await bench.until(lambda: bench.instructions[-1].modification == 1, "the modification")
+            await bench.until(lambda: len(vtn.opts("EV-007")) > answered, "opt on the modification")
             latest = bench.instructions[-1]
             assert (latest.modification, latest.phases[0].demand) == (1, Setpoint(import_w=250_000.0))
 
             vtn.do(do="cancel", event_id="EV-007")
-            await bench.until(lambda: len(vtn.seen("opt")) == 4, "answer to the cancellation")
+            answered = len(vtn.opts("EV-007"))
+            await bench.until(lambda: bench.withdrawn, "the cancellation")
+            await bench.until(lambda: len(vtn.opts("EV-007")) > answered, "answer to the cancellation")
             assert bench.withdrawn == [("tso/EV-007", "cancelled")]
 
             vtn.do(
@@ -123,5 +129,35 @@ def test_a_ven_with_another_certificate_is_not_registered(pki: DevCa, tmp_path: 
             await bench.until(lambda: "registration refused" in bench.session.status().detail, "the refusal")
             assert not vtn.seen("registration")[0]["accepted"]
             assert not any(isinstance(fact, Registered) for fact in bench.facts)
+
+    play(scene())
+
+
+def test_control_lines_over_a_socket(pki: DevCa, tmp_path: Path) -> None:
+    async def scene() -> None:
+        path = tmp_path / "control"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "vpp_gateway.sim.vtn_openleadr",
+            "--port", str(free_port()), "--cert", str(pki.vtn_cert), "--key", str(pki.vtn_key), "--ca", str(pki.ca),
+            "--ven-name", "centre", "--ven-fingerprint", "00", "--control-socket", str(path),
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        async with asyncio.timeout(30):
+            while True:  # another process makes the socket: there is nothing here to wait for
+                try:
+                    reader, writer = await asyncio.open_unix_connection(path)
+                    break
+                except (FileNotFoundError, ConnectionRefusedError):
+                    await asyncio.sleep(0.05)
+            writer.write(b'{"do": "dance"}\nnot json\n{"do": "cancel", "event_id": "E"}\n')
+            told: list[dict[str, str]] = []
+            while len(told) < 3:
+                line = json.loads(await reader.readline())
+                told += [line] if line["saw"] == "refused" else []
+            assert "dance" in told[0]["reason"] and told[1]["line"] == "not json"
+            assert "listed event" in told[2]["reason"]
+            writer.write(b'{"do": "stop"}\n')
+            assert await process.wait() == 0
+        writer.close()
 
     play(scene())

@@ -119,7 +119,7 @@ class Bench:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise AssertionError(f"{what}: {self.session.status()} {self.failures[-3:]} {self.facts[-8:]}") from None
+            raise AssertionError(f"{what}: {self.session.status()} {self.failures[-3:]}") from None
 
     def notice(self) -> None:
         """Something changed outside; look again."""
@@ -195,6 +195,10 @@ class OpenLeadr:
 
     def seen(self, kind: str) -> list[dict[str, Any]]:
         return [line for line in self.saw if line["saw"] == kind]
+
+    def opts(self, event_id: str) -> list[str]:
+        """What it heard about one event; the VTN lists all events anew with each change, so answers repeat."""
+        return [line["opt"] for line in self.seen("opt") if line["event_id"] == event_id]
 
     async def read(self, until: str | None = None) -> None:
         assert self._process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -70,7 +71,10 @@ class LiveSource:
         return self._feed.subscribe()
 
     def history(self, since: float) -> Sequence[HistoryPoint]:
-        return [_point(second) for second in self._engine.history.since(since)]
+        seconds = self._engine.history.since(since)
+        # Until every site has been heard once after a start, a sum over some of them would look like a plunge.
+        whole = itertools.dropwhile(lambda second: not second.complete, seconds)
+        return [_point(second) for second in whole]
 
     def status(self) -> Status:
         engine = self._engine

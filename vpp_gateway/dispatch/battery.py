@@ -86,9 +86,12 @@ class BatteryDispatch:
         self._forecast(now)
         result = []
         for id in self._sites.ids:
-            if not self._sites[id].linked and measured:
-                continue
+            state = self._sites[id]
             steps = (*current.get(id, ()), *self._later.get(id, ()))
+            # What a credited site holds is what we count on: it is not changed before the site has spoken.
+            counted_on = bool(steps) and state.credited(now, self._policy.reversion_s)
+            if not state.linked and (measured or counted_on):
+                continue
             schedule = self._schedules.update(id, steps, now)
             if schedule is not None:
                 result.append(schedule)

@@ -25,5 +25,7 @@ class Policy:
     """Device reversion timer: so long after its last refresh a battery is back in local control."""
     commit_within_s: float = 5.0
     """A shift order that has not begun after this is not begun any more."""
+    listen_s: float = 1.0
+    """After a start, the sites are heard before they are ordered anything: until all have spoken, at most so long."""
     start_grace_s: float = 10.0
     """After a start, instructions are judged by nameplates until the first readings come, at most so long."""

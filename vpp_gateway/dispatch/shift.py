@@ -95,6 +95,7 @@ class Shifts:
         self._counter = 0
 
     def fold_offers(self, fact: Offered) -> None:
+        """A plug-in published its offers, or is gone and says why."""
         self.offers[fact.plugin] = fact.offers
         self.absent.pop(fact.plugin, None)
         if fact.reason:
@@ -293,5 +294,6 @@ def _lever(id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_
         ),
         steps=steps,
         cost=cost,
+        name=f"{offer.plugin}: {offer.kind} {' > '.join(leg.site for leg in offer.legs)}",
         at_least=at_least,
     )

@@ -67,11 +67,13 @@ class SiteState:
         left = total - seen
         self.coming_w = max(0.0, min(total, left)) if total >= 0 else min(0.0, max(total, left))
 
+    def credited(self, now: float, reversion_s: float) -> bool:
+        """The site is lost, but its batteries are taken to hold what they held."""
+        return not self.linked and self.lost_at is not None and now < self.lost_at + reversion_s
+
     def credit_w(self, now: float, reversion_s: float) -> float:
         """discharge_w that the batteries of a lost site are taken to hold still."""
-        if self.linked or self.lost_at is None or now >= self.lost_at + reversion_s:
-            return 0.0
-        return self.battery_w
+        return self.battery_w if self.credited(now, reversion_s) else 0.0
 
 
 class Sites:

@@ -53,6 +53,8 @@ class Lever:
     legs: tuple[MoveLeg, ...]
     steps: tuple[float, ...]
     cost: float
+    name: str = ""
+    """What people call it, for instance `move tokyo-1 > kanagawa-1`."""
     at_least: float = 0.0
     """Share already committed and not yet releasable (0..1)."""
 

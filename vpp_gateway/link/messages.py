@@ -37,54 +37,72 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
+    """What the agent saw this second; not repeated when the centre was away."""
+
     type: Literal["readings"] = "readings"
     reading: SiteReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObeyedReport:
+    """A device confirmed a setpoint."""
+
     type: Literal["obeyed"] = "obeyed"
     fact: Obeyed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedReport:
+    """A device did not take its setpoint."""
+
     type: Literal["refused"] = "refused"
     fact: Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostReport:
+    """The outcome of a setpoint is unknown."""
+
     type: Literal["lost"] = "lost"
     fact: Lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedReport:
+    """All offers of one plug-in hosted at this site."""
+
     type: Literal["offered"] = "offered"
     fact: Offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftedReport:
+    """Where an order of a plug-in stands."""
+
     type: Literal["shifted"] = "shifted"
     fact: Shifted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
+    """The centre's answer to hello: orders of a lower epoch are void."""
+
     type: Literal["welcome"] = "welcome"
     epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleOrder:
+    """The schedule to hold from now on, replacing the earlier one whole."""
+
     type: Literal["schedule"] = "schedule"
     schedule: SiteSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftCommand:
+    """An order for a plug-in hosted at this site."""
+
     type: Literal["shift"] = "shift"
     order: ShiftOrder
 

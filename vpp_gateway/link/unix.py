@@ -23,7 +23,8 @@ from vpp_gateway.link.messages import DOWN, LINE_MAX_BYTES, LINK_VERSION, UP, Do
 
 SOCKET_NAME = "link.sock"
 HELLO_WITHIN_S = 5.0
-REDIAL_FIRST_S, REDIAL_MAX_S = 0.1, 1.0
+REDIAL_FIRST_S, REDIAL_MAX_S = 0.1, 0.25
+"""Dialling a local socket costs next to nothing, and a new centre is in control only when all sites have come."""
 QUEUE_MAX = 2000
 """Outcomes that an agent keeps for a centre that is away; the oldest go first."""
 SILENT_S = 5.0

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import sys
 import time
@@ -100,6 +101,7 @@ class Worker:
         self._seed = seed
         self._leash = os.open(leash, os.O_RDONLY) if leash else -1
         self._output = -1
+        self._told = False
 
     def run(self) -> None:
         """Work until SIGTERM or until the leash is let go."""
@@ -108,6 +110,7 @@ class Worker:
             state = self._seed
         reported = step
         self._output = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        alarm = self._listen()
         begin = monotonic()
         next_report = begin
         cpu_0, owed_0 = time.thread_time(), begin
@@ -126,11 +129,24 @@ class Worker:
                 reported, next_report = step, monotonic() + REPORT_S
                 if not self._held():
                     break
-            if signal.sigtimedwait((signal.SIGTERM,), PERIOD_S) is not None:
+            # Not sigtimedwait: after SIGSTOP and SIGCONT it returns as if the signal had come (CPython to 3.13).
+            select.select([alarm], [], [], PERIOD_S)
+            if self._told:
                 break
         if step > reported:
             self._report(reported, step, state)
         write_checkpoint("checkpoint.json", step, state)
+
+    def _listen(self) -> int:
+        """From now on SIGTERM is noted, and wakes whoever waits on the descriptor returned."""
+        alarm, ring = os.pipe()
+        os.set_blocking(ring, False)
+        signal.signal(signal.SIGTERM, self._note)
+        signal.set_wakeup_fd(ring)
+        return alarm
+
+    def _note(self, number: int, frame: object) -> None:
+        self._told = True
 
     def _report(self, first: int, last: int, state: int) -> None:
         line = f"{first} {last} {utc():.6f} {monotonic():.6f} {state:016x}\n"
@@ -171,7 +187,6 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"unknown option {name}; allowed are {', '.join(options)}, --standby\n")
             return 2
         options[name] = value
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
     os.nice(19)
     worker = Worker(float(options["--duty"]), int(options["--seed"]), options["--leash"])
     if standby and not sys.stdin.readline():

@@ -131,6 +131,7 @@ class SiteAgent:
         self._welcomed_epoch = 0
         self._stirred = asyncio.Event()
         self._applied: dict[DeviceId, DeviceOrder | None] = {}
+        self._last: SiteReading | None = None
 
     # -- wiring ---------------------------------------------------------------------------------------------
 
@@ -185,6 +186,8 @@ class SiteAgent:
         if up:
             for offered in self._offered.values():
                 self._send(OfferedReport(fact=offered), keep=False)
+            if self._last is not None:  # a new centre orders nothing before it has seen the site
+                self._send(Readings(reading=self._last), keep=False)
             log.info("centre linked", site=self.site.id, epoch=self._welcomed_epoch)
         else:
             log.warning("centre lost, holding the schedule", site=self.site.id, hold_s=self._holding.hold_s)
@@ -256,7 +259,8 @@ class SiteAgent:
         self._apply()
         drivers: Sequence[BatteryDriver | MeterDriver] = (self._meter, *self._batteries.values())
         await asyncio.gather(*(driver.cycle(CYCLE_DEADLINE_S) for driver in drivers))
-        self._send(Readings(reading=self._reading(at)), keep=False)
+        self._last = self._reading(at)
+        self._send(Readings(reading=self._last), keep=False)
 
     def _reading(self, at: float) -> SiteReading:
         meter = self._meter.reading

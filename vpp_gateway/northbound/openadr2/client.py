@@ -17,39 +17,20 @@ import aiohttp
 
 from vpp_gateway.clock import Clock
 from vpp_gateway.domain.instruction import RoomName
-from vpp_gateway.errors import ConfigError, MisuseError
+from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Failed, Post, Received
+from vpp_gateway.northbound.openadr2.tls import tls_context
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
+
+__all__ = ["Deliver", "VenClient", "tls_context"]
 
 Deliver = Callable[[RoomName, Received | Failed], Awaitable[None]]
 _CHUNK = 65536
 _QUEUE = 16
 """The session keeps one post under way; a full queue is a fault of the caller and raises."""
 _HEADERS = {"Content-Type": "application/xml"}
-
-
-def tls_context(
-    *, ca_file: str, cert_file: str, key_file: str, ciphers: str | None, check_hostname: bool
-) -> ssl.SSLContext:
-    """A client context: TLS 1.2 or newer, our certificate, the server checked against `ca_file`.
-
-    Raises:
-        ConfigError: A file cannot be read, key and certificate do not fit, or the cipher list is empty.
-    """
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.check_hostname = check_hostname
-        context.load_cert_chain(cert_file, key_file)
-        if ciphers is not None:
-            context.set_ciphers(ciphers)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"TLS: CA {ca_file}, certificate {cert_file}, key {key_file}, ciphers {ciphers}: {error}"
-        ) from None
-    return context
 
 
 class VenClient:

@@ -218,7 +218,7 @@ class ProcessTransport:
     def _close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
-        if self._speaking is not None:
+        if self._speaking is not None and not self._speaking.is_closing():
             self._speaking.abort()  # without waiting for what it did not read
         for pipe in self._pipes:
             pipe.close()

@@ -16,7 +16,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
@@ -196,6 +196,15 @@ def take_wire() -> Write:
     return write
 
 
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """What lies at the bottom of nested groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one plug-in on standard input and output; the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -207,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(serve(load(arguments[0]), stdin_lines(), write, SystemClock()))
     except* (GatewayError, BrokenPipeError) as errors:
-        for error in errors.exceptions:
+        for error in _leaves(errors):
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
         status = 1
     return status

@@ -25,11 +25,14 @@ from vpp_gateway.errors import Rejected
 from vpp_gateway.southbound.workload.process_lever import proc
 from vpp_gateway.southbound.workload.process_lever.jobs import Folder
 
+_FOLDER_FD = 8
 _LOCK_FD = 9
 _SHELL = "/bin/sh"
-# `ulimit`: what fences the lever in must not fence the site's work in.
-_WARM = 'ulimit -S -v "$(ulimit -H -v)"; cd "$0" && exec "$@"'
-_COLD = 'ulimit -S -v "$(ulimit -H -v)"; cd "$0" && read -r go && exec "$@" </dev/null'
+# `ulimit`: what fences the lever in must not fence the site's work in. The folder is entered by descriptor, because
+# its path may have changed before the shell gets there.
+_ENTER = 'ulimit -S -v "$(ulimit -H -v)"; cd -P /proc/self/fd/8 && exec 8<&- && '
+_WARM = _ENTER + 'exec "$@"'
+_COLD = _ENTER + 'read -r go && exec "$@" </dev/null'
 _GO = b"go\n"
 
 
@@ -74,10 +77,14 @@ def spawn(folder: Folder, root: Path) -> Gated:
     lock_path.parent.mkdir(exist_ok=True)
     job = folder.job
     if job.standby_argv:
-        argv = [_SHELL, "-c", _WARM, str(folder.path), *job.argv, *job.standby_argv]
+        argv = [_SHELL, "-c", _WARM, job.job, *job.argv, *job.standby_argv]
     else:
-        argv = [_SHELL, "-c", _COLD, str(folder.path), *job.argv]
-    lock_fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        argv = [_SHELL, "-c", _COLD, job.job, *job.argv]
+    try:
+        folder_fd = _high(os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except FileNotFoundError as error:
+        raise Rejected(f"job {job.job}: its folder {folder.path} is gone") from error
+    lock_fd = _high(os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     gate_out, gate_in = os.pipe2(os.O_CLOEXEC)
     console = str(folder.path / "console.log")
     try:
@@ -89,6 +96,7 @@ def spawn(folder: Folder, root: Path) -> Gated:
                 (os.POSIX_SPAWN_DUP2, gate_out, 0),
                 (os.POSIX_SPAWN_OPEN, 1, console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
+                (os.POSIX_SPAWN_DUP2, folder_fd, _FOLDER_FD),
                 (os.POSIX_SPAWN_DUP2, lock_fd, _LOCK_FD),
             ],
             setsid=True,
@@ -101,9 +109,17 @@ def spawn(folder: Folder, root: Path) -> Gated:
         raise Rejected(f"job {job.job}: cannot be started: {error}") from error
     finally:
         os.close(gate_out)
+        os.close(folder_fd)
     who = proc.ident(pid)
     assert who is not None  # our own child, not yet waited for: at least a zombie
     return Gated(job.job, who, lock_fd, gate_in)
+
+
+def _high(fd: int) -> int:
+    """The same descriptor beyond those that the child is given by number."""
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20)
+    os.close(fd)
+    return high
 
 
 def locked(folder: Folder, root: Path) -> bool:

@@ -1,7 +1,7 @@
 // The one number: delivered of ordered, and whether that is good enough. Without an order: how far from the baseline.
 import { digits, percent, power, unitOf } from "../format";
 import { t, word } from "../i18n";
-import type { PortfolioView } from "../model";
+import type { EventView, PortfolioView, SiteView } from "../model";
 import { ink } from "../charts/palette";
 import { current, status, stream } from "../store";
 import { Card, Mark } from "./parts";
@@ -137,10 +137,43 @@ function Idle(props: { readonly portfolio: PortfolioView }) {
   );
 }
 
+/** Several orders at once (one area down, another up): each on its own, since their sum says nothing. */
+function Split(props: { readonly events: readonly EventView[]; readonly sites: readonly SiteView[] }) {
+  return (
+    <ul class="split">
+      {props.events.map((event) => {
+        const mine = props.sites.filter((site) => event.scope.includes(site.id));
+        const delivered = mine.reduce((sum, site) => sum + (site.regulation_w ?? 0), 0);
+        const unit = unitOf(event.target_regulation_w);
+        const share = delivered / event.target_regulation_w;
+        const within = Math.abs(share - 1) <= TOLERANCE;
+        const mood = within ? "good" : event.stages.reached_at !== null ? "bad" : "warning";
+        return (
+          <li key={event.id}>
+            <p class="split-line num">
+              <span class={`badge badge-${event.direction}`} title={t(`direction.${event.direction}`)}>
+                <span aria-hidden="true">{event.direction === "down" ? "▼" : "▲"}</span> {mine.map((site) => site.id).join(", ")}
+              </span>
+              <strong class="split-delivered">{digits(Math.abs(delivered), unit)}</strong>
+              <span class="muted">
+                / {digits(Math.abs(event.target_regulation_w), unit)} {unit.name}
+              </span>
+              <Mark mood={mood} label={within ? t("within") : t("outside")} />
+              <strong>{percent(share)}</strong>
+            </p>
+            <Gauge share={share} />
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
 export function Hero() {
   const portfolio = status.value?.portfolio;
+  const active = (status.value?.events ?? []).filter((event) => event.state === "active" && event.target_regulation_w !== 0);
   const target = portfolio?.target_regulation_w ?? null;
-  const direction = target === null ? null : target >= 0 ? "down" : "up";
+  const direction = target === null || active.length > 1 ? null : target >= 0 ? "down" : "up";
   const tools = direction !== null && (
     <span class={`badge badge-${direction}`}>
       <span aria-hidden="true">{direction === "down" ? "▼" : "▲"}</span> {t(`direction.${direction}`)}
@@ -149,7 +182,9 @@ export function Hero() {
   return (
     <Card name="hero" title={t("delivery")} tools={tools}>
       <div class={stream.value === "live" ? "hero" : "hero stale"}>
+        {portfolio !== undefined && active.length > 1 && <Split events={active} sites={status.value?.sites ?? []} />}
         {portfolio !== undefined &&
+          active.length <= 1 &&
           (target === null || target === 0 ? <Idle portfolio={portfolio} /> : <Delivering portfolio={portfolio} target={target} />)}
       </div>
     </Card>
