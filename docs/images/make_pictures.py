@@ -31,10 +31,14 @@ SETTLE_S = 2.5
 DOWN, UP = plan.ACTS[0], plan.ACTS[1]
 
 
-async def take(page: Page, path: Path) -> None:
-    """Write what the page shows as a PNG, small enough for a repository."""
-    shot = await page.call("Page.captureScreenshot", format="png", optimizeForSpeed=False)
-    image = base64.b64decode(shot["data"])
+async def shot(page: Page) -> bytes:
+    """What the page shows, as a PNG."""
+    said = await page.call("Page.captureScreenshot", format="png", optimizeForSpeed=False)
+    return base64.b64decode(said["data"])
+
+
+def keep(image: bytes, path: Path) -> None:
+    """Write a picture that is small enough for a repository."""
     if len(image) > BYTES_MAX:
         raise SystemExit(f"{path.name} has {len(image)} bytes, allowed are {BYTES_MAX}")
     path.write_bytes(image)
@@ -79,7 +83,7 @@ async def play(folder: Path) -> None:
         await fold(page)
         for name, lang in PICTURES.items():
             await choose(page, lang)
-            await take(page, FOLDER / name)
+            keep(await shot(page), FOLDER / name)
         for complaint in page.complaints:
             print(f"the page complains: {complaint}", file=sys.stderr)
 

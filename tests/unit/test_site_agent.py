@@ -1,0 +1,247 @@
+"""The site agent in virtual time: runs its schedule to the instant, with or without the centre, and no older one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.unit.fleets import SITES, fleet
+from vpp_gateway.clock import LoopClock
+from vpp_gateway.domain.fact import Obeyed
+from vpp_gateway.domain.instruction import DeviceId, InstructionId
+from vpp_gateway.domain.order import SiteSchedule, Step
+from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health, MeterReading
+from vpp_gateway.errors import JournalError
+from vpp_gateway.link.messages import ObeyedReport, Readings, ScheduleOrder, Up, Welcome
+from vpp_gateway.sim.loop import VirtualLoop, run
+from vpp_gateway.site.agent import Holding, SiteAgent
+from vpp_gateway.site.store import AgentStore
+from vpp_gateway.southbound.modbus.wire import DeviceOrder
+
+ORIGIN = 1_790_000_000.0
+SITE = SITES[0]
+METER = DeviceId(f"{SITE}/meter")
+B1, B2 = DeviceId(f"{SITE}/b1"), DeviceId(f"{SITE}/b2")
+
+
+@dataclass
+class Battery:
+    """Takes orders like a driver and keeps them, with their time."""
+
+    device: DeviceId
+    clock: LoopClock
+    orders: list[tuple[float, DeviceOrder | None]] = field(default_factory=list)
+    armed_at: list[float] = field(default_factory=list)
+
+    @property
+    def reading(self) -> BatteryReading:
+        return BatteryReading(
+            device=self.device,
+            at=self.clock.utc(),
+            discharge_w=0.0,
+            soc=0.5,
+            discharge_room_w=1.0,
+            charge_room_w=1.0,
+        )
+
+    @property
+    def health(self) -> DeviceHealth:
+        return DeviceHealth(device=self.device, health=Health.GOOD)
+
+    def order(self, order: DeviceOrder | None) -> None:
+        if not self.orders or self.orders[-1][1] != order:
+            self.orders.append((self.clock.utc(), order))
+
+    def arm(self) -> None:
+        self.armed_at.append(self.clock.utc())
+
+    async def cycle(self, deadline_s: float) -> None:
+        await asyncio.sleep(min(0.05, deadline_s))
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def history(self, start: float) -> list[tuple[float, float | None]]:
+        """(seconds after `start`, discharge_w or None for a release)."""
+        return [(round(at - start, 3), None if o is None else o.discharge_w) for at, o in self.orders]
+
+
+@dataclass
+class Meter:
+    clock: LoopClock
+    device: DeviceId = METER
+
+    @property
+    def reading(self) -> MeterReading:
+        return MeterReading(device=self.device, at=self.clock.utc(), import_w=1000.0)
+
+    @property
+    def health(self) -> DeviceHealth:
+        return DeviceHealth(device=self.device, health=Health.GOOD)
+
+    async def cycle(self, deadline_s: float) -> None:
+        await asyncio.sleep(min(0.05, deadline_s))
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+@dataclass
+class Uplink:
+    """Keeps what the agent says."""
+
+    said: list[Up] = field(default_factory=list)
+
+    def send(self, message: Up, *, keep: bool) -> None:
+        self.said.append(message)
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+@dataclass
+class Stage:
+    agent: SiteAgent
+    batteries: dict[DeviceId, Battery]
+    uplink: Uplink
+    clock: LoopClock
+    start: float
+
+
+def schedule(*steps: Step, epoch: int = 1, seq: int = 1) -> ScheduleOrder:
+    return ScheduleOrder(
+        schedule=SiteSchedule(site=SITE, epoch=epoch, seq=seq, issued_at=ORIGIN, steps=steps)
+    )
+
+
+def step(device: DeviceId, start_at: float, end_at: float | None, discharge_w: float) -> Step:
+    return Step(
+        device=device,
+        start_at=start_at,
+        end_at=end_at,
+        discharge_w=discharge_w,
+        instruction=InstructionId("tso/EV-1"),
+        modification=0,
+    )
+
+
+def play(folder: Path, scene: Callable[[Stage], Awaitable[None]], hold_s: float = 60.0) -> Stage:
+    """Run one scene with an agent that is linked from the start."""
+    loop = VirtualLoop()
+    clock = LoopClock(loop, ORIGIN)
+    stages: list[Stage] = []
+
+    async def main() -> None:
+        store = AgentStore(path=folder / "agent.json")
+        store.load()
+        batteries = {id: Battery(id, clock) for id in (B1, B2)}
+        agent = SiteAgent(
+            site=fleet().site(SITE),
+            batteries=batteries,
+            meter=Meter(clock),
+            store=store,
+            holding=Holding(hold_s=hold_s, arm_lead_s=5.0),
+            secret="-",
+            clock=clock,
+        )
+        uplink = Uplink()
+        agent.connect(uplink, {})
+        stage = Stage(agent, batteries, uplink, clock, clock.utc())
+        stages.append(stage)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(agent.run())
+            agent.on_message(Welcome(epoch=1))
+            agent.on_linked(True)
+            await scene(stage)
+            task.cancel()
+
+    run(main, loop=loop)
+    return stages[0]
+
+
+def test_a_future_step_begins_and_ends_to_the_instant_without_the_centre(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        at = stage.start
+        stage.agent.on_message(schedule(step(B1, at + 10.3, at + 20.7, 500.0)))
+        stage.agent.on_linked(False)
+        await asyncio.sleep(30.0)
+
+    stage = play(tmp_path, scene)
+    assert stage.batteries[B1].history(stage.start) == [(0.0, None), (10.3, 500.0), (20.7, None)]
+    assert stage.batteries[B2].history(stage.start) == [(0.0, None)]
+    assert round(stage.batteries[B1].armed_at[0] - stage.start, 3) == 5.3
+
+
+def test_a_newer_schedule_replaces_at_once_and_an_older_one_never(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        at = stage.start
+        stage.agent.on_message(schedule(step(B1, at, at + 100, 1.0), epoch=2, seq=7))
+        await asyncio.sleep(1.5)
+        stage.agent.on_message(schedule(step(B1, at, at + 100, 2.0), epoch=2, seq=7))
+        stage.agent.on_message(schedule(step(B1, at, at + 100, 3.0), epoch=1, seq=99))
+        stage.agent.on_message(schedule(step(B1, at, at + 100, 4.0), epoch=2, seq=8))
+        await asyncio.sleep(1.0)
+
+    stage = play(tmp_path, scene)
+    assert stage.batteries[B1].history(stage.start) == [(0.0, 1.0), (1.5, 4.0)]
+    assert stage.agent.hello().highest_epoch == 2
+
+
+def test_without_the_centre_everything_is_released_after_the_hold(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.agent.on_message(schedule(step(B1, stage.start, None, 500.0)))
+        await asyncio.sleep(10.0)
+        stage.agent.on_linked(False)
+        await asyncio.sleep(200.0)
+
+    stage = play(tmp_path, scene, hold_s=60.0)
+    history = stage.batteries[B1].history(stage.start)
+    assert [w for _, w in history] == [500.0, None]
+    assert 70.0 <= history[1][0] <= 71.1
+
+
+def test_a_restarted_agent_takes_its_schedule_up_again(tmp_path: Path) -> None:
+    async def before(stage: Stage) -> None:
+        stage.agent.on_message(schedule(step(B1, stage.start, stage.start + 1e6, 500.0), epoch=3))
+        await asyncio.sleep(1.0)
+
+    async def after(stage: Stage) -> None:
+        await asyncio.sleep(2.0)
+
+    play(tmp_path, before)
+    stage = play(tmp_path, after)
+    assert stage.batteries[B1].history(stage.start)[0] == (1.0, 500.0)
+    assert stage.agent.hello().highest_epoch == 3
+
+
+def test_it_reports_readings_each_second_and_outcomes_at_once(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await asyncio.sleep(5.5)
+        stage.agent.on_outcome(
+            Obeyed(
+                at=0.0,
+                site=SITE,
+                device=B1,
+                epoch=1,
+                seq=1,
+                discharge_w=1.0,
+                acknowledged_at=0.0,
+                confirmed_at=0.0,
+            )
+        )
+
+    stage = play(tmp_path, scene)
+    readings = [m.reading for m in stage.uplink.said if isinstance(m, Readings)]
+    assert [r.at - stage.start for r in readings] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert all(r.meter is not None and len(r.batteries) == 2 for r in readings)
+    assert isinstance(stage.uplink.said[-1], ObeyedReport)
+
+
+def test_a_spoilt_memory_is_named_and_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "agent.json").write_text('{"version": 1, "highest_epoch": "many"}')
+    with pytest.raises(JournalError, match=r"agent\.json"):
+        AgentStore(path=tmp_path / "agent.json").load()
