@@ -1,4 +1,4 @@
-"""Texts of `catalogue` that say why: reasons of an allocation, and alarms. Key -> (English, Japanese)."""
+"""Texts of `catalogue` beside `catalogue_texts`: reasons of an allocation, alarms. Key -> (English, Japanese)."""
 
 from __future__ import annotations
 
@@ -70,6 +70,11 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
         "ワークロード移動 {offer} に失敗: {why}。蓄電池が補う。",
+    ),
+    # --- what is wrong in a file (goes with catalogue_texts) -----------------------------------------------------
+    "problem.unsigned": (
+        "the program {program} takes signed messages only; set sign: true and give the block tls",
+        "プログラム {program} は署名付きメッセージだけを受け付けます。sign: true とし、tls を書いてください",
     ),
     # --- alarms --------------------------------------------------------------------------------------------------
     "alarm.site_lost": (

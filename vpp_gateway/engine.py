@@ -154,6 +154,8 @@ class Engine:
         self._busy = False
         self._stirred = asyncio.Event()
         self._flushed_at = clock.monotonic()
+        self._acknowledged = False
+        """An acknowledgement waits for the disk."""
         self.started_at = clock.utc()
         self.on_second: Callable[[], None] | None = None
         """Told after each tick."""
@@ -300,7 +302,16 @@ class Engine:
         return commands
 
     def _write(self, facts: Sequence[Fact | SessionFact]) -> None:
-        durable = not all(isinstance(fact, Tick | Woke) for fact in facts)
+        """Into the journal; acknowledgements reach the disk with the next tick, everything that commands at once.
+
+        Nothing is ordered because a battery obeyed, so a few hundred of them need not wait for the disk one by one.
+        """
+        durable = not all(isinstance(fact, Tick | Woke | Obeyed) for fact in facts)
+        if self._acknowledged and any(isinstance(fact, Tick) for fact in facts):
+            durable = True
+        self._acknowledged = not durable and (
+            self._acknowledged or any(isinstance(fact, Obeyed) for fact in facts)
+        )
         try:
             self.journal.append(facts, durable=durable)
         except JournalFull as error:

@@ -93,10 +93,22 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
     for index, room in enumerate(settings.northbound):
         if (missing := missing_profile("programs", room.program, search)) is not None:
             yield replace(missing, loc=("northbound", index, "program"))
+        elif not room.sign and _demands_signatures(room.program, search):
+            values = (("program", room.program),)
+            yield Finding(loc=("northbound", index, "sign"), code="problem.unsigned", values=values)
     for s, site in enumerate(settings.sites):
         yield from _device(("sites", s, "meter", "profile"), site.meter.profile, "meter", search)
         for b, battery in enumerate(site.batteries):
             yield from _device(("sites", s, "batteries", b, "profile"), battery.profile, "battery", search)
+
+
+def _demands_signatures(program: str, search: tuple[Path, ...]) -> bool:
+    """Whether the program profile refuses unsigned messages; what else is wrong with it is found when it is loaded."""
+    try:
+        signature = read_profile("programs", program, search).plain.get("signature")
+    except InvalidFile:
+        return False
+    return isinstance(signature, dict) and signature.get("required") is True
 
 
 def _device(loc: Loc, name: str, expected: str, search: tuple[Path, ...]) -> Iterator[Finding]:

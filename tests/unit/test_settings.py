@@ -523,6 +523,20 @@ def test_profiles_and_plugins_are_looked_at(tmp_path: Path) -> None:
     assert "no installed package offers the plug-in 'nonesuch'" in said["plugins[0].plugin"]
 
 
+def test_a_program_that_demands_signatures_needs_signing(tmp_path: Path) -> None:
+    (tmp_path / "own" / "programs").mkdir(parents=True)
+    shipped = shipped_profiles() / "programs" / "generic-2.0b.yaml"
+    strict = shipped.read_text("utf-8").replace("  required: false", "  required: true")
+    (tmp_path / "own" / "programs" / "strict.yaml").write_text(strict, "utf-8")
+    content = GOOD.replace("  name: Trial\n", "  name: Trial\n  profile_dirs: [own]\n").replace(
+        "program: generic-2.0b", "program: strict"
+    )
+    with pytest.raises(InvalidFile) as caught:
+        load_settings(write(tmp_path, content))
+    said = {problem.key: problem.what() for problem in caught.value.problems}
+    assert "takes signed messages only" in said["northbound[0].sign"]
+
+
 def test_own_profiles_are_found_first(tmp_path: Path) -> None:
     (tmp_path / "own" / "devices").mkdir(parents=True)
     (tmp_path / "own" / "devices" / "mine.yaml").write_text("kind: battery\n", "utf-8")

@@ -6,7 +6,7 @@
 What can be lost, exactly:
 
 - A crash or power cut loses the facts appended with `durable=False` since the last durable append or flush, and
-  nothing else: trailing seconds of readings, at most 64 of them. Order is kept; there are no holes.
+  nothing else: trailing seconds of readings and acknowledgements, at most 64 records. Order is kept, without holes.
 - Disk full, `continue_in_ram()` chosen: appended facts are kept in RAM in order, and `degraded` is True. Then
   durable means "until this process ends": a crash loses everything since `head`. The engine goes on because an event
   must be completed, and the operator sees `problem`. What the VTNs know is fetched again by re-registration; what
@@ -144,7 +144,7 @@ class Journal:
         Args:
             facts: Of the codec's types.
             durable: True: return after they, and all that waited before them, are on the disk. False: they may
-                wait in RAM (readings only; see the head of this file).
+                wait in RAM (readings and acknowledgements only; see the head of this file).
 
         Raises:
             JournalFull: No room; `continue_in_ram` and append again, or stop.
