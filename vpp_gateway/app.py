@@ -182,6 +182,7 @@ async def _centre(settings: Settings) -> None:
             path=folder / SOCKET_NAME,
             secret=prepare_state(settings),
             sites=tuple(SiteId(site.id) for site in settings.sites),
+            clock=clock,
             epoch=lambda: gateway.epoch,
             on_message=engine.from_site,
             on_linked=engine.linked,

@@ -27,6 +27,18 @@ class Clock(Protocol):
         """Seconds since an arbitrary origin; never jumps."""
         ...
 
+    def step_s(self) -> float:
+        """How far the machine's wall clock is ahead of `utc()`, seconds; 0 where there is no other clock."""
+        ...
+
+    def reanchor(self) -> None:
+        """Take the machine's wall clock over, in one step; for moments when nothing is running."""
+        ...
+
+    def align(self, utc: float) -> None:
+        """Make `utc()` say `utc` now: all processes of one gateway follow the centre's clock."""
+        ...
+
 
 class SystemClock:
     """The machine's clock, disciplined: UTC advances with the monotonic clock and never jumps by itself.
@@ -51,8 +63,10 @@ class SystemClock:
         return time.time() - self.utc()
 
     def reanchor(self) -> None:
-        """Take the machine's wall clock over, in one step."""
-        self._anchor_utc = time.time()
+        self.align(time.time())
+
+    def align(self, utc: float) -> None:
+        self._anchor_utc = utc
         self._anchor_monotonic = time.monotonic()
 
 
@@ -72,6 +86,15 @@ class LoopClock:
 
     def monotonic(self) -> float:
         return self._loop.time()
+
+    def step_s(self) -> float:
+        return 0.0
+
+    def reanchor(self) -> None:
+        """Nothing to take over: the loop's time is the only one."""
+
+    def align(self, utc: float) -> None:
+        """Nothing to follow: all of a simulated house lives in one loop."""
 
 
 class Rng(Protocol):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.domain.fact import FACT_TYPES
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.domain.order import PluginName
-from vpp_gateway.engine import DOMAIN_FACTS, Room
 from vpp_gateway.northbound.openadr2 import schema
 from vpp_gateway.northbound.openadr2.client import Deliver, VenClient, tls_context
 from vpp_gateway.northbound.openadr2.codec import Codec
@@ -21,6 +21,7 @@ from vpp_gateway.northbound.openadr2.xml_intake import Limits
 from vpp_gateway.northbound.turn import Session
 from vpp_gateway.profile import load_profile
 from vpp_gateway.settings import OpenAdr2Settings, Settings, SiteSettings
+from vpp_gateway.shells import Room
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -44,7 +45,7 @@ def host_of(settings: Settings) -> dict[PluginName, SiteId]:
 def journal_types(sessions: Iterable[Session]) -> tuple[type, ...]:
     """Every fact that the journal may hold: the domain's and those of the sessions."""
     own = {kind for session in sessions for kind in session.fact_types}
-    return (*DOMAIN_FACTS, *sorted(own, key=lambda kind: kind.__qualname__))
+    return (*FACT_TYPES, *sorted(own, key=lambda kind: kind.__qualname__))
 
 
 def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) -> dict[RoomName, Room]:

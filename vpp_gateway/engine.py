@@ -14,30 +14,25 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from vpp_gateway.clock import Clock
 from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.fact import (
+    FACT_TYPES,
     Concluded,
     Fact,
     Instructed,
     Linked,
-    Lost,
     Obeyed,
-    Offered,
-    Refused,
-    Shifted,
     Solved,
     Started,
     Tick,
-    Withdrawn,
     Woke,
 )
 from vpp_gateway.domain.instruction import InstructionId, RoomName, SiteId
-from vpp_gateway.domain.plan import Problem
 from vpp_gateway.domain.reading import SiteReading, Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.history import History
@@ -46,6 +41,7 @@ from vpp_gateway.journal.reserve import JournalFull
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore, series_of
 from vpp_gateway.link.messages import (
+    Down,
     LostReport,
     ObeyedReport,
     OfferedReport,
@@ -55,62 +51,20 @@ from vpp_gateway.link.messages import (
     ShiftCommand,
     ShiftedReport,
     Up,
+    Welcome,
 )
-from vpp_gateway.northbound.turn import Client, Session, SessionFact, Turn
+from vpp_gateway.northbound.turn import SessionFact, Turn
+from vpp_gateway.shells import Link, Room, Solver
 
 TICK_OFFSET_S = 0.25
 """The tick comes so long after the whole second, when the sites sample: their readings have arrived."""
 FRESH_S = 2.5
 """A site whose newest reading is older than this is not in the snapshot."""
+CLOCK_STEP_S = 1.0
+"""A wall clock set by more than this is an alarm; it is followed as soon as no instruction is near."""
 FLUSH_S = 5.0
 """Ticks are committed at least so often."""
-DOMAIN_FACTS: tuple[type, ...] = (
-    Started,
-    Instructed,
-    Withdrawn,
-    Tick,
-    Woke,
-    Linked,
-    Offered,
-    Shifted,
-    Obeyed,
-    Refused,
-    Lost,
-    Solved,
-    Concluded,
-)
-
 log = structlog.get_logger()
-
-
-class Solver(Protocol):
-    """The worker that solves what the closed form cannot."""
-
-    def submit(self, problem: Problem) -> None:
-        """Begin; the answer comes back as a `Solved` fact."""
-        ...
-
-    async def run(self) -> None: ...
-
-
-class Link(Protocol):
-    """The centre's end of the links to all sites."""
-
-    def send(self, site: SiteId, message: ScheduleOrder | ShiftCommand) -> bool:
-        """Queue a message; False when the site is not linked (the schedule is sent again on its return)."""
-        ...
-
-    async def run(self) -> None: ...
-
-
-class Room:
-    """One northbound connection: its pure session and its shell."""
-
-    def __init__(self, session: Session, client: Client) -> None:
-        self.session = session
-        self.client = client
-        self.stirred = asyncio.Event()
-        """Set when the session's next wake may have changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +93,7 @@ class Engine:
         self.gateway = gateway
         self.journal = journal
         self.clock = clock
-        self.history = History()
+        self.history = History(telemetry)
         self.rooms: dict[RoomName, Room] = {}
         self.trouble: dict[str, str] = {}
         """Standing troubles of the engine's own boundary, by source, in words."""
@@ -173,8 +127,8 @@ class Engine:
         rest goes on, the same way live and on replay.
         """
         try:
-            if isinstance(fact, DOMAIN_FACTS):
-                return self.gateway.step(fact, fact.at)  # type: ignore[arg-type]  # narrowed by DOMAIN_FACTS
+            if isinstance(fact, FACT_TYPES):
+                return self.gateway.step(fact, fact.at)  # type: ignore[arg-type]  # narrowed by FACT_TYPES
             room = self.rooms.get(fact.room)  # type: ignore[union-attr]  # a session fact, it has a room
             if room is not None:
                 room.session.apply(fact)  # type: ignore[arg-type]
@@ -343,7 +297,7 @@ class Engine:
             if room is not None:
                 self._turn(room, room.session.answer(rows, self.clock.utc()))
 
-    def _send(self, site: SiteId, message: ScheduleOrder | ShiftCommand) -> None:
+    def _send(self, site: SiteId, message: Down) -> None:
         if self._link is not None:
             self._link.send(site, message)
 
@@ -357,6 +311,10 @@ class Engine:
 
     def tick(self) -> None:
         """One second: freeze what the sites said, fold it, keep the history."""
+        if abs(self.clock.step_s()) > CLOCK_STEP_S and self.gateway.timeline.idle(self.clock.utc()):
+            log.warning("the wall clock was set; taking it over", by_s=round(self.clock.step_s(), 3))
+            self.clock.reanchor()
+            self._tell_time()
         now = self.clock.utc()
         snapshot = self._snapshot(now)
         self.take([Tick(at=now, snapshot=snapshot)])
@@ -372,6 +330,12 @@ class Engine:
     def _snapshot(self, now: float) -> Snapshot:
         """What the sites said last, as far as it is fresh."""
         return Snapshot(at=now, sites=tuple(r for r in self._readings.values() if r.at > now - FRESH_S))
+
+    def _tell_time(self) -> None:
+        """Every agent follows the centre's clock."""
+        welcome = Welcome(epoch=self.gateway.epoch, at=self.clock.utc())
+        for site in self.gateway.sites.ids:
+            self._send(site, welcome)
 
     async def _wake(self) -> None:
         """Wake the gateway exactly when a phase begins or ends."""

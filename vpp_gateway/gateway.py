@@ -106,7 +106,7 @@ class Gateway:
                 self.shifts.fold_offers(fact)
                 self._replan = True
             case Shifted():
-                return self._shifted(fact)
+                return self._shifted(fact, now)
             case Linked():
                 return self._linked(fact, now)
             case Obeyed():
@@ -306,7 +306,8 @@ class Gateway:
             self.account.explain(target.instruction, _reasons(plan, target.sites, asked.problem))
         return list(commands)
 
-    def _shifted(self, fact: Shifted) -> list[Command]:
+    def _shifted(self, fact: Shifted, now: float) -> list[Command]:
+        commands = self.shifts.disown(fact, now)
         record = self.shifts.fold_state(fact)
         if record is not None and fact.state is ShiftState.FAILED:
             self.account.note(
@@ -315,7 +316,7 @@ class Gateway:
             )
             self._replan = True
         self._mark_disturbed()
-        return []
+        return list(commands)
 
     def _mark_disturbed(self) -> None:
         disturbed = self.shifts.disturbed_sites()

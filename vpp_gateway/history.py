@@ -11,6 +11,7 @@ from vpp_gateway.domain.fleet import BATTERY, WORKLOAD, TierName
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
+from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.northbound.turn import UsageSample
 
 KEEP_S = 900
@@ -53,9 +54,14 @@ class Second:
 
 
 class History:
-    """A ring of seconds; implements `northbound.turn.Telemetry`."""
+    """A ring of seconds, with the telemetry store behind it; implements `northbound.turn.Telemetry`.
 
-    def __init__(self) -> None:
+    Args:
+        store: Answers for what is older than the ring; None = nothing older is known.
+    """
+
+    def __init__(self, store: TelemetryStore | None = None) -> None:
+        self._store = store
         self._seconds: deque[Second] = deque(maxlen=KEEP_S)
 
     def __iter__(self) -> Iterator[Second]:
@@ -101,7 +107,7 @@ class History:
 
     def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[UsageSample]:
         """Import per second in [since, until); the portfolio's sum only where every site is in it."""
-        result = []
+        result = self._older(site, since, until)
         for second in self._seconds:
             if not since <= second.at < until:
                 continue
@@ -115,3 +121,11 @@ class History:
             if w is not None:
                 result.append(UsageSample(at=second.at, import_w=w, modelled=second.modelled))
         return result
+
+    def _older(self, site: SiteId | None, since: float, until: float) -> list[UsageSample]:
+        """What the ring has forgotten, or what an earlier life of this process has measured."""
+        oldest = self._seconds[0].at if self._seconds else until
+        if self._store is None or since >= oldest:
+            return []
+        rows = self._store.usage(site, since, min(until, oldest))
+        return [UsageSample(at=row.at, import_w=row.import_w, modelled=row.modelled) for row in rows]

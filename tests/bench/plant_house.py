@@ -20,7 +20,8 @@ from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import DeviceId, Instruction, SiteId
 from vpp_gateway.domain.order import Offer, OfferId, OrderId, PluginName, ShiftOrder, ShiftState, ShiftVerb
 from vpp_gateway.domain.plan import Problem
-from vpp_gateway.engine import DOMAIN_FACTS, Engine
+from vpp_gateway.domain.fact import FACT_TYPES
+from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
@@ -257,4 +258,4 @@ def new_gateway(fleet: Fleet) -> Gateway:
 
 def open_journal(folder: Path) -> Journal:
     """The journal of this house, on the disk."""
-    return Journal.open(folder / "journal.db", FactCodec(DOMAIN_FACTS))
+    return Journal.open(folder / "journal.db", FactCodec(FACT_TYPES))

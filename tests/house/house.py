@@ -28,10 +28,11 @@ from vpp_gateway.domain.command import Command
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Instructed, Tick
 from vpp_gateway.domain.instruction import Instruction, InstructionId, RoomName, SiteId
-from vpp_gateway.engine import Engine, Solver
+from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
+from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.settings import PluginSettings, Settings, fleet
@@ -270,10 +271,13 @@ class House:
         codec = FactCodec(journal_types(room.session for room in rooms.values()))
         self._centre_open = AsyncExitStack()
         journal = self._centre_open.enter_context(Journal.open(folder / "journal.db", codec))
+        telemetry = self._centre_open.enter_context(
+            TelemetryStore.open(folder / "telemetry.db", tuple(SiteId(site) for site in SITES))
+        )
         engine = Engine(
             gateway=Gateway(fleet(self.settings), policy_of(self.settings), host_of(self.settings)),
             journal=journal,
-            telemetry=None,
+            telemetry=telemetry,
             clock=self.clock,
             version="test",
             on_fact=lambda fact: self.note("fact", fact),
@@ -409,6 +413,7 @@ async def open_house(
                 settings=settings_of(field, spec, folder, **more),
                 trace=Trace(clock.monotonic, keep=4000),
                 centre=MemoryCentre(
+                    clock=clock,
                     epoch=lambda: house.engine.gateway.epoch,
                     on_message=lambda site, message: (
                         house.engine.from_site(site, message) if house.alive else None

@@ -11,11 +11,11 @@ from tests.unit.fleets import SITES, fleet, instruction
 from vpp_gateway.clock import LoopClock
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.command import Command
-from vpp_gateway.domain.fact import Fact, Instructed, Started, Tick
+from vpp_gateway.domain.fact import FACT_TYPES, Fact, Instructed, Started, Tick
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.plan import Problem
 from vpp_gateway.domain.reading import Snapshot
-from vpp_gateway.engine import DOMAIN_FACTS, Engine
+from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import Dated, FactCodec
 from vpp_gateway.journal.reserve import JournalFull
@@ -89,7 +89,7 @@ def start(engine: Engine) -> None:
 
 
 def open_journal(folder: Path, kind: type[Journal] = Journal) -> Journal:
-    return kind.open(folder / "journal.db", FactCodec(DOMAIN_FACTS))
+    return kind.open(folder / "journal.db", FactCodec(FACT_TYPES))
 
 
 def test_a_schedule_leaves_only_after_its_instruction_is_durable(tmp_path: Path) -> None:

@@ -188,6 +188,16 @@ def test_move_serves_area_down_and_area_up_and_hands_over(house: House) -> None:
         assert any(reason.code.startswith("call.") for reason in record.why)
 
 
+def test_a_shift_given_up_that_stands_after_all_is_taken_back(house: House) -> None:
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=(offer("pause", (0, -60_000.0)),)))
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Delta(regulation_w=240_000.0))))
+    house.run_until(1010.0)
+    order = house.shifts[0].order
+    for state in (ShiftState.FAILED, ShiftState.ACTIVE):
+        house.feed(Shifted(at=house.now, order=order.id, plugin=LEVER, state=state, reason="died"))
+    assert (house.shifts[-1].order.id, house.shifts[-1].order.verb) == (order.id, ShiftVerb.ROLLBACK)
+
+
 def test_workload_takes_over_from_the_batteries(house: House) -> None:
     offers = tuple(offer("pause", (i, -60_000.0)) for i in range(3))
     house.feed(Offered(at=house.now, plugin=LEVER, offers=offers))

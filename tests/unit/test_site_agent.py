@@ -154,7 +154,7 @@ def play(folder: Path, scene: Callable[[Stage], Awaitable[None]], hold_s: float 
         stages.append(stage)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(agent.run())
-            agent.on_message(Welcome(epoch=1))
+            agent.on_message(Welcome(epoch=1, at=clock.utc()))
             agent.on_linked(True)
             await scene(stage)
             task.cancel()

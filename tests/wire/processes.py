@@ -94,9 +94,7 @@ class World:
         start_at = float(int(now + in_s) + 1)
         id = f"EV-{len(self.sent) + 1:03d}"
         self.vtn.add_event(
-            dispatch(
-                id, start_at=start_at, duration_s=duration_s, value=0.0 - regulation_w, created_at=now
-            )
+            dispatch(id, start_at=start_at, duration_s=duration_s, value=0.0 - regulation_w, created_at=now)
         )
         self.sent.append(
             Sent(id=id, start_at=start_at, end_at=start_at + duration_s, regulation_w=regulation_w)
@@ -383,9 +381,7 @@ def settings(
                 "import_max_kw": 800.0,
                 "export_max_kw": 0.0,
                 "meter": device(f"{site}-meter", "sunspec-meter"),
-                "batteries": [
-                    {**device(id, "sunspec-700-battery"), **battery} for id in battery_ids(site)
-                ],
+                "batteries": [{**device(id, "sunspec-700-battery"), **battery} for id in battery_ids(site)],
             }
             for site in SITES
         ],

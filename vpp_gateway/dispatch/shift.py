@@ -27,6 +27,7 @@ METER_LAG_S = 2.0
 """From a change at the site to a reading that shows it, sampling and smoothing of the meter included."""
 SETTLE_S = 3.0
 """So long after its last change of state an order is not planned upon: the meters are still coming to rest."""
+FAILED_KEPT = 100
 UNSETTLED_MAX_S = 15.0
 """An order that never settles holds planning up no longer than this."""
 HELD_COST = 0.5
@@ -88,6 +89,8 @@ class Shifts:
     absent: dict[PluginName, str] = field(default_factory=dict)
     """Why a plug-in offers nothing."""
     orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
+    failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
+    """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
     _counter: int = 0
 
     def begin(self, epoch: int) -> None:
@@ -112,7 +115,19 @@ class Shifts:
         if fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
             # A plug-in that failed an order has put things back as they were; the contract says so.
             del self.orders[fact.order]
+        if fact.state is ShiftState.FAILED:
+            self.failed[fact.order] = record
+            while len(self.failed) > FAILED_KEPT:
+                del self.failed[next(iter(self.failed))]
         return record
+
+    def disown(self, fact: Shifted, now: float) -> list[Shift]:
+        """An order that was given up turns out to stand after all (its plug-in died over it): take it back."""
+        if fact.state not in _OPEN or fact.order not in self.failed:
+            return []
+        record = self.orders[fact.order] = self.failed.pop(fact.order)
+        record.state, record.state_at = fact.state, fact.at
+        return [self._roll_back(record, now)]
 
     def standing(self) -> Iterator[ShiftRecord]:
         return (record for record in self.orders.values() if record.open)

@@ -8,7 +8,7 @@ their room with the same shape; the engine journals both kinds alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
@@ -171,3 +171,6 @@ Fact = (
     | Solved
     | Concluded
 )
+
+FACT_TYPES: tuple[type, ...] = get_args(Fact)
+"""Every fact of the domain, for the journal."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from vpp_gateway.clock import Clock
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.link.messages import DOWN, UP, Down, Hello, Up, Welcome
 from vpp_gateway.link.unix import QUEUE_MAX
@@ -17,10 +18,12 @@ class MemoryCentre:
     def __init__(
         self,
         *,
+        clock: Clock,
         epoch: Callable[[], int],
         on_message: Callable[[SiteId, Up], None],
         on_linked: Callable[[SiteId, bool, str], None],
     ) -> None:
+        self._clock = clock
         self._epoch, self.on_message, self.on_linked = epoch, on_message, on_linked
         self._agents: dict[SiteId, MemoryAgent] = {}
 
@@ -34,7 +37,7 @@ class MemoryCentre:
     def attach(self, agent: MemoryAgent, hello: Hello) -> None:
         """An agent dials."""
         self._agents[hello.site] = agent
-        agent.deliver(Welcome(epoch=self._epoch()))
+        agent.deliver(Welcome(epoch=self._epoch(), at=self._clock.utc()))
         self.on_linked(hello.site, True, "")
 
     def detach(self, site: SiteId, reason: str) -> None:

@@ -89,6 +89,8 @@ class Welcome:
 
     type: Literal["welcome"] = "welcome"
     epoch: int
+    at: float
+    """UTC (Unix s) at the centre: the agent follows its clock, so that both mean the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,11 +51,13 @@ class LinkCentre:
         path: Path,
         secret: str,
         sites: tuple[SiteId, ...],
+        clock: Clock,
         epoch: Callable[[], int],
         on_message: Callable[[SiteId, Up], None],
         on_linked: Callable[[SiteId, bool, str], None],
     ) -> None:
         self._path, self._secret, self._sites, self._epoch = path, secret, sites, epoch
+        self._clock = clock
         self._on_message, self._on_linked = on_message, on_linked
         self._writers: dict[SiteId, asyncio.StreamWriter] = {}
         self.refused = 0
@@ -97,7 +99,7 @@ class LinkCentre:
         if old is not None:
             old.close()
         self._writers[site] = writer
-        writer.write(DOWN.dump_json(Welcome(epoch=self._epoch())) + b"\n")
+        writer.write(DOWN.dump_json(Welcome(epoch=self._epoch(), at=self._clock.utc())) + b"\n")
         self._on_linked(site, True, "")
         reason = "the site agent closed the link"
         try:

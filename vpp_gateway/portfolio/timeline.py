@@ -99,6 +99,11 @@ class Timeline:
             for site in self.scope_of(instruction)
         )
 
+    def idle(self, now: float, ahead_s: float = 60.0) -> bool:
+        """Whether no phase is in force and none begins within `ahead_s` seconds."""
+        change = self.next_change(now)
+        return not self._by_urgency(now) and (change is None or change > now + ahead_s)
+
     def next_change(self, now: float) -> float | None:
         """The next moment after `now` at which a phase starts or ends; None = never."""
         moments = [

@@ -44,6 +44,7 @@ from vpp_gateway.site.store import AgentStore
 from vpp_gateway.southbound.modbus.wire import DeviceOrder
 
 CYCLE_DEADLINE_S = 0.8
+CLOCK_SLACK_S = 0.05
 
 log = structlog.get_logger()
 
@@ -174,6 +175,7 @@ class SiteAgent:
         match message:
             case Welcome():
                 self._welcomed_epoch = message.epoch
+                self._follow_clock(message.at)
             case ScheduleOrder():
                 self._take_schedule(message.schedule)
             case ShiftCommand():
@@ -191,6 +193,14 @@ class SiteAgent:
             log.info("centre linked", site=self.site.id, epoch=self._welcomed_epoch)
         else:
             log.warning("centre lost, holding the schedule", site=self.site.id, hold_s=self._holding.hold_s)
+
+    def _follow_clock(self, at: float) -> None:
+        """Schedules are written in the centre's time; a wall clock set in between must not move them."""
+        off_s = at - self._clock.utc()
+        if abs(off_s) > CLOCK_SLACK_S:
+            log.warning("clock follows the centre", site=self.site.id, by_s=round(off_s, 3))
+            self._clock.align(at)
+            self._stirred.set()
 
     def _take_schedule(self, schedule: SiteSchedule) -> None:
         held = self._store.memory.schedule

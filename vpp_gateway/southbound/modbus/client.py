@@ -82,6 +82,7 @@ class _Driver:
                 except DeviceError as error:
                     self._transport.kill()
                     self._session.lost(error, self._clock.utc())
+                _heed_cancellation()
                 self._after_answer()
                 self._finish_cycle()
                 await asyncio.sleep(self._retry_s * self._rng.uniform(0.8, 1.2))
@@ -93,6 +94,7 @@ class _Driver:
     async def _drive(self) -> None:
         session, transport, clock = self._session, self._transport, self._clock
         while True:
+            _heed_cancellation()
             request = session.next(clock.utc())
             if request is None:
                 self._retry_s = FIRST_RETRY_S  # all was answered: the connection is good
@@ -127,6 +129,13 @@ class _Driver:
             self._idle = asyncio.get_running_loop().create_future()
         self._woken.set()
         await asyncio.wait((self._idle,), timeout=deadline_s)
+
+
+def _heed_cancellation() -> None:
+    """`asyncio.wait_for`, which pymodbus waits with, loses a cancellation that meets the answer (before Python 3.12)."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class BatteryClient:
