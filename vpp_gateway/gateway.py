@@ -94,6 +94,7 @@ class Gateway:
         """
         match fact:
             case Tick():
+                self._mark_disturbed(now)
                 self.sites.fold(fact.snapshot)
                 return self._second(now, measured=True)
             case Woke():
@@ -181,7 +182,7 @@ class Gateway:
 
     def _release(self, id: InstructionId, now: float) -> list[Shift]:
         commands = self.shifts.release(id, now)
-        self._mark_disturbed()
+        self._mark_disturbed(now)
         return commands
 
     # -- time -----------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Gateway:
                 begun.append(row.instruction.id)
         if begun:
             commands.extend(self.shifts.commit_prepared(begun, now))
-            self._mark_disturbed()
+            self._mark_disturbed(now)
             self._replan = True
         return commands
 
@@ -301,7 +302,7 @@ class Gateway:
             s: row.instruction.id for row in self.timeline.at(max(now, asked.problem.at)) for s in row.sites
         }
         commands = self.shifts.follow(plan, verb, ruler, now)
-        self._mark_disturbed()
+        self._mark_disturbed(now)
         for target in asked.problem.targets:
             self.account.explain(target.instruction, _reasons(plan, target.sites, asked.problem))
         return list(commands)
@@ -315,11 +316,11 @@ class Gateway:
                 Reason(code="shift.failed", values=(("offer", record.offer.id), ("why", fact.reason))),
             )
             self._replan = True
-        self._mark_disturbed()
+        self._mark_disturbed(now)
         return list(commands)
 
-    def _mark_disturbed(self) -> None:
-        disturbed = self.shifts.disturbed_sites()
+    def _mark_disturbed(self, now: float) -> None:
+        disturbed = self.shifts.disturbed_sites(now)
         for state in self.sites:
             state.disturbed = state.site.id in disturbed
 

@@ -52,14 +52,19 @@ def assert_met(
     *,
     reach_s: float = REACH_S,
     tolerance: float = TOLERANCE,
+    but_s: float = 0.0,
 ) -> None:
-    """Every half second from `since + reach_s` to `until` the true regulation is within the tolerance."""
+    """Every half second from `since + reach_s` to `until` the true regulation is within the tolerance.
+
+    Args:
+        but_s: so long, together, it may be outside: what happens between two readings is seen one second late.
+    """
     seen = house.regulations_w(since + reach_s, until, sites)
     assert len(seen) >= (until - since - reach_s) * 2 - 2
-    least, most = min(seen), max(seen)
     off = abs(regulation_w) * tolerance
-    assert regulation_w - off <= least and most <= regulation_w + off, (
-        f"expected {regulation_w:.0f} W within {off:.0f} W, found {least:.0f} .. {most:.0f} W"
+    outside = [round(w) for w in seen if abs(w - regulation_w) > off]
+    assert len(outside) <= but_s * 2, (
+        f"expected {regulation_w:.0f} W within {off:.0f} W, found {outside[:40]}"
     )
 
 

@@ -37,7 +37,7 @@ from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.settings import PluginSettings, Settings, fleet
 from vpp_gateway.sim.field import BatterySpec, FieldSpec, MeterSpec, SimField, SiteSpec
-from vpp_gateway.sim.memory_work import MemoryWork, memory_lever
+from vpp_gateway.sim.memory_work import MemoryWork, Tempo, memory_lever
 from vpp_gateway.sim.trace import Trace
 from vpp_gateway.sim.vtn import Vtn, dispatch
 from vpp_gateway.site.agent import SiteAgent
@@ -365,6 +365,7 @@ async def open_house(
     listening: bool = True,
     order: tuple[float, float] | None = None,
     work: bool = False,
+    tempo: Tempo | None = None,
     programs: Mapping[str, Program] | None = None,
     solver: MakeSolver = InlineSolver,
     **more: object,
@@ -379,13 +380,14 @@ async def open_house(
         listening: whether the VTN is there from the start.
         order: (granularity, back duration) in s of the report that the VTN orders.
         work: with jobs and the plug-in that moves them.
+        tempo: how long its acts take.
         programs: further plug-ins by name, as what stands for their process.
         solver: makes the solver worker.
         more: further sections of the settings.
     """
     rng = SeededRng(seed)
     spec = field_spec(seed, sigma_w, work=work)
-    memory_work = MemoryWork(jobs(), clock) if work else None
+    memory_work = MemoryWork(jobs(), clock, tempo=tempo) if work else None
     loads = {} if memory_work is None else {site: memory_work.load(SiteId(site), 0.0) for site in SITES}
     factories: dict[str, TransportFactory] = {
         name: program_factory(program) for name, program in (programs or {}).items()

@@ -10,10 +10,12 @@ from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.order import ShiftVerb
+from vpp_gateway.sim.memory_work import Tempo
 
 DOWN, IDLE, UP = SITES
 W = 90_000.0
 """More than the unreserved half of a site's batteries (50 kW): the rest must come from the work."""
+SLOW = Tempo(pause_s=8.0, resume_s=8.0, start_s=12.0, leave_s=8.0, arrive_s=4.0)
 
 
 def test_work_moves_from_the_area_down_to_the_area_up(tmp_path: Path) -> None:
@@ -29,11 +31,14 @@ def test_work_moves_from_the_area_down_to_the_area_up(tmp_path: Path) -> None:
 
         # In the first instant the batteries and the fast work carry it; the plan is made for the work.
         await house.until(start + 60)
-        moved = {job for job, site in work.running().items() if site != at_home[job]}
-        assert {(at_home[job], work.running()[job]) for job in moved} == {(DOWN, UP)}
-        assert len(moved) >= 2 and len(work.downtimes_s) == len(moved)
+        moved = {job for job, site in work.running().items() if site != at_home.get(job, site)}
+        left = [at_home[job] for job in moved]
+        came = [work.running()[job] for job in moved]
+        assert left.count(DOWN) >= 2 and came.count(UP) >= 2 and came.count(DOWN) == left.count(UP) == 0
+        assert left.count(IDLE) == came.count(IDLE), "the third site passes on what it takes"
+        assert len(work.downtimes_s) == len(moved)
         tiers = {site.id: site.by_tier_w for site in house.status().sites}
-        shifted = len(moved) * JOB_W
+        shifted = left.count(DOWN) * JOB_W
         for site, sign in ((DOWN, 1.0), (UP, -1.0)):
             extra = sign * tiers[site][WORKLOAD]
             assert extra >= shifted - 2000, f"{site}: the moved work shows at the meter"
@@ -63,9 +68,6 @@ def test_work_moves_from_the_area_down_to_the_area_up(tmp_path: Path) -> None:
 
 def test_batteries_bridge_a_slow_move_and_give_way_as_it_becomes_real(tmp_path: Path) -> None:
     async def scene(house: House) -> None:
-        work = house.work
-        assert work is not None
-        work.tempo = SLOW
         down = house.event("down", after_s=20, duration_s=120, regulation_w=W, sites=(DOWN,))
         up = house.event("up", after_s=20, duration_s=120, regulation_w=-W, sites=(UP,))
         house.vtn.add_event(down)
@@ -76,10 +78,11 @@ def test_batteries_bridge_a_slow_move_and_give_way_as_it_becomes_real(tmp_path: 
             site = next(site for site in house.status().sites if site.id == SiteId(DOWN))
             shares.append((site.by_tier_w[BATTERY], site.by_tier_w[WORKLOAD]))
             await house.run_for(1)
-        assert_met(house, down.start_at, down.start_at + 100, W, (DOWN,))
-        assert_met(house, down.start_at, down.start_at + 100, -W, (UP,))
+        assert_met(house, down.start_at, down.start_at + 100, W, (DOWN,), but_s=4)
+        assert_met(house, down.start_at, down.start_at + 100, -W, (UP,), but_s=4)
         assert shares[0][0] >= 0.9 * W, f"first the batteries carry it all, found {shares[0]}"
         assert shares[-1][0] <= 60_000 and shares[-1][1] >= 30_000, f"then the work, found {shares[-1]}"
-        assert all(abs(battery + moved - W) <= 0.08 * W for battery, moved in shares), "together all the time"
+        apart = [share for share in shares if abs(sum(share) - W) > 0.08 * W]
+        assert len(apart) <= 2, f"together all the time but the second of the hand-over, found {apart}"
 
-    play(tmp_path, scene, vtn=True, work=True)
+    play(tmp_path, scene, vtn=True, work=True, tempo=SLOW)

@@ -66,7 +66,7 @@ class Logbook:
         found = []
         for write in writes:
             values, offset = list(write["values"]), self._start - int(write["address"])
-            if 0 <= offset and offset + self._point.size <= len(values) and write["taken"]:
+            if offset >= 0 and offset + self._point.size <= len(values) and write["taken"]:
                 w = decode(self._point, values[offset : offset + self._point.size])
                 assert isinstance(w, int)
                 found.append(Setpoint(at=float(write["at"]), discharge_w=float(w)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,8 @@ BATTERIES = 2
 BATTERY_W = 40_000.0
 BATTERY_WH = 80_000.0
 BASELINE_S = 5.0
+QUIET_S = 3.0
+"""Before an event, from which its baseline is seen at the meters; nothing else may be in force then."""
 PATIENCE_S = 40.0
 LOOK_S = 0.02
 """How often a state of a process is looked at while it is awaited."""
@@ -105,11 +107,13 @@ class World:
         """Wait for a moment, UTC (Unix s)."""
         await asyncio.sleep(max(0.0, at - self.clock.utc()))
 
-    async def eventually(self, what: str, true: Callable[[], object], within_s: float = PATIENCE_S) -> float:
-        """Wait until something outside is so; the moment, UTC (Unix s)."""
+    async def eventually(
+        self, what: str, so: Callable[[], Awaitable[object]], within_s: float = PATIENCE_S
+    ) -> float:
+        """Look at something outside until it is so; the moment, UTC (Unix s)."""
         try:
             async with asyncio.timeout(within_s):
-                while not true():
+                while not await so():
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             raise AssertionError(f"not within {within_s:g} s: {what}; logs are in {self.folder}") from None
@@ -153,7 +157,7 @@ class World:
         os.kill(pid, signal.SIGKILL)
         return now
 
-    def held_epochs(self) -> tuple[int, ...]:
+    async def held_epochs(self) -> tuple[int, ...]:
         """Epoch of the schedule that each site agent holds, by its own memory."""
         epochs = []
         for site in SITES:
@@ -178,7 +182,7 @@ class World:
 
     def baseline_w(self, event: Sent) -> float:
         """Mean import of the portfolio before an event."""
-        sights = self.observer.between(event.start_at - BASELINE_S, event.start_at)
+        sights = self.observer.between(event.start_at - QUIET_S, event.start_at)
         assert sights, "the observer saw nothing before the event"
         return sum(import_w(sight) for sight in sights) / len(sights)
 

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -24,11 +25,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from tests.repository import ROOT, shown, under
 from vpp_gateway.catalogue import TEXTS
-from vpp_gateway.cli import common
+from vpp_gateway.cli import common, root
 from vpp_gateway.settings import TimingSettings
 
 PAGES = (ROOT / "README.md", *under("docs", ".md"))
@@ -188,6 +191,31 @@ def test_every_command_stands_in_a_block_that_is_run() -> None:
     assert not stray
 
 
+def test_commands_named_in_a_sentence_exist() -> None:
+    """Command, sub-command and options of `vpp-gateway ...` in running text, by their own help."""
+    named = {
+        code
+        for page in PAGES
+        for code in re.findall(r"`(vpp-gateway [^`]+)`", FENCE.sub("", page.read_text(encoding="utf-8")))
+    }
+    assert len(named) > 5
+    for code in sorted(named):
+        command: list[str] = []
+        found: click.Command = root
+        for word in code.split()[1:]:
+            if not isinstance(found, click.Group) or not re.fullmatch("[a-z-]+", word):
+                break
+            below = found.get_command(click.Context(found), word)
+            assert below is not None, f"`{code}`: there is no command {word}"
+            found = below
+            command.append(word)
+        helped = CliRunner().invoke(root, [*command, "--help"])
+        assert helped.exit_code == 0, code
+        assert [option for option in re.findall(r"--[a-z-]+", code) if option not in helped.output] == [], (
+            code
+        )
+
+
 def test_tests_that_pages_refer_to_exist() -> None:
     sources = {path: path.read_text(encoding="utf-8") for path in under("tests", ".py")}
     known = {path.stem for path in sources} | {
@@ -240,6 +268,18 @@ def test_make_demo_starts_the_demo(tmp_path: Path) -> None:
     assert "tso=registered" in said
     keys = first_column(section(ROOT / "docs" / "ja" / "README.md", "動かしてみる"))
     assert [key for key in keys if f" {key} " not in said] == [], "the page names another key than the demo"
+
+
+def test_pictures_are_whole_and_light() -> None:
+    """As `python -m docs.images.make_pictures` takes them."""
+    shown_in = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
+    assert len(pictures) >= 2
+    for picture in pictures:
+        head = picture.read_bytes()
+        assert head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) < 400_000
+        assert struct.unpack(">II", head[16:24]) == (1440, 900)
+        assert picture.name in shown_in, f"no page shows {picture.name}"
 
 
 def test_numbers_of_the_readme_were_measured() -> None:

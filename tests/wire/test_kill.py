@@ -12,6 +12,7 @@ The full campaigns, 20 moments each, run under the mark `soak`.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -33,7 +34,6 @@ from tests.wire.processes import (
     open_world,
 )
 from vpp_gateway.clock import SeededRng
-from vpp_gateway.demo.observer import Sight
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Concluded, Obeyed
 from vpp_gateway.domain.instruction import SiteId
@@ -102,7 +102,7 @@ def centre_campaign(folder: Path, moments: int) -> None:
             world.send(in_s=5.0 + n * PERIOD_S, duration_s=EVENT_S, regulation_w=TARGET_W * (-1) ** (n // 3))
             for n in range(moments)
         )
-        await world.eventually("all events are answered", lambda: len(world.vtn.opts) == moments)
+        await world.eventually("all events are answered", lambda: all_answered(world, events))
         rng = SeededRng(SEED)
         for number, event in enumerate(events):
             await world.until(event.start_at + rng.uniform(*PHASES[number % len(PHASES)]))
@@ -127,13 +127,19 @@ def centre_campaign(folder: Path, moments: int) -> None:
         assert not dispatched_twice(setpoints, own, [kill for kill, _ in kills]), id
 
 
+async def all_answered(world: World, events: list[Sent]) -> bool:
+    return all(event.id in world.vtn.opts for event in events)
+
+
 async def kill_centre(world: World) -> tuple[float, float]:
     """Kill it; (moment of the kill, moment at which every site holds the new centre's schedule)."""
-    epoch = max(world.held_epochs())
+    epoch = max(await world.held_epochs())
     killed_at = world.kill("centre")
-    back_at = await world.eventually(
-        "every site holds the new centre's schedule", lambda: min(world.held_epochs()) > epoch
-    )
+
+    async def taken_over() -> bool:
+        return min(await world.held_epochs()) > epoch
+
+    back_at = await world.eventually("every site holds the new centre's schedule", taken_over)
     status = await world.status()
     assert status is not None and status["gateway"]["epoch"] == epoch + 1
     assert [link["state"] for link in status["links"] if link["kind"] == "site"] == ["linked"] * len(SITES)
@@ -183,7 +189,7 @@ def reports_went_on(world: World, kills: list[tuple[float, float]]) -> None:
     """Only seconds without a centre are missing, with those that the killed one had not made durable yet."""
     seconds = sorted({int(heard.point.start_at) for heard in world.vtn.points if heard.point.start_at})
     assert seconds[-1] > kills[-1][1]
-    for before, after in zip(seconds, seconds[1:], strict=False):
+    for before, after in itertools.pairwise(seconds):
         if after > before + 1:
             dark = [kill for kill, back in kills if before >= kill - FLUSH_S - 1.0 and after <= back + 2.0]
             assert dark, f"no report for the {after - before - 1} s after {before}"
@@ -247,30 +253,28 @@ async def reversions(world: World, site: SiteId) -> float:
 
 async def fallen_back(world: World, site: SiteId, before: float) -> float:
     """The moment at which all batteries of the site have fallen back to local control."""
-    async with asyncio.timeout(20.0):
-        while await reversions(world, site) < before + len(battery_ids(site)):
-            await asyncio.sleep(0.05)
+
+    async def fallen() -> bool:
+        return await reversions(world, site) >= before + len(battery_ids(site))
+
+    fell_at = await world.eventually(f"the batteries of {site} fall back", fallen, 20.0)
     truth = await world.truth()
     assert [truth[id]["enabled"] for id in battery_ids(site)] == [0.0] * len(battery_ids(site))
-    return world.clock.utc()
+    return fell_at
 
 
 async def dispatching_again(world: World, site: SiteId, since: float) -> float:
     """The moment at which the site is linked and its batteries hold setpoints of the event again."""
-    async with asyncio.timeout(30.0):
-        while not await _dispatching(world, site) or world.pid("site", site) is None:
-            await asyncio.sleep(0.1)
-    assert world.clock.utc() > since
-    return world.clock.utc()
 
+    async def dispatching() -> bool:
+        status = await world.status()
+        views = [view for view in status["sites"] if view["id"] == site] if status else []
+        return world.clock.utc() > since and any(
+            view["linked"] and all((battery["setpoint_w"] or 0.0) > 0.0 for battery in view["batteries"])
+            for view in views
+        )
 
-async def _dispatching(world: World, site: SiteId) -> bool:
-    status = await world.status()
-    views = [view for view in status["sites"] if view["id"] == site] if status else []
-    return any(
-        view["linked"] and all((battery["setpoint_w"] or 0.0) > 0.0 for battery in view["batteries"])
-        for view in views
-    )
+    return await world.eventually(f"{site} is linked and its batteries are dispatched again", dispatching)
 
 
 # -- the others ---------------------------------------------------------------------------------------------
@@ -281,11 +285,7 @@ def test_solver_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path
         event = world.send(in_s=3.0, duration_s=60.0, regulation_w=TARGET_W)
         await world.until(event.start_at + 4.0)
         for words in (("vpp_gateway.solver",), ("process-lever",)):
-            dead = world.pid(*words)
-            world.kill(*words)
-            await world.eventually(
-                f"{words[0]} is started again", lambda: world.pid(*words) not in (None, dead), 10.0
-            )
+            await kill_and_see_it_return(world, *words)
         await world.ready()
         looks = world.deviations(event, event.start_at + SETTLED_S, world.clock.utc())
         print(f"solver and plug-in killed: largest deviation {max(d for _, d in looks):.1%}")
@@ -296,13 +296,27 @@ def test_solver_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path
         scenario(tmp_path, act, floor=floor)
 
 
+async def kill_and_see_it_return(world: World, *words: str) -> None:
+    dead = world.pid(*words)
+    world.kill(*words)
+
+    async def returned() -> bool:
+        return world.pid(*words) not in (None, dead)
+
+    await world.eventually(f"{' '.join(words)} is started again", returned, 10.0)
+
+
 async def kill_supervisor(world: World) -> None:
     """Nothing outlives it, and no battery is left running."""
     children = descendants(world.gateway.pid)
     assert len(children) >= 2 + len(SITES)
     before = {site: await reversions(world, site) for site in SITES}
     os.kill(world.gateway.pid, signal.SIGKILL)
-    ended_at = await world.eventually("all processes ended", lambda: not any(map(alive, children)), 10.0)
+
+    async def all_ended() -> bool:
+        return not any(map(alive, children))
+
+    ended_at = await world.eventually("all processes have ended", all_ended, 10.0)
     for site in SITES:
         fell_at = await fallen_back(world, site, before[site])
         assert fell_at - ended_at <= Timers().reversion_s + 1.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -62,19 +64,24 @@ def test_it_is_short_and_its_entry_point_is_the_group_of_the_host() -> None:
     assert f'[project.entry-points."{ENTRY_POINT_GROUP}"]' in PAGE
 
 
+def held(queue: Path) -> list[str]:
+    """What pauses the queue."""
+    return [file.name for file in queue.iterdir()]
+
+
 def test_it_offers_pauses_and_gives_back(tmp_path: Path) -> None:
     async def act(bench: Bench, queue: Path) -> None:
         offer = await bench.offers("pause")
         assert [(leg.site, leg.import_delta_w) for leg in offer.legs] == [("tokyo-1", -40_000.0)]
         bench.give("1-1", ShiftVerb.PREPARE, offer.id)
         await bench.state("1-1", ShiftState.PREPARED)
-        assert not any(queue.iterdir())
+        assert held(queue) == []
         bench.give("1-1", ShiftVerb.COMMIT, offer.id)
         await bench.state("1-1", ShiftState.ACTIVE)
-        assert [file.name for file in queue.iterdir()] == ["1-1"]
+        assert held(queue) == ["1-1"]
         bench.give("1-1", ShiftVerb.ROLLBACK, offer.id)
         await bench.state("1-1", ShiftState.RETURNED)
-        assert not any(queue.iterdir())
+        assert held(queue) == []
 
     play(tmp_path, act)
 
@@ -84,11 +91,26 @@ def test_its_next_life_knows_what_it_holds(tmp_path: Path) -> None:
         offer = await bench.offers("pause")
         bench.give("1-1", ShiftVerb.COMMIT, offer.id)
         await bench.state("1-1", ShiftState.ACTIVE)
-        await bench.host.estop()
-        assert not any(queue.iterdir()), "the emergency stop gives everything back"
-        (queue / "1-1").touch()
-        bench.host.release()
+        killed = bench.host.status().pid
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
         await bench.until(lambda: bench.host.status().restarts == 1 and bench.host.status().state == "ready")
-        assert bench.states("1-1") == [ShiftState.ACTIVE]
+        assert bench.states("1-1")[-1] is ShiftState.ACTIVE
+        assert held(queue) == ["1-1"]
+        bench.give("1-1", ShiftVerb.ROLLBACK, offer.id)
+        await bench.state("1-1", ShiftState.RETURNED)
+        assert held(queue) == []
+
+    play(tmp_path, act)
+
+
+def test_the_emergency_stop_gives_everything_back(tmp_path: Path) -> None:
+    async def act(bench: Bench, queue: Path) -> None:
+        offer = await bench.offers("pause")
+        bench.give("1-1", ShiftVerb.COMMIT, offer.id)
+        await bench.state("1-1", ShiftState.ACTIVE)
+        answer = await bench.host.estop()
+        assert answer.accepted
+        assert held(queue) == []
 
     play(tmp_path, act)

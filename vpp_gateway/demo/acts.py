@@ -95,13 +95,20 @@ class Player:
             target_regulation_w=target,
             received_at=_iso(stages["received_at"]),
             due_at=_iso(sent.due_at),
-            t_opt_s=round(stages["answered_at"] - stages["received_at"], 4),
+            t_opt_s=round(self._opt_at(sent.id) - stages["received_at"], 4),
             t_first_setpoint_s=_since(stages["first_setpoint_at"], sent.due_at),
             t_all_setpoints_s=_since(stages["all_setpoints_at"], sent.due_at),
             **report.delivery(self._world.observer, sent.sites, base, target, sent.due_at, sent.end_at),
         )
         self._say(sentence(result))
         return result
+
+    def _opt_at(self, id: str) -> float:
+        """When the VTN had our opt."""
+        for line in self._world.vtn.news:
+            if line.get("saw") == "opt" and line["event_id"] == id:
+                return float(line["at"])
+        raise PeerError(f"event {id}: the VTN has no answer to it")
 
     async def _record(self, id: str) -> dict[str, Any]:
         """The gateway's own view of an event, once it is over."""

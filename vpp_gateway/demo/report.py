@@ -37,11 +37,11 @@ class EventResult(_View):
     target_regulation_w: float
     """W ordered against the baseline; > 0 relieves the grid."""
     received_at: str
-    """UTC (ISO 8601): the gateway received the message; from its journal."""
+    """UTC (ISO 8601): the last byte of the message was at the gateway; from its journal."""
     due_at: str
     """UTC (ISO 8601): start of the event as ordered by the VTN."""
     t_opt_s: float
-    """s from reception until opt in or out was decided and durable; from the gateway's journal."""
+    """s from received_at until the VTN had our oadrCreatedEvent; clock of the VTN process on the same machine."""
     t_first_setpoint_s: float | None
     """s from due_at until the first battery acknowledged its setpoint; clock of the site agent."""
     t_all_setpoints_s: float | None

@@ -92,6 +92,7 @@ class Shifts:
     failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
     _counter: int = 0
+    _returned: dict[SiteId, float] = field(default_factory=dict)
 
     def begin(self, epoch: int) -> None:
         self.epoch = epoch
@@ -115,6 +116,7 @@ class Shifts:
         if fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
             # A plug-in that failed an order has put things back as they were; the contract says so.
             del self.orders[fact.order]
+            self._returned.update((leg.site, fact.at) for leg in record.offer.legs)
         if fact.state is ShiftState.FAILED:
             self.failed[fact.order] = record
             while len(self.failed) > FAILED_KEPT:
@@ -180,9 +182,10 @@ class Shifts:
                 return False
         return True
 
-    def disturbed_sites(self) -> set[SiteId]:
-        """Sites whose load an order of ours changes now, or is just being given back."""
-        return {leg.site for record in self.orders.values() if record.committed for leg in record.offer.legs}
+    def disturbed_sites(self, now: float) -> set[SiteId]:
+        """Sites whose load an order of ours changes now, or has changed so lately that the meter still shows it."""
+        disturbed = {leg.site for r in self.orders.values() if r.committed for leg in r.offer.legs}
+        return disturbed | {site for site, at in self._returned.items() if now < at + METER_LAG_S}
 
     def levers(self, at: float, now: float) -> tuple[Lever, ...]:
         """What a plan for `at` may call: fresh offers, and orders that stand."""

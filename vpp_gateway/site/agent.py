@@ -40,6 +40,7 @@ from vpp_gateway.link.messages import (
     Up,
     Welcome,
 )
+from vpp_gateway.site.still import StillMeter
 from vpp_gateway.site.store import AgentStore
 from vpp_gateway.southbound.modbus.wire import DeviceOrder
 
@@ -123,6 +124,7 @@ class SiteAgent:
     ) -> None:
         self.site, self._modelled = site, modelled
         self._batteries, self._meter = dict(batteries), meter
+        self._still = StillMeter(sum(max(b.discharge_max_w, b.charge_max_w) for b in site.batteries))
         self._store, self._holding, self._secret, self._clock = store, holding, secret, clock
         self._plugins: dict[PluginName, Plugins] = {}
         self._offered: dict[PluginName, Offered] = {}
@@ -277,13 +279,18 @@ class SiteAgent:
         if meter is not None and self._modelled:
             meter = replace(meter, modelled=True)
         readings = (driver.reading for driver in self._batteries.values())
+        batteries = tuple(r for r in readings if r is not None and r.at >= at - 0.5)
+        meter = self._still.believe(meter if meter is not None and meter.at >= at - 0.5 else None, batteries)
         schedule = self._store.memory.schedule
         return SiteReading(
             site=self.site.id,
             at=at,
-            meter=meter if meter is not None and meter.at >= at - 0.5 else None,
-            batteries=tuple(r for r in readings if r is not None and r.at >= at - 0.5),
-            health=(self._meter.health, *(driver.health for driver in self._batteries.values())),
+            meter=meter,
+            batteries=batteries,
+            health=(
+                self._still.judge(self._meter.health, at),
+                *(driver.health for driver in self._batteries.values()),
+            ),
             applied_seq=0 if schedule is None else schedule.seq,
         )
 

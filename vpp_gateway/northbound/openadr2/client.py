@@ -115,9 +115,9 @@ class VenClient:
         if reply.status != 200:
             detail = f"{url}: expected HTTP 200, found {reply.status} {shown(found[:80].decode('utf-8', 'replace'))}"
             return Failed(number=post.number, cause="http", detail=detail, skew_s=skew_s)
-        return self._decoded(post, bytes(found), skew_s)
+        return self._decoded(post, bytes(found), skew_s, self._clock.utc())
 
-    def _decoded(self, post: Post, body: bytes, skew_s: float | None) -> Received | Failed:
+    def _decoded(self, post: Post, body: bytes, skew_s: float | None, arrived_at: float) -> Received | Failed:
         if not body.strip():
             return Received(number=post.number, message=None, skew_s=skew_s)
         try:
@@ -130,6 +130,7 @@ class VenClient:
             skew_s=skew_s,
             nonce=decoded.nonce,
             signed_at=decoded.signed_at,
+            arrived_at=arrived_at,
         )
 
     def _skew_s(self, date: str | None) -> float | None:

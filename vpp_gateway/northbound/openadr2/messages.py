@@ -287,6 +287,8 @@ class Received:
     nonce: str | None = None
     """ReplayProtect of a signed message."""
     signed_at: float | None = None
+    arrived_at: float | None = None
+    """UTC (Unix s) when its last byte was here, before it was read; None = when it is judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

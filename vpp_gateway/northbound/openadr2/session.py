@@ -21,9 +21,11 @@ doubt the full event list is asked for before the next poll, so nothing that a l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from vpp_gateway.clock import Rng
 from vpp_gateway.domain.command import Answer
+from vpp_gateway.domain.fact import Fact, Instructed
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.errors import ConfigError
 from vpp_gateway.northbound.openadr2 import hear, speak
@@ -37,6 +39,7 @@ from vpp_gateway.northbound.openadr2.facts import (
     ReplyKind,
     ReplyOwed,
     ResponseOwed,
+    VenFact,
 )
 from vpp_gateway.northbound.openadr2.mapping import event_id_of
 from vpp_gateway.northbound.openadr2.messages import (
@@ -260,7 +263,8 @@ class VenSession:
             facts = hear.message(self._desk, sent, message.message, now)
         if facts and message.nonce is not None and message.signed_at is not None:
             facts.append(NonceSeen(at=now, room=self.room, nonce=message.nonce, signed_at=message.signed_at))
-        return Turn(facts=tuple(facts))
+        arrived_at = now if message.arrived_at is None else min(message.arrived_at, now)
+        return Turn(facts=tuple(_arrived(fact, arrived_at) for fact in facts))
 
     def _contact(self, now: float) -> None:
         """A usable answer came. While registering, only being registered ends the back-off."""
@@ -321,6 +325,13 @@ class VenSession:
         if pace.refused:
             remarks.append(f"{pace.refused.total()} messages refused, last: {pace.last_refusal}")
         return remarks
+
+
+def _arrived(fact: Fact | VenFact, at: float) -> Fact | VenFact:
+    """The stopwatch of an instruction begins with the last byte of its message, not with its judgement."""
+    if not isinstance(fact, Instructed):
+        return fact
+    return replace(fact, instruction=replace(fact.instruction, received_at=at))
 
 
 def _check(

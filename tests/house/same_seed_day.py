@@ -1,0 +1,37 @@
+"""One day of the whole house, as a program: prints the digest of its trace and how much is in it.
+
+python -m tests.house.same_seed_day FOLDER SEED [LOG]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.house.day import play
+from tests.house.house import SITES, House
+
+
+async def scene(house: House) -> dict[str, object]:
+    """Two events by VTN, one carried by batteries and moves; one battery dies and comes back in mid-event."""
+    down = house.event("down", after_s=15, duration_s=60, regulation_w=200_000)
+    up = house.event("up", after_s=90, duration_s=40, regulation_w=-80_000, sites=SITES[2:])
+    house.vtn.add_event(down)
+    house.vtn.add_event(up)
+    await house.until(down.start_at + 20)
+    await house.field.kill(f"{SITES[0]}-b1")
+    await house.run_for(20)
+    await house.field.revive(f"{SITES[0]}-b1")
+    await house.until(up.start_at + 45)
+    states = [house.record(id).state for id in ("down", "up")]
+    digest = house.seal()
+    if len(sys.argv) > 3:
+        Path(sys.argv[3]).write_text("\n".join(repr(row) for row in house.trace.last()))
+    kinds = [kind for _, kind, _ in house.trace.last()]
+    counts = {kind: kinds.count(kind) for kind in ("fact", "command", "write")}
+    return {"digest": digest, "states": states, **counts}
+
+
+if __name__ == "__main__":
+    print(json.dumps(play(Path(sys.argv[1]), scene, seed=int(sys.argv[2]), sigma_w=800.0, vtn=True, work=True, order=(5.0, 15.0))))  # fmt: skip
