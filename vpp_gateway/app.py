@@ -153,6 +153,7 @@ async def _centre(settings: Settings) -> None:
     from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of
     from vpp_gateway.engine import Engine
     from vpp_gateway.gateway import Gateway
+    from vpp_gateway.housekeeping import Expiry, Housekeeping, retention_job
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.store import Journal
     from vpp_gateway.journal.telemetry import TelemetryStore
@@ -189,20 +190,30 @@ async def _centre(settings: Settings) -> None:
         )
         solver = ProcessSolver(engine.solved)
         engine.connect(rooms=rooms, link=link, solver=solver)
+        expiry = Expiry({row.name: row.tls.cert for row in settings.northbound if row.tls is not None})
+        keeping = retention_job(
+            journal,
+            telemetry,
+            ticks_days=settings.retention.ticks_days,
+            telemetry_days=settings.retention.telemetry_days,
+        )
+        housekeeping = Housekeeping((expiry.job(), keeping), clock)
         result = engine.recover()
         log.info("recovered", facts=result.count, skipped=result.skipped, seconds=round(result.seconds, 3))
         engine.start()
-        await _console(settings, stack, engine, solver)
-        await engine.run()
+        await _console(settings, stack, engine, solver, expiry)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.run())
+            group.create_task(housekeeping.run())
 
 
-async def _console(settings: Settings, stack: AsyncExitStack, engine: Any, solver: Any) -> None:
+async def _console(settings: Settings, stack: AsyncExitStack, engine: Any, solver: Any, expiry: Any) -> None:
     """Control socket always, page only when the settings ask for it."""
     from vpp_gateway.console.control import serve_control
     from vpp_gateway.console.live import Identity, LiveSource
 
     identity = Identity(name=settings.gateway.name, version=__version__, simulated=settings.gateway.simulated)
-    source = LiveSource(engine, identity, solver)
+    source = LiveSource(engine, identity, solver, expiry.days_left)
     engine.on_second = source.beat
     await stack.enter_async_context(serve_control(source, settings.gateway.state_dir))
     if not settings.console.enabled:

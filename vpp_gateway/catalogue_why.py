@@ -101,6 +101,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{event}: {kw} kW are missing.",
         "{event}: {kw} kW が不足している。",
     ),
+    "alarm.certificate": (
+        "The certificate of {room} ends in {days} days: order a new one (`identity csr`) and install it in time.",
+        "{room} の証明書はあと {days} 日で失効する。新しい証明書を申請し(`identity csr`)、期限前に入れ替えること。",
+    ),
+    "alarm.clock": (
+        "The machine's clock was set by {by_s} s. Running events keep their times; it is followed when none is near.",
+        "機械の時計が {by_s} 秒ずらされた。実行中のイベントの時刻は変わらず、イベントがない時に追従する。",
+    ),
     "alarm.engine": (
         "Internal trouble ({source}): {why}.",
         "内部の異常({source}): {why}。",

@@ -265,6 +265,15 @@ class DispatchSettings(Section):
     """At most so many seconds between two plans of the workload tier during an event."""
 
 
+class RetentionSettings(Section):
+    """How long what was measured is kept."""
+
+    ticks_days: Annotated[Number, Field(ge=1, le=3650)] = 7.0
+    """Days for which one-second readings stay in the live journal before they go to its archives."""
+    telemetry_days: Annotated[Number, Field(ge=1, le=3650)] = 60.0
+    """Days for which raw samples are kept."""
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -282,6 +291,8 @@ class Settings(Section):
     """The timers that nest."""
     dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
     """How orders are carried out and measured."""
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    """How long what was measured is kept."""
     source: tuple[Source, ...] = ()
     """Where the nameplates and limits of this file come from; a note."""
     verified: Verified = "unverified"

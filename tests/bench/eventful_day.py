@@ -66,7 +66,7 @@ def deeds(seed: int) -> dict[int, list[Deed]]:
         sign = 1.0 if n % 2 == 0 else -1.0
         event = instruction(
             f"EV-{n}",
-            demand=Delta(regulation_w=sign * rng.uniform(60_000.0, 150_000.0)),
+            demand=Delta(regulation_w=sign * rng.uniform(60_000.0, 220_000.0)),
             start_at=ORIGIN + float(int(start)),
             duration_s=float(int(length)),
             received_at=ORIGIN + start - 120.0,

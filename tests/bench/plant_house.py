@@ -15,12 +15,11 @@ from pathlib import Path
 
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.command import Command
-from vpp_gateway.domain.fact import Fact, Instructed, Obeyed, Offered, Shifted, Woke
+from vpp_gateway.domain.fact import FACT_TYPES, Fact, Instructed, Obeyed, Offered, Shifted, Woke
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import DeviceId, Instruction, SiteId
 from vpp_gateway.domain.order import Offer, OfferId, OrderId, PluginName, ShiftOrder, ShiftState, ShiftVerb
 from vpp_gateway.domain.plan import Problem
-from vpp_gateway.domain.fact import FACT_TYPES
 from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
@@ -28,6 +27,7 @@ from vpp_gateway.journal.store import Journal
 from vpp_gateway.link.messages import (
     DOWN,
     UP,
+    Down,
     ObeyedReport,
     OfferedReport,
     Readings,
@@ -35,6 +35,7 @@ from vpp_gateway.link.messages import (
     ShiftCommand,
     ShiftedReport,
     Up,
+    Welcome,
 )
 from vpp_gateway.northbound.turn import SessionFact
 from vpp_gateway.optimise.linear import solve
@@ -57,6 +58,15 @@ class SteppingClock:
 
     def monotonic(self) -> float:
         return self.now
+
+    def step_s(self) -> float:
+        return 0.0
+
+    def reanchor(self) -> None:
+        """There is no other clock."""
+
+    def align(self, utc: float) -> None:
+        self.now = utc
 
 
 class InstantSolver:
@@ -157,10 +167,12 @@ class PlantHouse:
 
     # -- the link -------------------------------------------------------------------------------------------
 
-    def send(self, site: SiteId, message: ScheduleOrder | ShiftCommand) -> bool:
+    def send(self, site: SiteId, message: Down) -> bool:
         """The engine's way down."""
         heard = DOWN.validate_json(DOWN.dump_json(message))
         match heard:
+            case Welcome():
+                pass  # one clock for all here
             case ScheduleOrder():
                 self.plant.arrange(heard.schedule)
             case ShiftCommand():

@@ -364,6 +364,7 @@ async def open_house(
     vtn: bool = False,
     listening: bool = True,
     order: tuple[float, float] | None = None,
+    program: str = "generic-2.0b",
     work: bool = False,
     tempo: Tempo | None = None,
     programs: Mapping[str, Program] | None = None,
@@ -379,6 +380,7 @@ async def open_house(
         vtn: with a utility; without it instructions come by `House.instruct`.
         listening: whether the VTN is there from the start.
         order: (granularity, back duration) in s of the report that the VTN orders.
+        program: profile of the utility's program.
         work: with jobs and the plug-in that moves them.
         tempo: how long its acts take.
         programs: further plug-ins by name, as what stands for their process.
@@ -403,7 +405,7 @@ async def open_house(
                 folder / "pki", clock=clock, rng=rng.fork("utility"), poll_s=POLL_S, order=order
             )
             stack.push_async_callback(utility.silence)
-            more = {"northbound": [utility.settings()], **more}
+            more = {"northbound": [utility.settings(program)], **more}
         if factories:
             row = {"plugin": "process-lever", "host_site": SITES[0], "sites": SITES}
             more = {"plugins": [{"name": name, **row} for name in factories], **more}

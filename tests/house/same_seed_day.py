@@ -1,6 +1,6 @@
 """One day of the whole house, as a program: prints the digest of its trace and how much is in it.
 
-python -m tests.house.same_seed_day FOLDER SEED [LOG]
+python -m tests.house.same_seed_day FOLDER SEED
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ async def scene(house: House) -> dict[str, object]:
     await house.until(up.start_at + 45)
     states = [house.record(id).state for id in ("down", "up")]
     digest = house.seal()
-    if len(sys.argv) > 3:
-        Path(sys.argv[3]).write_text("\n".join(repr(row) for row in house.trace.last()))
     kinds = [kind for _, kind, _ in house.trace.last()]
     counts = {kind: kinds.count(kind) for kind in ("fact", "command", "write")}
-    return {"digest": digest, "states": states, **counts}
+    return {"digest": digest, "states": states, **counts, "trace": [repr(row) for row in house.trace.last()]}
 
 
 if __name__ == "__main__":
-    print(json.dumps(play(Path(sys.argv[1]), scene, seed=int(sys.argv[2]), sigma_w=800.0, vtn=True, work=True, order=(5.0, 15.0))))  # fmt: skip
+    folder, seed = Path(sys.argv[1]), int(sys.argv[2])
+    day = play(folder, scene, seed=seed, sigma_w=800.0, vtn=True, work=True, order=(5.0, 15.0))
+    print(json.dumps(day))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from lxml import etree
+
 from tests.playbook.ven_stage import xsd
 from tests.wire.ven_bench import free_port
 from vpp_gateway.clock import Clock, SeededRng
@@ -13,6 +15,7 @@ from vpp_gateway.identity.dev_ca import make_dev_ca
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Message
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
+from vpp_gateway.northbound.openadr2.xml_names import tag
 from vpp_gateway.sim.vtn import Vtn
 from vpp_gateway.sim.vtn_http import PATH, VtnServer, server_tls
 
@@ -39,11 +42,8 @@ class Utility:
         self._open: AsyncExitStack | None = None
         self.vtn = Vtn(rng=rng.fork("vtn"), ven_name=VEN_NAME, poll_s=poll_s, order=order)
         pin = fingerprint(self.pki.ven_cert(VEN_NAME).read_bytes())
-        codec = Codec(
-            schema=xsd(),
-            signer=self._signer(self.pki.vtn_key, self.pki.vtn_cert),
-            verifier=Verifier(pins=[pin]),
-        )
+        self._own = self._signer(self.pki.vtn_key, self.pki.vtn_cert)
+        codec = Codec(schema=xsd(), signer=self._own, verifier=Verifier(pins=[pin]))
         tls = server_tls(
             ca_file=str(self.pki.ca), cert_file=str(self.pki.vtn_cert), key_file=str(self.pki.vtn_key)
         )
@@ -59,12 +59,12 @@ class Utility:
     def _signer(self, key: Path, cert: Path) -> Signer:
         return Signer(key_pem=key.read_bytes(), cert_pem=cert.read_bytes(), rng=self._rng.fork(key.name))
 
-    def settings(self) -> dict[str, object]:
+    def settings(self, program: str) -> dict[str, object]:
         """The operator's `northbound` row for this utility."""
         return {
             "protocol": "openadr2",
             "name": ROOM,
-            "program": "generic-2.0b",
+            "program": program,
             "vtn_url": f"https://{HOST}:{self._port}{PATH}",
             "ven_name": VEN_NAME,
             "vtn_fingerprint": fingerprint(self.pki.vtn_cert.read_bytes()),
@@ -100,3 +100,14 @@ class Utility:
     def written(self, message: Message, how: str = "as always") -> bytes:
         """Bytes of a message: signed `as always`, `unsigned`, or signed `by a stranger` of the same CA."""
         return self._codecs[how].encode(message, self._clock.utc())
+
+    def signed_again(self, right: bytes, old: bytes, new: bytes) -> bytes:
+        """The right answer with some of its bytes exchanged, and signed as if it had always been so."""
+        payload = etree.fromstring(right)
+        for signature in payload.findall(tag("ds:Signature")):
+            payload.remove(signature)
+        plain = etree.tostring(payload)
+        assert old in plain, "there is nothing to exchange"
+        spoilt = etree.fromstring(plain.replace(old, new))
+        self._own.sign(spoilt, self._clock.utc())
+        return etree.tostring(spoilt, encoding="UTF-8", xml_declaration=True)

@@ -113,7 +113,7 @@ class World:
         """Look at something outside until it is so; the moment, UTC (Unix s)."""
         try:
             async with asyncio.timeout(within_s):
-                while not await so():
+                while not await so():  # noqa: ASYNC110  # it is outside: nothing tells us when it changes
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             raise AssertionError(f"not within {within_s:g} s: {what}; logs are in {self.folder}") from None

@@ -282,8 +282,11 @@ async def dispatching_again(world: World, site: SiteId, since: float) -> float:
 
 def test_solver_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path) -> None:
     async def act(world: World) -> None:
-        event = world.send(in_s=3.0, duration_s=60.0, regulation_w=TARGET_W)
+        # More than the batteries may give while they are to bridge: the rest is pauses, planned by the solver.
+        event = world.send(in_s=3.0, duration_s=60.0, regulation_w=180_000.0)
         await world.until(event.start_at + 4.0)
+        status = await world.status()
+        assert status is not None and [view["state"] for view in status["plugins"]] == ["active"]
         for words in (("vpp_gateway.solver",), ("process-lever",)):
             await kill_and_see_it_return(world, *words)
         await world.ready()
@@ -292,7 +295,9 @@ def test_solver_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path
         assert LOOK_S * sum(deviation > TOLERANCE for _, deviation in looks) <= STRAY_S
         await kill_supervisor(world)
 
-    with WorkFloor(tmp_path / "floor", SITES, jobs_per_site=2, queued_per_site=1) as floor:
+    with WorkFloor(
+        tmp_path / "floor", SITES, jobs_per_site=3, queued_per_site=0, declared_w=10_000.0, duty=0.022
+    ) as floor:
         scenario(tmp_path, act, floor=floor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -32,8 +32,11 @@ from vpp_gateway.dispatch.sites import SiteState
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import DeviceHealth, Health
-from vpp_gateway.engine import Engine
+from vpp_gateway.engine import CLOCK_STEP_S, Engine
 from vpp_gateway.history import Second
+
+CERTIFICATE_WARNING_DAYS = 60.0
+CERTIFICATE_ALARM_DAYS = 14.0
 
 
 class SolverState(Protocol):
@@ -56,8 +59,15 @@ class Identity:
 class LiveSource:
     """Implements `console.source.StatusSource` over a running engine."""
 
-    def __init__(self, engine: Engine, identity: Identity, solver: SolverState) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        identity: Identity,
+        solver: SolverState,
+        days_left: Mapping[str, float] | None = None,
+    ) -> None:
         self._engine, self._identity, self._solver = engine, identity, solver
+        self._days_left = {} if days_left is None else days_left
         self._feed = Feed()
         self._since: dict[str, float] = {}
 
@@ -278,6 +288,13 @@ class LiveSource:
         for id, w in () if plan is None else plan.shortfall_w:
             if abs(w) > 1.0:
                 rows.append(("shortfall", "trip", id, {"event": id, "kw": f"{abs(w) / 1000:.1f}"}))
+        for name, days in self._days_left.items():
+            if days < CERTIFICATE_WARNING_DAYS:
+                urgent: Severity = "alarm" if days < CERTIFICATE_ALARM_DAYS else "warning"
+                rows.append(("certificate", urgent, name, {"room": name, "days": f"{max(days, 0.0):.0f}"}))
+        step_s = self._engine.clock.step_s()
+        if abs(step_s) > CLOCK_STEP_S:
+            rows.append(("clock", "warning", "clock", {"by_s": f"{step_s:+.1f}"}))
         for source, why in self._engine.trouble.items():
             rows.append(("engine", "alarm", source, {"source": source, "why": why}))
         return self._dated(now, rows)

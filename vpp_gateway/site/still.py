@@ -52,7 +52,5 @@ class StillMeter:
         since = self._doubtful_since
         if health.health is not Health.GOOD or since is None or now < since + SAID_AFTER_S:
             return health
-        reason = (
-            f"import stands still at {self._import_w:.0f} W while the batteries moved by {self._moved_w:.0f} W"
-        )
+        reason = f"import stands still at {self._import_w:.0f} W while the batteries moved by {self._moved_w:.0f} W"
         return replace(health, health=Health.IMPLAUSIBLE, reason=reason)

@@ -1,0 +1,88 @@
+"""Housekeeping in virtual time: at its hours, once after a gap, and a failure is named and not repeated in a rush."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apscheduler.triggers.cron import CronTrigger
+
+from vpp_gateway.clock import LoopClock, SystemClock
+from vpp_gateway.domain.fact import FACT_TYPES, Tick
+from vpp_gateway.domain.reading import Snapshot
+from vpp_gateway.errors import JournalError
+from vpp_gateway.housekeeping import DAY_S, Expiry, Housekeeping, Job, retention_job
+from vpp_gateway.identity import make_dev_ca
+from vpp_gateway.journal.records import FactCodec
+from vpp_gateway.journal.store import Journal
+from vpp_gateway.journal.telemetry import TelemetryStore
+from vpp_gateway.sim.loop import VirtualLoop, run
+
+MIDNIGHT = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+
+
+def keep_house(*jobs: Job, seconds: float, loop: VirtualLoop, clock: LoopClock) -> Housekeeping:
+    house = Housekeeping(jobs, clock)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(house.run())
+            await asyncio.sleep(seconds)
+            task.cancel()
+
+    run(main, loop=loop)
+    return house
+
+
+def test_a_job_runs_at_its_hours_and_its_failure_is_named_until_it_works_again() -> None:
+    loop = VirtualLoop()
+    clock = LoopClock(loop, MIDNIGHT - 1000.0)
+    ran: list[float] = []
+
+    async def work(now: float) -> None:
+        ran.append(now - MIDNIGHT)
+        if len(ran) == 1:
+            raise JournalError("the disk is away")
+
+    job = Job(name="rounds", trigger=CronTrigger(hour="3,5", minute=10, timezone=UTC), work=work)
+    house = Housekeeping([job], clock)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(house.run())
+            await asyncio.sleep(4 * 3600.0)
+            assert house.troubles == {"rounds": "the disk is away"}
+            await asyncio.sleep(22 * 3600.0)
+            assert house.troubles == {}
+            task.cancel()
+
+    run(main, loop=loop)
+    assert [round(at) for at in ran] == [3 * 3600 + 600, 5 * 3600 + 600]
+
+
+def test_days_left_of_a_certificate(tmp_path: Path) -> None:
+    loop = VirtualLoop()
+    clock = LoopClock(loop, SystemClock().utc() - 1000.0)
+    ca = make_dev_ca(tmp_path / "certs", now=clock.utc(), vens=("ven",))
+    expiry = Expiry({"tso": ca.ven_cert("ven"), "nobody": tmp_path / "missing.pem"})
+    house = keep_house(expiry.job(), seconds=2 * 3600.0, loop=loop, clock=clock)
+    assert 3640 < expiry.days_left["tso"] < 3660
+    assert "missing.pem" in house.troubles["certificates"]
+
+
+def test_old_ticks_leave_the_journal_at_night(tmp_path: Path) -> None:
+    loop = VirtualLoop()
+    clock = LoopClock(loop, MIDNIGHT - 1000.0)
+    with Journal.open(tmp_path / "journal.db", FactCodec(FACT_TYPES)) as journal:
+        for n in range(1200):
+            at = MIDNIGHT - 10 * DAY_S + n * 600.0
+            journal.append([Tick(at=at, snapshot=Snapshot(at=at, sites=()))], durable=False)
+        journal.flush()
+        with TelemetryStore.open(tmp_path / "telemetry.db", ()) as telemetry:
+            job = retention_job(journal, telemetry, ticks_days=7.0, telemetry_days=60.0)
+            keep_house(job, seconds=DAY_S, loop=loop, clock=clock)
+        ticks = [record for record in journal.records() if record.kind == "Tick"]
+    assert 0 < len(ticks) < 1200
+    assert min(tick.at for tick in ticks) >= MIDNIGHT + 18 * 3600.0 - 7 * DAY_S
+    assert list(tmp_path.glob("journal.ticks-*.db"))
