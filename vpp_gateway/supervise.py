@@ -1,7 +1,7 @@
-"""The supervisor: starts the centre and one agent per site as processes of their own, and starts them again.
+"""The supervisor: starts two centres and one agent per site as processes of their own, and starts them again.
 
 It holds no state and does no work, so it has nothing to lose. A child that ends is started again after a back-off
-that doubles while it keeps ending early. SIGTERM and SIGINT end the children in order: centre first, agents last,
+that doubles while it keeps ending early. SIGTERM and SIGINT end the children in order: centres first, agents last,
 without releasing the batteries: their own reversion timers end an order that nobody renews.
 """
 
@@ -85,25 +85,26 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 
 async def supervise(
-    commands: Mapping[str, Sequence[str]], clock: Clock, backoffs: Mapping[str, Backoff]
+    groups: Sequence[Mapping[str, Sequence[str]]], clock: Clock, backoffs: Mapping[str, Backoff]
 ) -> None:
     """Run all children until SIGTERM or SIGINT.
 
     Args:
-        commands: Command line per child, in the order in which they are ended.
+        groups: Command line per child; groups are ended in this order, the children of one group together.
         backoffs: Pauses per child; a missing one gets the default.
     """
     children = [
-        Child(name, command, clock, backoffs.get(name, Backoff())) for name, command in commands.items()
+        [Child(name, command, clock, backoffs.get(name, Backoff())) for name, command in group.items()]
+        for group in groups
     ]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(child.run(), name=child.name) for child in children]
+        running = [[group.create_task(child.run(), name=child.name) for child in row] for row in children]
         await stop.wait()
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        for tasks in running:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)

@@ -172,7 +172,6 @@ def test_a_meter_that_answers_nonsense_nothing_or_always_the_same(tmp_path: Path
         await house.run_for(5)
         signal = event.signals[0]
         more = [{"value": -2 * W, "duration_s": 240.0}]
-        from dataclasses import replace
 
         house.vtn.modify(
             "E", signals=(replace(signal, intervals=(replace(signal.intervals[0], **more[0]),)),)

@@ -1,0 +1,1 @@
+"""Conformance: the shape of its reports."""

@@ -11,6 +11,10 @@ from types import TracebackType
 from vpp_gateway.errors import JournalError
 
 
+class JournalHeld(JournalError):
+    """Another process writes the journal; it can be had when that process ends."""
+
+
 class WriterLock:
     """An exclusive lock on a file that names the holder's pid; the kernel releases it when the process ends.
 
@@ -19,7 +23,7 @@ class WriterLock:
             of the same name.
 
     Raises:
-        JournalError: Another process (or another journal object of this one) holds it; the text names its pid.
+        JournalHeld: Another process (or another journal object of this one) holds it; the text names its pid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +33,7 @@ class WriterLock:
         except BlockingIOError:
             holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
-            raise JournalError(
+            raise JournalHeld(
                 f"{path} is held by the process with pid {holder}: only one gateway may write a journal"
             ) from None
         # On a full disk the name may be missing; the lock itself holds all the same.
