@@ -1,7 +1,8 @@
 """Composition root: the processes of one gateway.
 
-    run         supervisor -> centre, one agent per site            (no work of its own)
+    run         supervisor -> two centres, one agent per site       (no work of its own)
     centre      journal -> replay -> rooms, link, solver worker, console, control socket
+                whoever holds the journal is the centre, the other one stands by with everything loaded
     site        devices, plug-ins, link
 
 Only this file and `compose_*` know every room; each process imports only what it needs.
@@ -17,7 +18,7 @@ import ssl
 import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -29,21 +30,26 @@ from vpp_gateway.link.unix import SOCKET_NAME, LinkAgent, LinkCentre
 from vpp_gateway.settings import Settings, fleet, load_settings
 from vpp_gateway.supervise import Backoff, die_with_parent, supervise
 
+if TYPE_CHECKING:
+    from vpp_gateway.journal.records import FactCodec
+    from vpp_gateway.journal.store import Journal
+
 SECRET_NAME = "link.secret"
 URL_NAME = "console.url"
+CENTRES = ("centre 1", "centre 2")
+STAND_BY_S = 0.05
+"""How often a centre that stands by tries for the journal."""
 
 
 def run(settings: Settings, config: Path) -> int:
-    """Supervise centre and agents until SIGTERM or SIGINT."""
+    """Supervise centres and agents until SIGTERM or SIGINT."""
     configure_logs()
     prepare_state(settings)
     python = (sys.executable, "-m", "vpp_gateway.app")
-    commands: dict[str, tuple[str, ...]] = {"centre": (*python, "centre", str(config))}
-    for site in settings.sites:
-        commands[f"site {site.id}"] = (*python, "site", str(config), site.id)
-    agent_backoff = Backoff(first_s=settings.timing.agent_restart_s)
-    backoffs = {name: agent_backoff for name in commands if name != "centre"}
-    asyncio.run(supervise(commands, SystemClock(), backoffs))
+    centres = {name: (*python, "centre", str(config)) for name in CENTRES}
+    agents = {f"site {site.id}": (*python, "site", str(config), site.id) for site in settings.sites}
+    backoffs = dict.fromkeys(agents, Backoff(first_s=settings.timing.agent_restart_s))
+    asyncio.run(supervise((centres, agents), SystemClock(), backoffs))
     return 0
 
 
@@ -150,12 +156,13 @@ async def _site(settings: Settings, site: SiteId) -> None:
 
 
 async def _centre(settings: Settings) -> None:
+    import vpp_gateway.console.control
+    import vpp_gateway.console.live  # noqa: F401  # loaded before it is needed: a takeover does not wait for imports
     from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of
     from vpp_gateway.engine import Engine
     from vpp_gateway.gateway import Gateway
     from vpp_gateway.housekeeping import Expiry, Housekeeping, retention_job
     from vpp_gateway.journal.records import FactCodec
-    from vpp_gateway.journal.store import Journal
     from vpp_gateway.journal.telemetry import TelemetryStore
     from vpp_gateway.solver import ProcessSolver
 
@@ -170,7 +177,8 @@ async def _centre(settings: Settings) -> None:
     rooms = compose_rooms(settings, clock, rng, deliver)
     codec = FactCodec(journal_types(room.session for room in rooms.values()))
     async with AsyncExitStack() as stack:
-        journal = stack.enter_context(Journal.open(folder / "journal.db", codec))
+        journal = stack.enter_context(await _journal_when_free(folder / "journal.db", codec))
+        clock.reanchor()
         telemetry = stack.enter_context(
             TelemetryStore.open(folder / "telemetry.db", tuple(SiteId(site.id) for site in settings.sites))
         )
@@ -205,6 +213,22 @@ async def _centre(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run())
             group.create_task(housekeeping.run())
+
+
+async def _journal_when_free(path: Path, codec: FactCodec) -> Journal:
+    """Open the journal; while another centre writes it, stand by."""
+    from vpp_gateway.journal.lock import JournalHeld
+    from vpp_gateway.journal.store import Journal
+
+    told = False
+    while True:
+        try:
+            return Journal.open(path, codec)
+        except JournalHeld as held:
+            if not told:
+                structlog.get_logger().info("standing by", why=str(held))
+            told = True
+        await asyncio.sleep(STAND_BY_S)
 
 
 async def _console(settings: Settings, stack: AsyncExitStack, engine: Any, solver: Any, expiry: Any) -> None:

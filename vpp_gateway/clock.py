@@ -13,6 +13,7 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -46,28 +47,35 @@ class SystemClock:
     A wall clock that is set back or forth while an event runs would end or restart the event. So UTC is
     anchored once and then follows the monotonic clock; `step_s()` tells how far the machine's wall clock has
     drifted from it, for the alarm, and `reanchor()` takes the new time over when nothing is running.
+
+    Args:
+        wall: The machine's wall clock, Unix seconds.
+        monotonic: Its monotonic clock, seconds.
     """
 
-    def __init__(self) -> None:
-        self._anchor_utc = time.time()
-        self._anchor_monotonic = time.monotonic()
+    def __init__(
+        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._anchor_utc = wall()
+        self._anchor_monotonic = monotonic()
 
     def utc(self) -> float:
-        return self._anchor_utc + (time.monotonic() - self._anchor_monotonic)
+        return self._anchor_utc + (self._monotonic() - self._anchor_monotonic)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return self._monotonic()
 
     def step_s(self) -> float:
         """How far the machine's wall clock is ahead of ours, seconds (positive: it was set forward)."""
-        return time.time() - self.utc()
+        return self._wall() - self.utc()
 
     def reanchor(self) -> None:
-        self.align(time.time())
+        self.align(self._wall())
 
     def align(self, utc: float) -> None:
         self._anchor_utc = utc
-        self._anchor_monotonic = time.monotonic()
+        self._anchor_monotonic = self._monotonic()
 
 
 class LoopClock:

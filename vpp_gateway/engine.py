@@ -269,11 +269,23 @@ class Engine:
         try:
             self.journal.append(facts, durable=durable)
         except JournalFull as error:
-            # Losing the disk must not lose the event: go on from memory, visibly.
-            self.trouble["journal"] = str(error)
-            log.error("journal is full, going on from memory", error=str(error))
-            self.journal.continue_in_ram()
+            self._go_on_in_ram(error)
             self.journal.append(facts, durable=durable)
+
+    def _flush(self) -> None:
+        """Commit the ticks that wait; while degraded, try the disk again."""
+        try:
+            self.journal.flush()
+        except JournalFull as error:
+            self._go_on_in_ram(error)
+        if not self.journal.degraded and self.trouble.pop("journal", None) is not None:
+            log.info("journal has room again", head=self.journal.head[0])
+
+    def _go_on_in_ram(self, error: JournalFull) -> None:
+        """Losing the disk must not lose the event: go on from memory, visibly."""
+        self.trouble["journal"] = str(error)
+        log.error("journal is full, going on from memory", error=str(error))
+        self.journal.continue_in_ram()
 
     def _perform(self, commands: Sequence[Command]) -> None:
         answers: dict[RoomName, list[Answer]] = {}
@@ -325,7 +337,7 @@ class Engine:
             self._telemetry.append(now, series_of(snapshot))
         if self.clock.monotonic() >= self._flushed_at + FLUSH_S:
             self._flushed_at = self.clock.monotonic()
-            self.journal.flush()
+            self._flush()
 
     def _snapshot(self, now: float) -> Snapshot:
         """What the sites said last, as far as it is fresh."""

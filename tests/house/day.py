@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.house.house import SITES, House, open_house
+from tests.house.house import House, open_house
+from tests.house.world import SITES
 from vpp_gateway.clock import LoopClock
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.sim.loop import VirtualLoop, run
@@ -38,7 +39,11 @@ def play(
     async def main() -> T:
         async with open_house(folder, clock=clock, seed=seed, **more) as house:
             await house.run_for(BASELINE_S)
-            return await scene(house)
+            try:
+                return await scene(house)
+            except AssertionError as error:
+                failed = error
+        raise failed  # here, so that it is not wrapped in the group of the house's tasks
 
     return run(main, loop=loop, max_virtual_s=virtual_s, wall_limit_s=WALL_LIMIT_S)
 

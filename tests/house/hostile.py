@@ -7,7 +7,9 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
-from tests.house.house import SITES, House
+from tests.house.day import ORIGIN
+from tests.house.house import House
+from tests.house.world import SITES
 from vpp_gateway.northbound.openadr2.messages import (
     CancelPartyRegistration,
     DistributeEvent,
@@ -19,7 +21,6 @@ from vpp_gateway.northbound.openadr2.report_words import EiResponse
 
 Lines = AsyncIterator[bytes]
 Write = Callable[[bytes], None]
-NEVER = "oadrResponse"
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE oadrPayload [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;">]><oadrPayload>&d;</oadrPayload>"""
@@ -52,7 +53,11 @@ def _written(house: House, message: object, how: str = "as always") -> bytes:
 
 
 THROWS: tuple[Throw, ...] = (
-    Throw(name="cut off", answer=lambda _: lambda right: right[: len(right) // 2], said="malformed"),
+    Throw(
+        name="cut off",
+        answer=lambda _: lambda right: right[: len(right) // 2],
+        said="expected well-formed XML",
+    ),
     Throw(name="no XML", answer=lambda _: bytes(range(256)), said="expected"),
     Throw(name="an entity bomb", answer=lambda _: BOMB, said="DOCTYPE"),
     Throw(name="a file from outside", answer=lambda _: OUTSIDE, said="DOCTYPE"),
@@ -72,7 +77,7 @@ THROWS: tuple[Throw, ...] = (
     Throw(
         name="the list of another VTN",
         answer=lambda house: _written(house, _empty_list("VTN-2")),
-        said="",
+        said="vtnID: expected 'VTN-1', found 'VTN-2'",
     ),
     Throw(
         name="for another VEN",
@@ -132,8 +137,6 @@ def bad_events(house: House) -> list[tuple[Event, str, str]]:
 
 def _now() -> float:
     """UTC of the house (`day.ORIGIN`), as the plug-in's own clock would tell it."""
-    from tests.house.day import ORIGIN
-
     return ORIGIN + asyncio.get_running_loop().time()
 
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from tests.house.day import play
-from tests.house.house import SITES, House
+from tests.house.house import House
+from tests.house.world import SITES
 
 
 async def scene(house: House) -> dict[str, object]:

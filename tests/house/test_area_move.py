@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.house.day import assert_met, assert_quiet, play
-from tests.house.house import JOB_W, JOBS, SITES, House
+from tests.house.house import House
+from tests.house.world import JOB_W, JOBS, SITES
 from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
 from vpp_gateway.domain.instruction import SiteId

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.house.day import assert_event_met, assert_met, assert_quiet, play
-from tests.house.house import POLL_S, SITES, House
+from tests.house.house import POLL_S, House
+from tests.house.world import SITES
 from vpp_gateway.northbound.openadr2.messages import CreatePartyRegistration
 from vpp_gateway.sim.vtn import Vtn, dispatch
 

@@ -118,6 +118,16 @@ def test_workload_takes_over_and_batteries_give_back_what_a_step_is_too_much() -
     assert plan.shares[0].regulation_w == pytest.approx(40.0)
 
 
+@pytest.mark.parametrize("cost", [0.0, 0.001, 1.0, 1e6])
+def test_no_cost_moves_an_offer_out_of_its_tier(cost: float) -> None:
+    """Costs are relative inside a tier: one for nothing waits for the batteries, a dear one spares their reserve."""
+    batteries = (battery("a1", A, 100, 100, easy=0.5),)
+    small = problem((target("t", (A,), 40.0),), batteries, (pause(A, 200.0, cost),))
+    assert solve(small).calls[0].step == -1
+    large = problem((target("t", (A,), 90.0),), batteries, (pause(A, 200.0, cost),))
+    assert solve(large).calls[0].step >= 0
+
+
 def test_battery_reserve_is_used_when_no_lever_helps() -> None:
     plan = closed_form(problem((target("t", (A,), 90.0),), (battery("a1", A, 100, 100, easy=0.5),)))
     assert plan.shares[0].regulation_w == pytest.approx(90.0)

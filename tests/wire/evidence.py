@@ -26,8 +26,12 @@ from vpp_gateway.southbound.modbus.codec import decode
 
 ACKNOWLEDGED_WITHIN_S = 1.0
 """A write reaches the device at most so long before its answer is back, with all that was written together with it."""
+COMMITTED_WITHIN_S = 1.2
+"""An outcome becomes durable with the next tick; a younger one may die with the centre."""
 ON_THE_WIRE_S = 0.5
-"""An outcome younger than this may die on the socket with the centre that it was meant for."""
+"""For so long after a kill an agent may still tell an outcome to the dead."""
+OVERTAKEN_S = 0.5
+"""An order that a newer one replaces so soon was not read back any more: it has no outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,20 +106,31 @@ def dispatched_twice(
             )
             continue
         unclaimed.remove(own[-1])
-    return [*wrong, *_unexplained(unclaimed, kills)]
+    return [*wrong, *_unexplained(setpoints, unclaimed, kills)]
 
 
-def _unexplained(unclaimed: Sequence[Setpoint], kills: Sequence[float]) -> list[str]:
-    """Writes that belong to no outcome, but for arming (0 W) and the last one before a kill."""
-    wrong, excused = [], set()
+def _unexplained(
+    setpoints: Sequence[Setpoint], unclaimed: Sequence[Setpoint], kills: Sequence[float]
+) -> list[str]:
+    """Writes of a power that belong to no outcome without a good reason; those of 0 W arm."""
+    wrong = []
     for row in unclaimed:
-        kill = next((kill for kill in kills if kill - ON_THE_WIRE_S <= row.at <= kill + ON_THE_WIRE_S), None)
+        at = setpoints.index(row)
+        neighbours = (*setpoints[max(0, at - 1) : at], *setpoints[at + 1 : at + 2])
         if row.discharge_w == 0.0:
             continue
-        if kill is not None and kill not in excused:
-            excused.add(kill)
+        if any(
+            other.discharge_w == row.discharge_w and not _between(kills, row, other) for other in neighbours
+        ):
+            wrong.append(f"{row.discharge_w:g} W were written twice by one centre, at {row.at:.3f}")
             continue
-        wrong.append(
-            f"{row.discharge_w:g} W were written at {row.at:.3f} for no sequence that the journal knows"
-        )
+        overtaken = any(row.at < other.at <= row.at + OVERTAKEN_S for other in neighbours)
+        lost = any(kill - COMMITTED_WITHIN_S <= row.at <= kill + ON_THE_WIRE_S for kill in kills)
+        if not (overtaken or lost):
+            wrong.append(f"{row.discharge_w:g} W were written at {row.at:.3f} for no sequence in the journal")
     return wrong
+
+
+def _between(kills: Sequence[float], one: Setpoint, other: Setpoint) -> bool:
+    """Whether another centre ordered the one than the other."""
+    return any(min(one.at, other.at) < kill < max(one.at, other.at) for kill in kills)

@@ -32,7 +32,7 @@ from click.testing import CliRunner
 from tests.repository import ROOT, shown, under
 from vpp_gateway.catalogue import TEXTS
 from vpp_gateway.cli import common, root
-from vpp_gateway.settings import TimingSettings
+from vpp_gateway.settings import RetentionSettings, TimingSettings
 
 PAGES = (ROOT / "README.md", *under("docs", ".md"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -315,6 +315,8 @@ def test_exit_codes_and_timers_are_those_of_the_code() -> None:
     }  # fmt: skip
     timers = re.findall(r"^\| `(\w+)` \| ([\d.]+) s \|", section(page, "When something dies"), re.MULTILINE)
     assert {name: float(value) for name, value in timers} == TimingSettings().model_dump()
+    kept = re.findall(r"`retention\.(\w+)`\s\((\d+)\)", section(page, "Files"))
+    assert {name: float(days) for name, days in kept} == RetentionSettings().model_dump()
 
 
 def test_systemd_unit_starts_what_there_is() -> None:

@@ -333,7 +333,12 @@ def _link(
 
 def _row(row: DeviceHealth | None, device: DeviceId, state: SiteState) -> DeviceHealth:
     if state.linked and row is not None:
-        return row
+        probation = state.probation.get(device)
+        if probation is None or row.health is not Health.GOOD:
+            return row
+        left_s = probation.until - (row.seen_at or probation.until)
+        reason = f"{probation.reason}; looks well again, left out for another {left_s:.0f} s"
+        return DeviceHealth(device=device, health=Health.REFUSING, reason=reason, seen_at=row.seen_at)
     reason = state.lost_reason if not state.linked else "not read yet"
     seen_at = None if row is None else row.seen_at
     return DeviceHealth(device=device, health=Health.LOST, reason=reason, seen_at=seen_at)

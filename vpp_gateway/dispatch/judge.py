@@ -59,7 +59,7 @@ def judge(
             continue
         baseline = math.fsum(baselines.of(instruction.id, state) or 0.0 for state in states)
         asked = regulation_asked_w(phase.demand, baseline)
-        room = _room_w(states, scope, shifts, asked, hold, in_grace)
+        room = _room_w(states, scope, shifts, asked, hold, now, in_grace)
         least = min(least, room)
         if room < abs(asked) * policy.opt_in_at_least:
             way = "down" if asked > 0 else "up"
@@ -77,6 +77,7 @@ def _room_w(
     shifts: Shifts,
     asked: float,
     hold: float,
+    now: float,
     in_grace: bool,
 ) -> float:
     total = 0.0
@@ -88,11 +89,10 @@ def _room_w(
             room = battery_room(battery, reading, hold) if reading else nameplate_room(battery, hold)
             total += room.down_w if asked > 0 else room.up_w
     sign = 1.0 if asked > 0 else -1.0
-    for offers in shifts.offers.values():
-        for offer in offers:
-            net = math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in scope)
-            if offer.sustain_s >= hold:
-                total += max(0.0, sign * net)
+    for offer in shifts.callable_offers(now):
+        net = math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in scope)
+        if offer.sustain_s >= hold:
+            total += max(0.0, sign * net)
     return total + _standing_w(shifts, scope, sign)
 
 

@@ -28,6 +28,8 @@ METER_LAG_S = 2.0
 SETTLE_S = 3.0
 """So long after its last change of state an order is not planned upon: the meters are still coming to rest."""
 FAILED_KEPT = 100
+DOUBT_FIRST_S, DOUBT_MAX_S = 60.0, 900.0
+"""A plug-in that died over an order is not called again for so long; doubles each time until an order succeeds."""
 UNSETTLED_MAX_S = 15.0
 """An order that never settles holds planning up no longer than this."""
 HELD_COST = 0.5
@@ -74,6 +76,14 @@ class ShiftRecord:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A plug-in that died over an order: not called until then, and how long that is."""
+
+    until: float
+    last_s: float
+
+
 @dataclass(slots=True)
 class Shifts:
     """Offers and orders of all plug-ins.
@@ -91,6 +101,7 @@ class Shifts:
     orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
+    doubted: dict[PluginName, Doubt] = field(default_factory=dict)
     _counter: int = 0
     _returned: dict[SiteId, float] = field(default_factory=dict)
 
@@ -111,17 +122,34 @@ class Shifts:
         if record is None:
             return None
         record.state, record.reason, record.state_at = fact.state, fact.reason, fact.at
-        if fact.state is ShiftState.ACTIVE and record.active_at is None:
-            record.active_at = fact.at
+        if fact.state is ShiftState.ACTIVE:
+            self.doubted.pop(fact.plugin, None)
+            record.active_at = fact.at if record.active_at is None else record.active_at
         if fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
             # A plug-in that failed an order has put things back as they were; the contract says so.
             del self.orders[fact.order]
             self._returned.update((leg.site, fact.at) for leg in record.offer.legs)
         if fact.state is ShiftState.FAILED:
+            if fact.plugin in self.absent:
+                self._doubt(fact.plugin, fact.at)
             self.failed[fact.order] = record
             while len(self.failed) > FAILED_KEPT:
                 del self.failed[next(iter(self.failed))]
         return record
+
+    def _doubt(self, plugin: PluginName, now: float) -> None:
+        known = self.doubted.get(plugin)
+        if known is not None and now < known.until:
+            return
+        last_s = DOUBT_FIRST_S if known is None else min(2 * known.last_s, DOUBT_MAX_S)
+        self.doubted[plugin] = Doubt(until=now + last_s, last_s=last_s)
+
+    def callable_offers(self, now: float) -> Iterator[Offer]:
+        """Offers of the plug-ins that can be relied on now."""
+        for plugin, offers in self.offers.items():
+            doubt = self.doubted.get(plugin)
+            if doubt is None or now >= doubt.until:
+                yield from offers
 
     def disown(self, fact: Shifted, now: float) -> list[Shift]:
         """An order that was given up turns out to stand after all (its plug-in died over it): take it back."""
@@ -191,8 +219,7 @@ class Shifts:
         """What a plan for `at` may call: fresh offers, and orders that stand."""
         rows = [
             _lever(offer.id, offer, offer.steps, offer.cost, 0.0)
-            for offers in self.offers.values()
-            for offer in offers
+            for offer in self.callable_offers(now)
             if offer.valid_until > at
         ]
         for record in self.standing():

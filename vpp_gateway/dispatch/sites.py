@@ -1,9 +1,9 @@
 """What is known of each site now: the last reading, the load without our batteries, the baseline window.
 
-    load = import at the PCC + what our (readable) batteries discharge
+    load = import at the PCC + what our usable batteries discharge
 
 The load is what we would see had we commanded no battery; workload shifts are inside it. A battery that cannot be
-read stays inside it too, as if it were load: so its loss is corrected without guessing. While a whole site is lost,
+read, or does not obey, stays inside it too, as if it were load: so its loss is corrected without guessing. While a whole site is lost,
 its batteries are credited until their reversion timers have run out: an agent that died leaves them holding.
 """
 
@@ -17,6 +17,17 @@ from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
+
+PROBATION_S = 60.0
+"""A battery that did not obey is left out so long after it looks well again: released, every battery looks well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probation:
+    """Why a battery that looks well is not used, and until when (UTC, Unix s)."""
+
+    until: float
+    reason: str
 
 
 @dataclass(slots=True)
@@ -39,16 +50,14 @@ class SiteState:
     """A workload shift of ours is open at this site."""
     usable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
     """Batteries that can be read and take orders."""
+    probation: dict[DeviceId, Probation] = field(default_factory=dict)
+    battery_w: float = 0.0
+    """discharge_w of all usable batteries together, at the last reading."""
 
     @property
     def fresh(self) -> bool:
         """The meter and the link can be relied on now."""
         return self.linked and self.reading is not None and self.reading.meter is not None
-
-    @property
-    def battery_w(self) -> float:
-        """discharge_w of all readable batteries together."""
-        return math.fsum(b.discharge_w for b in self.reading.batteries) if self.reading else 0.0
 
     @property
     def import_w(self) -> float | None:
@@ -119,9 +128,21 @@ class Sites:
     def _take(self, state: SiteState, reading: SiteReading) -> None:
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
+        doubtful |= _on_probation(state, reading)
         state.usable = {b.device: b for b in reading.batteries if b.device not in doubtful}
+        state.battery_w = math.fsum(b.discharge_w for b in state.usable.values())
         if reading.meter is None or not math.isfinite(reading.meter.import_w):
             return
         state.load_w = reading.meter.import_w + state.battery_w
         if not state.disturbed:
             state.window.add(reading.at, state.load_w)
+
+
+def _on_probation(state: SiteState, reading: SiteReading) -> set[DeviceId]:
+    """Batteries that look well now but did not obey a short time ago."""
+    batteries = {battery.id for battery in state.site.batteries}
+    for row in reading.health:
+        if row.health is Health.REFUSING and row.device in batteries:
+            state.probation[row.device] = Probation(until=reading.at + PROBATION_S, reason=row.reason)
+    state.probation = {id: p for id, p in state.probation.items() if reading.at < p.until}
+    return set(state.probation)

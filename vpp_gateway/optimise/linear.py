@@ -29,11 +29,12 @@ from scipy.sparse import csr_array
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Lever, Plan, Problem, Resource
+from vpp_gateway.domain.quantity import clamp
 from vpp_gateway.optimise.allocate import closed_form, step_up
 
 TIER_FACTOR = 100.0
-TIE_PRICE = 1e-3
-"""Keeps both directions of one resource, and needless moves, from being used at once."""
+COST_LEAST, COST_MOST = 0.1, 10.0
+"""Relative costs beyond these would leave the tier: an offer for nothing would be called before the batteries."""
 
 
 class _Program:
@@ -98,7 +99,7 @@ class _Program:
             (t, leg.regulation_w) for leg in lever.legs if (t := self.target_of.get(leg.site)) is not None
         ]
         sites = [(s, leg.regulation_w) for leg in lever.legs if (s := self.site_of.get(leg.site)) is not None]
-        price = tier_price * max(lever.cost, TIE_PRICE) * size
+        price = tier_price * clamp(lever.cost, COST_LEAST, COST_MOST) * size
         upper = 1.0 if all(leg.site in self.site_of for leg in lever.legs) else lever.at_least
         self.lever_column[lever.offer] = self._column(price, upper, rows, sites, lower=lever.at_least)
 

@@ -53,6 +53,8 @@ class Faults:
     def __init__(self, delay_ms: float = 0.0) -> None:
         self._delay_ms = delay_ms
         self._active: dict[str, float] = {}
+        self.answers = 0
+        """Answers sent since the start."""
         self._thawed = asyncio.Event()
 
     def set(self, name: str, value: float | None = None) -> None:
@@ -104,4 +106,9 @@ class Faults:
 
     def packet(self, sending: bool, packet: bytes) -> bytes:
         """Hook of the server for each packet: swallows the answers of a silent or mute device."""
-        return b"" if sending and ("silent" in self._active or "mute" in self._active) else packet
+        if not sending:
+            return packet
+        if "silent" in self._active or "mute" in self._active:
+            return b""
+        self.answers += 1
+        return packet

@@ -246,7 +246,8 @@ class Vtn:
                     response=response, registration_id=message.registration_id, ven_id=self.ven_id
                 )
             case CanceledPartyRegistration():
-                self.registration_id = None
+                if message.response.ok:
+                    self.registration_id = None
                 return None
             case Response():
                 return None

@@ -48,8 +48,10 @@ class Judge:
         self.refusals.extend(message.unreadable)
         expected = self._program.vtn_id or self._state.vtn_id
         if expected is not None and message.vtn_id != expected:  # rule 21
+            reason = f"vtnID: expected {shown(expected)}, found {shown(message.vtn_id)}"
+            if not message.events:
+                self.refusals.append(f"empty event list: {reason}")
             for event in message.events:
-                reason = f"vtnID: expected {shown(expected)}, found {shown(message.vtn_id)}"
                 self._refuse(event, "452", reason)
             return
         listed: set[str] = set()
@@ -83,10 +85,13 @@ class Judge:
             self._new(event, known)
 
     def _broken(self, event: BrokenEvent, known: HeldEvent | None) -> None:
+        opt: OptType = "optOut"
         if known is not None and known.instructed and event.modification > known.modification:
             self._withdraw(known, "cancelled")
             self._hold(event, known, instructed=False)
-        self._refuse(event, "454", event.reason)
+        elif known is not None and known.opt is not None:
+            opt = known.opt  # what was read before goes on
+        self._refuse(event, "454", event.reason, opt)
 
     def _cancelled(self, event: Event, known: HeldEvent | None) -> None:
         """Rules 36, 59, 60: optIn says the cancellation is followed."""

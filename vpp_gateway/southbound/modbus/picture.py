@@ -42,13 +42,13 @@ class Troubles:
         return self._causes[cause][1] if cause in self._causes else ""
 
     def health(self, now: float, stale_s: float) -> DeviceHealth:
-        """The worst cause; without any, the age of the last reading decides."""
+        """The worst causes; without any, the age of the last reading decides."""
         for worst in _WORST_FIRST:
-            for health, reason in self._causes.values():
-                if health is worst:
-                    return DeviceHealth(
-                        device=self._device, health=health, reason=reason, seen_at=self.seen_at
-                    )
+            reasons = [reason for health, reason in self._causes.values() if health is worst]
+            if reasons:
+                return DeviceHealth(
+                    device=self._device, health=worst, reason="; ".join(reasons), seen_at=self.seen_at
+                )
         if self.seen_at is None or now - self.seen_at > stale_s:
             age = "no reading yet" if self.seen_at is None else f"last reading {now - self.seen_at:.1f} s ago"
             return DeviceHealth(device=self._device, health=Health.STALE, reason=age, seen_at=self.seen_at)

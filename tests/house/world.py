@@ -1,0 +1,96 @@
+"""What the virtual house stands in: three sites with their devices and their work, and the operator's settings for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.settings import Settings
+from vpp_gateway.sim.field import BatterySpec, FieldSpec, MeterSpec, SimField, SiteSpec
+from vpp_gateway.southbound.workload.levers import Job, JobId, JobState
+
+SITES = ("tokyo-1", "tokyo-2", "kanagawa-1")
+LOAD_W = 400_000.0
+POWER_W = 50_000.0
+ENERGY_WH = 100_000.0
+JOBS, JOB_W, SLOTS = 6, 10_000.0, 10
+"""Per site: jobs that run, W of each, and how many fit."""
+
+
+def field_spec(seed: int, sigma_w: float = 0.0, batteries: int = 2, work: bool = False) -> FieldSpec:
+    """Three sites with their devices; of the load, the jobs bring their own part."""
+    return FieldSpec(
+        seed=seed,
+        sites=tuple(
+            SiteSpec(
+                id=site,
+                load_w=LOAD_W - (JOBS * JOB_W if work else 0.0),
+                sigma_w=sigma_w,
+                meter=MeterSpec(id=f"{site}-meter"),
+                batteries=tuple(
+                    BatterySpec(
+                        id=f"{site}-b{n}",
+                        discharge_max_w=POWER_W,
+                        charge_max_w=POWER_W,
+                        energy_wh=ENERGY_WH,
+                        ramp_w_per_s=2 * POWER_W,
+                    )
+                    for n in range(1, batteries + 1)
+                ),
+            )
+            for site in SITES
+        ),
+    )
+
+
+def jobs() -> list[Job]:
+    """The work: six jobs at each site that run and may be moved or paused, one that waits."""
+    return [
+        Job(
+            id=JobId(f"{site}-job-{n}"),
+            site=SiteId(site),
+            declared_w=JOB_W,
+            state=JobState.RUNNING if n < JOBS else JobState.QUEUED,
+            movable=True,
+            deferrable=True,
+        )
+        for site in SITES
+        for n in range(JOBS + 1)
+    ]
+
+
+def settings_of(field: SimField, spec: FieldSpec, state_dir: Path, **more: object) -> Settings:
+    """The operator's settings for a simulated field."""
+
+    def device(id: str, profile: str) -> dict[str, object]:
+        host, port = field.address(id)
+        return {"id": id, "profile": profile, "host": host, "port": port}
+
+    return Settings.model_validate(
+        {
+            "gateway": {"name": "house", "state_dir": state_dir, "simulated": True},
+            "sites": [
+                {
+                    "id": site.id,
+                    "name": site.id,
+                    "name_ja": site.id,
+                    "area": "tokyo",
+                    "import_max_kw": 2000.0,
+                    "export_max_kw": 0.0,
+                    "meter": device(site.meter.id, "sunspec-meter"),
+                    "batteries": [
+                        {
+                            **device(battery.id, "sunspec-700-battery"),
+                            "discharge_max_kw": battery.discharge_max_w / 1000,
+                            "charge_max_kw": battery.charge_max_w / 1000,
+                            "energy_kwh": battery.energy_wh / 1000,
+                        }
+                        for battery in site.batteries
+                    ],
+                }
+                for site in spec.sites
+            ],
+            "dispatch": {"baseline_window_s": 60.0},
+            **more,
+        }
+    )
