@@ -114,7 +114,7 @@ class Centre:
     async def ready(self) -> None:
         """Wait until every battery can be used."""
         async with asyncio.timeout(90.0):
-            while len(self.gateway.sites[SiteId(SITE)].usable) < len(self.world.batteries):
+            while len(self.gateway.sites[SiteId(SITE)].usable) < len(self.world.batteries):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
     async def order(self, regulation_w: float, name: str) -> tuple[float, float]:
@@ -132,9 +132,7 @@ class Centre:
         self._round = None
         began = self.clock.utc()
         self.engine.take([Instructed(at=began, instruction=event)])
-        round = self._round = Round(
-            seq=self._seq, missing={DeviceId(id) for id in self.world.batteries}
-        )
+        round = self._round = Round(seq=self._seq, missing={DeviceId(id) for id in self.world.batteries})
         async with asyncio.timeout(ROUND_S):
             await round.done.wait()
         self._round = None
@@ -147,12 +145,10 @@ class Centre:
     async def release(self, name: str) -> None:
         """Take the instruction back and wait until no battery holds a setpoint."""
         now = self.clock.utc()
-        fact = Withdrawn(
-            at=now, instruction=InstructionId(f"tso/{name}"), modification=99, cause="cancelled"
-        )
+        fact = Withdrawn(at=now, instruction=InstructionId(f"tso/{name}"), modification=99, cause="cancelled")
         self.engine.take([fact])
         async with asyncio.timeout(20.0):
-            while any(b.armed or b.setpoint_w is not None for b in self._readings()):
+            while any(b.armed or b.setpoint_w is not None for b in self._readings()):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     def _readings(self) -> tuple[object, ...]:

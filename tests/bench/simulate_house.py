@@ -51,7 +51,10 @@ def measure_speed(seconds: int) -> Row:
         ),
         checks=(
             Check(what="both events were completed", true=answer["completed"] == 2),
-            Check(what="99 % of the samples of each event are within 10 %", true=number(answer, "within") >= 0.99),
+            Check(
+                what="99 % of the samples of each event are within 10 %",
+                true=number(answer, "within") >= 0.99,
+            ),
             Check(what="the VTN refused no message", true=answer["refused"] == 0),
             Check(what="polled as asked", true=number(answer, "polls") >= 0.9 * virtual_s / 10),
             Check(what="the engine names no trouble", true=answer["trouble"] == ""),

@@ -45,7 +45,10 @@ def measure(hours: float) -> Row:
         ),
         checks=(
             Check(what="every event was completed", true=completed == events),
-            Check(what="99 % of the samples of every event are within 10 %", true=number(answer, "within") >= 0.99),
+            Check(
+                what="99 % of the samples of every event are within 10 %",
+                true=number(answer, "within") >= 0.99,
+            ),
             Check(what="the engine names no trouble", true=answer["trouble"] == ""),
         ),
     )

@@ -21,6 +21,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tests.playbook.ven_stage import xsd
+from tests.wire.process_table import command_line, descendants
 from vpp_gateway.clock import SeededRng, SystemClock, SystemRng
 from vpp_gateway.console.ask import ask
 from vpp_gateway.demo.child import Child
@@ -215,54 +216,6 @@ def battery_ids(site: str) -> tuple[str, ...]:
 
 
 ALL_BATTERIES = tuple(id for site in SITES for id in battery_ids(site))
-
-
-# -- processes ----------------------------------------------------------------------------------------------
-
-
-def command_line(pid: int) -> tuple[str, ...]:
-    """Words of a process's command line; nothing when it is gone."""
-    try:
-        return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"))
-    except OSError:
-        return ()
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and is not yet reaped does not."""
-    return _stat(pid) not in (None, "Z")
-
-
-def descendants(pid: int) -> list[int]:
-    """All living processes below `pid`, nearest first."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit() and (parent := _parent(int(path.name))) is not None:
-            parents.setdefault(parent, []).append(int(path.name))
-    found, queue = [], [pid]
-    while queue:
-        children = parents.get(queue.pop(0), [])
-        found += children
-        queue += children
-    return [each for each in found if alive(each)]
-
-
-def _fields(pid: int) -> list[str]:
-    try:
-        # The name in brackets may hold anything; what follows the last bracket is plain.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _stat(pid: int) -> str | None:
-    fields = _fields(pid)
-    return fields[0] if fields else None
-
-
-def _parent(pid: int) -> int | None:
-    fields = _fields(pid)
-    return int(fields[1]) if fields else None
 
 
 # -- opening ------------------------------------------------------------------------------------------------

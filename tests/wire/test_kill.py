@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.wire.evidence import Logbook, dispatched_twice, facts_of
+from tests.wire.process_table import alive, descendants
 from tests.wire.processes import (
     ALL_BATTERIES,
     BASELINE_S,
@@ -28,9 +29,7 @@ from tests.wire.processes import (
     Sent,
     Timers,
     World,
-    alive,
     battery_ids,
-    descendants,
     open_world,
 )
 from vpp_gateway.clock import SeededRng

@@ -17,13 +17,13 @@ SIGMA_W = 1_000.0
 """Standard deviation of that load (Ornstein-Uhlenbeck, 60 s)."""
 JOBS_PER_SITE = 6
 QUEUED_PER_SITE = 1
-JOB_W = 18_000.0
+JOB_W = 12_000.0
 """Declared power of one worker at its nominal duty."""
 DUTY = 0.022
 """Share of a core that one worker really burns."""
 BATTERIES_PER_SITE = 2
-BATTERY_W = 30_000.0
-BATTERY_WH = 60_000.0
+BATTERY_W = 40_000.0
+BATTERY_WH = 80_000.0
 IMPORT_MAX_KW = 600.0
 EXPORT_MAX_KW = 0.0
 BASELINE_S = 8.0
@@ -55,14 +55,14 @@ class Act:
 
 ACTS: tuple[Act, ...] = (
     Act(
-        title="down-DR: the portfolio takes 120 kW less",
-        title_ja="下げDR: 全体で 120 kW 減らす",
-        orders=(Order(regulation_w=120_000.0),),
+        title="down-DR: the portfolio takes 150 kW less",
+        title_ja="下げDR: 全体で 150 kW 減らす",
+        orders=(Order(regulation_w=150_000.0),),
     ),
     Act(
-        title="up-DR: the portfolio takes 100 kW more",
-        title_ja="上げDR: 全体で 100 kW 増やす",
-        orders=(Order(regulation_w=-100_000.0),),
+        title="up-DR: the portfolio takes 130 kW more",
+        title_ja="上げDR: 全体で 130 kW 増やす",
+        orders=(Order(regulation_w=-130_000.0),),
     ),
     Act(
         title="area tokyo-1 down, area kanagawa-1 up: work moves",
