@@ -72,7 +72,9 @@ class Gateway:
         self.timeline = Timeline(sites=tuple(site.id for site in fleet.sites))
         self.sites = Sites(fleet, policy.baseline_window_s)
         self.baselines = Baselines()
-        self.shifts = Shifts(host_of=host_of, commit_within_s=policy.commit_within_s)
+        self.shifts = Shifts(
+            host_of=host_of, commit_within_s=policy.commit_within_s, dwell_s=policy.shift_dwell_s
+        )
         self.account = Account()
         self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
         self.epoch = 0

@@ -198,6 +198,18 @@ def test_a_shift_given_up_that_stands_after_all_is_taken_back(house: House) -> N
     assert (house.shifts[-1].order.id, house.shifts[-1].order.verb) == (order.id, ShiftVerb.ROLLBACK)
 
 
+def test_noise_at_the_easy_limit_moves_no_work_to_and_fro() -> None:
+    house = House(plant=LinkPlant(fleet(), seed=7, load_w=400_000.0, noise_w=3_000.0))
+    house.feed(Started(at=house.now, epoch=1, version="test"))
+    house.run_until(960.0)
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=(offer("pause", (0, -100_000.0), steps=(1.0,)),)))
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Delta(regulation_w=150_000.0))))
+    house.run_until(1590.0)
+    verbs = [shift.order.verb for shift in house.shifts]
+    assert verbs.count(ShiftVerb.COMMIT) <= 2, verbs
+    assert verbs.count(ShiftVerb.ROLLBACK) <= 1, verbs
+
+
 def test_workload_takes_over_from_the_batteries(house: House) -> None:
     offers = tuple(offer("pause", (i, -60_000.0)) for i in range(3))
     house.feed(Offered(at=house.now, plugin=LEVER, offers=offers))

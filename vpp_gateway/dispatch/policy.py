@@ -19,6 +19,9 @@ class Policy:
     """How long before a phase starts workload shifts are planned and prepared."""
     replan_s: float = 5.0
     """At most this long between two plans of the workload tier while an instruction is in force."""
+    shift_dwell_s: float = 300.0
+    """A workload shift that stands is not taken back by a mere new plan before it was active for so long: noise
+    around the batteries' easy limit must not move work to and fro. The end of its instruction ends it at once."""
     deadband: float = 0.002
     """A setpoint that changes by less than this share of the battery's rating is not sent again."""
     reversion_s: float = 30.0

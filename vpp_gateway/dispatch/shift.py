@@ -94,6 +94,8 @@ class Shifts:
 
     host_of: Mapping[PluginName, SiteId]
     commit_within_s: float
+    dwell_s: float
+    """Shortest time that a new plan leaves an active order alone."""
     epoch: int = 0
     offers: dict[PluginName, tuple[Offer, ...]] = field(default_factory=dict)
     absent: dict[PluginName, str] = field(default_factory=dict)
@@ -224,7 +226,8 @@ class Shifts:
         ]
         for record in self.standing():
             if record.committed:
-                dwelling = record.active_at is None or now < record.active_at + record.offer.min_dwell_s
+                dwell_s = max(self.dwell_s, record.offer.min_dwell_s)
+                dwelling = record.active_at is None or now < record.active_at + dwell_s
                 held = record.share if dwelling else 0.0
                 rows.append(
                     _lever(
