@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -78,6 +78,11 @@ class House:
 
         fact = Shifted(at=self.now + 2.0, order=order.id, plugin=order.plugin, state=state)
         self.pending.append((self.now + 2.0, fact, effect))
+        if order.verb is ShiftVerb.ROLLBACK:
+            # What was given back is on offer again, under a new name.
+            again = replace(record.offer, id=OfferId(f"{record.offer.id}+"))
+            offers = Offered(at=self.now + 3.0, plugin=LEVER, offers=(again,))
+            self.pending.append((self.now + 3.0, offers, None))
 
     def run_until(self, until: float) -> None:
         while self.now < until:
