@@ -11,6 +11,7 @@ Only this file and `compose_*` know every room; each process imports only what i
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import secrets
 import signal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from vpp_gateway.journal.store import Journal
 
 SECRET_NAME = "link.secret"
+SUPERVISOR_LOCK = "run.lock"
 URL_NAME = "console.url"
 CENTRES = ("centre 1", "centre 2")
 STAND_BY_S = 0.05
@@ -45,11 +47,15 @@ def run(settings: Settings, config: Path) -> int:
     """Supervise centres and agents until SIGTERM or SIGINT."""
     configure_logs()
     prepare_state(settings)
+    alone = _only_supervisor(settings)
     python = (sys.executable, "-m", "vpp_gateway.app")
     centres = {name: (*python, "centre", str(config)) for name in CENTRES}
     agents = {f"site {site.id}": (*python, "site", str(config), site.id) for site in settings.sites}
     backoffs = dict.fromkeys(agents, Backoff(first_s=settings.timing.agent_restart_s))
-    asyncio.run(supervise((centres, agents), SystemClock(), backoffs))
+    try:
+        asyncio.run(supervise((centres, agents), SystemClock(), backoffs))
+    finally:
+        alone.close()
     return 0
 
 
@@ -107,6 +113,24 @@ def prepare_state(settings: Settings) -> str:
         return secret
     except OSError as error:
         raise ConfigError(f"state folder {folder}: {error.strerror or error}") from error
+
+
+def _only_supervisor(settings: Settings) -> TextIO:
+    """Hold the state folder for this supervisor: two of them would be two writers on every device.
+
+    Raises:
+        ConfigError: another `vpp-gateway run` holds it.
+    """
+    path = settings.gateway.state_dir / SUPERVISOR_LOCK
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise ConfigError(
+            f"{path}: another `vpp-gateway run` is at work on this state folder; stop it first"
+        ) from None
+    return file
 
 
 def _until_told(work: Any) -> None:

@@ -67,6 +67,7 @@ def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) 
             sites=tuple(SiteId(site.id) for site in settings.sites),
             rng=rng,
             signing=row.sign,
+            poll_s=row.poll_s,
             level_base_w={SiteId(site.id): _battery_w(site) for site in settings.sites},
         )
         assert xsd is not None
@@ -89,10 +90,7 @@ def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) 
 
 
 def _program(settings: Settings, row: OpenAdr2Settings) -> ProgramProfile:
-    program = load_profile("programs", row.program, ProgramProfile, settings.gateway.profile_dirs)
-    if row.poll_s is None:
-        return program
-    return program.model_copy(update={"polling": program.polling.model_copy(update={"poll_s": row.poll_s})})
+    return load_profile("programs", row.program, ProgramProfile, settings.gateway.profile_dirs)
 
 
 def _battery_w(site: SiteSettings) -> float:
