@@ -51,7 +51,9 @@ class Player:
         for number, act in enumerate(acts, start=1):
             self._say(f"act {number}: {act.title}")
             where = self._places()
-            sent = [await self.send(order) for order in act.orders]
+            # Whole seconds: 2.0b cannot say less. One start for all, also when a second ends between two sends.
+            due_at = float(int(self._world.clock.utc() + self._pace.notice_s))
+            sent = [self.send(order, due_at) for order in act.orders]
             await self._until(max(event.end_at for event in sent))
             self._note_moves(where, sent)
             results.extend([await self._judge(event) for event in sent])
@@ -59,12 +61,9 @@ class Player:
                 await asyncio.sleep(self._pace.gap_s)
         return results
 
-    async def send(self, order: plan.Order) -> Sent:
-        """Give the VTN one event; it starts after the notice."""
+    def send(self, order: plan.Order, due_at: float) -> Sent:
+        """Give the VTN one event that starts at `due_at` (UTC, Unix s)."""
         self._count += 1
-        now = self._world.clock.utc()
-        # Whole seconds: 2.0b cannot say less. Events of one act share their start.
-        due_at = float(int(now + self._pace.notice_s))
         sent = Sent(
             id=f"EV-{self._count:03d}", order=order, due_at=due_at, end_at=due_at + self._pace.event_s
         )
