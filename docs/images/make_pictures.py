@@ -77,7 +77,8 @@ async def play(folder: Path) -> None:
         player = Player(world, plan.WATCHED, print)
         await player.play((UP,))
         await asyncio.sleep(PAUSE_S)
-        sent = [await player.send(order) for order in DOWN.orders]
+        due_at = float(int(world.clock.utc() + plan.WATCHED.notice_s))
+        sent = [player.send(order, due_at) for order in DOWN.orders]
         await asyncio.sleep(max(0.0, sent[0].due_at + INTO_S - world.clock.utc()))
         await page.click("2 min")
         await fold(page)
