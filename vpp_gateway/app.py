@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vpp_gateway.journal.store import Journal
 
 SECRET_NAME = "link.secret"
+SECRET_MIN_LENGTH = 32
 SUPERVISOR_LOCK = "run.lock"
 URL_NAME = "console.url"
 CENTRES = ("centre 1", "centre 2")
@@ -49,8 +50,9 @@ def run(settings: Settings, config: Path) -> int:
     prepare_state(settings)
     alone = _only_supervisor(settings)
     python = (sys.executable, "-m", "vpp_gateway.app")
-    centres = {name: (*python, "centre", str(config)) for name in CENTRES}
-    agents = {f"site {site.id}": (*python, "site", str(config), site.id) for site in settings.sites}
+    tied = ("--parent", str(os.getpid()))
+    centres = {name: (*python, "centre", str(config), *tied) for name in CENTRES}
+    agents = {f"site {site.id}": (*python, "site", str(config), site.id, *tied) for site in settings.sites}
     backoffs = dict.fromkeys(agents, Backoff(first_s=settings.timing.agent_restart_s))
     try:
         asyncio.run(supervise((centres, agents), SystemClock(), backoffs))
@@ -100,19 +102,36 @@ def prepare_state(settings: Settings) -> str:
         ConfigError: the folder cannot be made or written.
     """
     folder = settings.gateway.state_dir
+    path = folder / SECRET_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / SECRET_NAME
-        with suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32))
-        while not (secret := path.read_text().strip()):
-            # Another process of this gateway has just made the file and is about to fill it.
-            os.sched_yield()
-        return secret
+        folder.chmod(0o700)
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_text().strip()
     except OSError as error:
         raise ConfigError(f"state folder {folder}: {error.strerror or error}") from error
+    if len(secret) < SECRET_MIN_LENGTH:
+        raise ConfigError(
+            f"{path}: expected a secret of at least {SECRET_MIN_LENGTH} characters, found {len(secret)}; "
+            "remove the file and start again, a new one is made"
+        )
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Write the secret under another name and link it: whoever sees the file sees it whole."""
+    draft = path.with_name(f"{SECRET_NAME}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _only_supervisor(settings: Settings) -> TextIO:
@@ -135,7 +154,6 @@ def _only_supervisor(settings: Settings) -> TextIO:
 
 def _until_told(work: Any) -> None:
     """Run a coroutine until it ends or SIGTERM / SIGINT comes."""
-    die_with_parent()
 
     async def main() -> None:
         task = asyncio.ensure_future(work)
@@ -292,14 +310,19 @@ def _console_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m vpp_gateway.app centre CONFIG` or `... site CONFIG SITE`: the supervisor's children."""
+    """The supervisor's children: `centre CONFIG` or `site CONFIG SITE`, each with `--parent PID`."""
     match arguments:
+        case [*rest, "--parent", pid]:
+            die_with_parent(int(pid))
+            return main(rest)
         case ["centre", config]:
             return run_centre(load_settings(Path(config)))
         case ["site", config, site]:
             return run_site(load_settings(Path(config), files=False), site)
         case _:
-            raise SystemExit("usage: python -m vpp_gateway.app centre CONFIG | site CONFIG SITE")
+            raise SystemExit(
+                "usage: python -m vpp_gateway.app centre CONFIG | site CONFIG SITE [--parent PID]"
+            )
 
 
 if __name__ == "__main__":

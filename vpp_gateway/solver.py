@@ -25,6 +25,8 @@ DEADLINE_S = 2.0
 WARM_UP_S = 60.0
 """The first answer may wait for scipy's import."""
 TIME_LIMIT_S = 1.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
+"""Before a worker that ended is started again; doubles while it answers nothing."""
 
 log = structlog.get_logger()
 
@@ -77,6 +79,8 @@ class ProcessSolver:
         self.reason = "scipy is being loaded"
         self.pid: int | None = None
         self.restarts = -1
+        self._served = False
+        """This life of the worker has answered at least once."""
 
     def submit(self, problem: Problem) -> None:
         """Solve as soon as possible; replaces a problem that still waits."""
@@ -88,7 +92,7 @@ class ProcessSolver:
 
     async def run(self) -> None:
         """Keep a worker alive until cancelled."""
-        delay_s = 0.1
+        delay_s = FIRST_PAUSE_S
         while True:
             self.restarts += 1
             try:
@@ -96,11 +100,12 @@ class ProcessSolver:
             except (OSError, ValidationError, ValueError, TimeoutError, EOFError) as error:
                 self.state, self.reason = "down", f"{type(error).__name__}: {error}"
                 log.warning("solver worker down", reason=self.reason)
+                delay_s = FIRST_PAUSE_S if self._served else delay_s
                 waiting, self._next = self._next, None
                 if waiting is not None:
                     self._on_solved(waiting.id, None, self.reason)
             await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, 5.0)
+            delay_s = min(delay_s * 2, LAST_PAUSE_S)
 
     async def _life(self) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -116,8 +121,9 @@ class ProcessSolver:
                 if not await process.stdout.readline():
                     raise EOFError("the worker ended while starting")
             self.state, self.reason = "ready", ""
+            self._served = False
             while True:
-                await self._stirred.wait()
+                await self._stirred_or_ended(process)
                 self._stirred.clear()
                 problem, self._next = self._next, None
                 if problem is not None:
@@ -126,6 +132,18 @@ class ProcessSolver:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+    async def _stirred_or_ended(self, process: asyncio.subprocess.Process) -> None:
+        """Wait for work; a worker that ends meanwhile is noticed at once, not at the next problem."""
+        async with asyncio.TaskGroup() as group:
+            ended = group.create_task(process.wait())
+            stirred = group.create_task(self._stirred.wait())
+            await asyncio.wait((ended, stirred), return_when=asyncio.FIRST_COMPLETED)
+            over = ended.done()
+            ended.cancel()
+            stirred.cancel()
+        if over:
+            raise EOFError(f"the worker ended with {process.returncode}")
 
     async def _one(self, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader, problem: Problem) -> None:
         self._next = problem  # still owed, should the worker die
@@ -138,6 +156,7 @@ class ProcessSolver:
         answer = ANSWER.validate_json(line)
         if self._next is problem:
             self._next = None
+        self._served = True
         self._on_solved(answer.problem, answer.plan, answer.reason)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import structlog
 
 from vpp_gateway.clock import Clock
+from vpp_gateway.errors import MisuseError
 
 SETTLED_S = 5.0
 """A life this long resets the back-off."""
@@ -35,9 +37,21 @@ class Backoff:
     max_s: float = 5.0
 
 
-def die_with_parent() -> None:
-    """In a child, first thing: ask the kernel for SIGTERM when the parent ends, however it ends (Linux)."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def die_with_parent(parent: int | None) -> None:
+    """In a child, first thing: ask the kernel for SIGTERM when the parent ends, however it ends (Linux).
+
+    Args:
+        parent: Process id of the supervisor that started it; None = started by hand, then nothing is asked.
+
+    Raises:
+        MisuseError: the kernel refused, or the parent ended before it could be asked.
+    """
+    if parent is None:
+        return
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise MisuseError(f"cannot be tied to process {parent}: {os.strerror(ctypes.get_errno())}")
+    if os.getppid() != parent:
+        raise MisuseError(f"the supervisor, process {parent}, is gone already")
 
 
 class Child:
@@ -53,20 +67,27 @@ class Child:
         delay_s = self._backoff.first_s
         while True:
             began = self._clock.monotonic()
-            self.process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL
-            )
-            self.starts += 1
-            try:
-                code = await self.process.wait()
-            except asyncio.CancelledError:
-                await end(self.process)
-                raise
+            code = await self._live()
             if self._clock.monotonic() - began >= SETTLED_S:
                 delay_s = self._backoff.first_s
             log.warning("process ended, starting it again", process=self.name, code=code, in_s=delay_s)
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, self._backoff.max_s)
+
+    async def _live(self) -> int | str:
+        """One life; the exit code, or why it could not begin (no memory, no process left)."""
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.DEVNULL
+            )
+        except OSError as error:
+            return f"not started: {error.strerror or error}"
+        self.starts += 1
+        try:
+            return await self.process.wait()
+        except asyncio.CancelledError:
+            await end(self.process)
+            raise
 
 
 async def end(process: asyncio.subprocess.Process) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,24 @@ def test_a_second_supervisor_refuses_to_start(tmp_path: Path) -> None:
     with _only_supervisor(one), pytest.raises(ConfigError, match="another `vpp-gateway run`"):
         _only_supervisor(one)
     _only_supervisor(one).close()
+
+
+def test_an_empty_secret_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    one = settings(tmp_path)
+    (tmp_path / SECRET_NAME).touch()
+    with pytest.raises(ConfigError, match=r"link\.secret: expected a secret"):
+        prepare_state(one)
+
+
+def test_an_open_state_folder_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o755)
+    prepare_state(settings(tmp_path / "state"))
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [SECRET_NAME]
+
+
+def test_a_child_whose_supervisor_is_gone_does_not_begin() -> None:
+    command = (sys.executable, "-m", "vpp_gateway.app", "centre", "nonesuch.yaml", "--parent", "999999999")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode != 0
+    assert "is gone already" in done.stderr

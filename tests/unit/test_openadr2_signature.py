@@ -177,6 +177,9 @@ def spoil(body: bytes, found: str, instead: str) -> bytes:
         ("<ds:DigestValue>", "<ds:DigestValue>AAAA"),
         ("<ds:X509Certificate>", "<ds:X509Certificate>AAAA"),
         ("<ds:Object Id=", "<ds:Object></ds:Object><ds:Object Id="),
+        ("<ds:SignedInfo", '<ds:SignedInfo xmlns:relative="name"'),
+        ("<ds:Signature>", '<ds:Signature xmlns:relative="name">'),
+        ("<oadr:oadrSignedObject ", '<oadr:oadrSignedObject xmlns:relative="name" '),
     ],
 )
 def test_altered_message_is_refused(p256: DevCa, found: str, instead: str) -> None:

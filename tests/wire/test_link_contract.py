@@ -17,6 +17,7 @@ from vpp_gateway.domain.order import PluginName, SiteSchedule
 from vpp_gateway.domain.reading import DeviceHealth, Health, SiteReading
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.link.messages import (
+    DOWN,
     LINK_VERSION,
     Down,
     Hello,
@@ -225,3 +226,42 @@ def test_a_site_that_is_not_there_takes_nothing(play: Callable[[Scene], None]) -
         assert ends.centre.send(SiteId("osaka-9"), schedule(1)) is False
 
     play(scene)
+
+
+def test_a_centre_that_goes_right_after_its_welcome_costs_the_agent_nothing(tmp_path: Path) -> None:
+    """What the agent had kept is kept again; it neither spins nor loses it."""
+    ends, path = Ends(), tmp_path / "link.sock"
+    closings: list[int] = []
+
+    async def welcome_and_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(DOWN.dump_json(Welcome(epoch=1, at=0.0)) + b"\n")
+        writer.close()
+        closings.append(1)
+        ends._stirred.set()
+
+    async def main() -> None:
+        agent = LinkAgent(
+            path=path,
+            hello=ends.hello,
+            on_message=ends.from_centre,
+            on_linked=lambda up: close_while_linking(up),
+            clock=SystemClock(),
+            rng=SeededRng(1),
+        )
+
+        def close_while_linking(up: bool) -> None:
+            # The kernel's EPIPE, at the moment at which the agent has just been welcomed.
+            if up and agent._writer is not None:
+                agent._writer.transport.abort()
+
+        for n in range(5):
+            agent.send(offered(f"kept {n}"), keep=True)
+        server = await asyncio.start_unix_server(welcome_and_go, path=path)
+        async with server, asyncio.TaskGroup() as group:
+            task = group.create_task(agent.run())
+            await ends.until(lambda: len(closings) >= 3)
+            task.cancel()
+        assert len(agent._kept) == 5
+
+    asyncio.run(main())

@@ -104,5 +104,6 @@ class MemoryAgent:
         if isinstance(message, Welcome):
             self.linked = True
             self._on_linked(True)
-            while self._kept:
-                self.send(self._kept.popleft(), keep=True)
+            kept, self._kept = self._kept, deque(maxlen=QUEUE_MAX)
+            for waiting in kept:
+                self.send(waiting, keep=True)

@@ -183,8 +183,10 @@ class LinkAgent:
                     self._writer = writer
                     self._on_message(message)
                     self._on_linked(True)
-                    while self._kept:
-                        self.send(self._kept.popleft(), keep=True)
+                    # Taken out whole: what cannot be sent now is kept again, for the next connection.
+                    kept, self._kept = self._kept, deque(maxlen=QUEUE_MAX)
+                    for waiting in kept:
+                        self.send(waiting, keep=True)
                 else:
                     self._on_message(message)
         finally:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+import structlog
 
 from vpp_gateway.clock import Clock
 from vpp_gateway.domain.instruction import RoomName
@@ -25,6 +26,8 @@ from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
 
 __all__ = ["Deliver", "VenClient", "tls_context"]
+
+log = structlog.get_logger()
 
 Deliver = Callable[[RoomName, Received | Failed], Awaitable[None]]
 _CHUNK = 65536
@@ -124,6 +127,9 @@ class VenClient:
             decoded = self._codec.decode(body, self._clock.utc())
         except WireError as error:
             return Failed(number=post.number, cause="refused", detail=str(error), skew_s=skew_s)
+        except Exception as error:  # the loop's boundary: one body costs itself, never the connection
+            log.exception("a body could not be read", room=self._room)
+            return Failed(number=post.number, cause="refused", detail=repr(error), skew_s=skew_s)
         return Received(
             number=post.number,
             message=decoded.message,

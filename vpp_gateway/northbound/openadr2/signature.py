@@ -25,7 +25,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -60,8 +60,16 @@ def fingerprint_of(certificate: x509.Certificate) -> str:
 
 
 def canonical(element: etree._Element, algorithm: str) -> bytes:
-    """C14N bytes of an element in its context, comments left out."""
-    return etree.tostring(element, method="c14n", exclusive=algorithm == EXCLUSIVE_C14N, with_comments=False)
+    """C14N bytes of an element in its context, comments left out.
+
+    Raises:
+        WireError: it has no canonical form (C14N 1.0 forbids relative namespace names).
+    """
+    exclusive = algorithm == EXCLUSIVE_C14N
+    try:
+        return etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=False)
+    except etree.LxmlError as error:
+        raise WireError(f"signature: the message has no canonical form: {shown(str(error))}") from None
 
 
 class Signer:
@@ -237,7 +245,7 @@ class Verifier:
 def _issued(certificate: x509.Certificate, root: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
@@ -254,8 +262,9 @@ def _verify_value(info: etree._Element, encoded: str, certificate: x509.Certific
     if c14n not in (C14N, EXCLUSIVE_C14N):
         raise WireError(f"signature: expected C14N 1.0, found {shown(c14n)}")
     method = need(info, "ds:SignatureMethod").get("Algorithm") or ""
-    value, data, key = _decode(encoded), canonical(info, c14n), certificate.public_key()
+    value, data = _decode(encoded), canonical(info, c14n)
     try:
+        key = certificate.public_key()
         if method == RSA_SHA256 and isinstance(key, rsa.RSAPublicKey):
             key.verify(value, data, padding.PKCS1v15(), hashes.SHA256())
         elif method == ECDSA_SHA256 and isinstance(key, ec.EllipticCurvePublicKey):
@@ -268,6 +277,8 @@ def _verify_value(info: etree._Element, encoded: str, certificate: x509.Certific
             raise WireError(
                 f"signature: expected rsa-sha256 or ecdsa-sha256 to fit the certificate, found {shown(method)}"
             )
+    except UnsupportedAlgorithm as error:
+        raise WireError(f"signature: key of the certificate: {shown(str(error))}") from None
     except (InvalidSignature, ValueError):
         raise WireError("signature: the value does not fit the certificate (altered on the way)") from None
 
