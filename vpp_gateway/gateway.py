@@ -15,7 +15,7 @@ from typing import assert_never
 
 from vpp_gateway.dispatch.allocation import Baselines, delivered_w, plan_problem
 from vpp_gateway.dispatch.battery import BatteryDispatch
-from vpp_gateway.dispatch.judge import judge
+from vpp_gateway.dispatch.judge import Judge
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
@@ -140,9 +140,16 @@ class Gateway:
 
     def _instructed(self, fact: Instructed, now: float) -> list[Command]:
         instruction = fact.instruction
-        scope = self.timeline.scope_of(instruction)
         grace = self.started_at is not None and now < self.started_at + self.policy.start_grace_s
-        verdict = judge(instruction, scope, self.sites, self.shifts, self.baselines, now, grace, self.policy)
+        verdict = Judge(
+            timeline=self.timeline,
+            sites=self.sites,
+            shifts=self.shifts,
+            baselines=self.baselines,
+            policy=self.policy,
+            now=now,
+            in_grace=grace,
+        ).judge(instruction)
         self.account.instructed(instruction, verdict.opt, verdict.reason, now)
         answer = Answer(
             room=instruction.room,

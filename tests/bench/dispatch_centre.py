@@ -22,9 +22,10 @@ from tests.unit.fleets import instruction
 from vpp_gateway.clock import SeededRng, SystemClock
 from vpp_gateway.compose_centre import journal_types, policy_of
 from vpp_gateway.domain.command import Arrange, Command
-from vpp_gateway.domain.fact import Instructed, Obeyed, Withdrawn
+from vpp_gateway.domain.fact import Instructed, Obeyed, Tick, Withdrawn
 from vpp_gateway.domain.instruction import Delta, DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.plan import Problem
+from vpp_gateway.domain.reading import BatteryReading, Health
 from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
@@ -88,6 +89,10 @@ class Centre:
         self.way_up_s = float("inf")
         """Smallest time from a read-back to its report's arrival here, by both clocks."""
         self.corrections = 0
+        self.held_w: dict[str, float] = {}
+        """discharge_w that each battery has confirmed last: what it was told, cut to its resolution."""
+        self.refusing: set[DeviceId] = set()
+        """Batteries that did not take an order, or did not keep it."""
         self._round: Round | None = None
         self._seq = 0
         self._modification = 0
@@ -98,10 +103,14 @@ class Centre:
             self.corrections += 1
 
     def _heard(self, fact: object) -> None:
-        round = self._round
+        if isinstance(fact, Tick):
+            rows = (row for site in fact.snapshot.sites for row in site.health)
+            self.refusing.update(row.device for row in rows if row.health is Health.REFUSING)
         if not isinstance(fact, Obeyed):
             return
+        round = self._round
         self.way_up_s = min(self.way_up_s, self.clock.utc() - fact.confirmed_at)
+        self.held_w[fact.device] = fact.discharge_w
         if round is None or fact.seq < round.seq or fact.device not in round.missing:
             return
         round.missing.discard(fact.device)
@@ -151,29 +160,26 @@ class Centre:
             while any(b.armed or b.setpoint_w is not None for b in self._readings()):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
-    def _readings(self) -> tuple[object, ...]:
+    def _readings(self) -> tuple[BatteryReading, ...]:
         reading = self.gateway.sites[SiteId(SITE)].reading
         return () if reading is None else reading.batteries
 
-    def held_w(self) -> dict[str, float]:
-        """discharge_w that each battery was last told."""
-        plan = self.gateway.battery.plan
-        assert plan is not None
-        return {share.id: share.regulation_w for share in plan.shares}
-
 
 async def raw_round(centre: Centre, address: int) -> float:
-    """The raw client writes what each battery holds already; s to its last reply."""
-    held = centre.held_w()
-    registers = [list(words(held[id])) for id in centre.world.batteries]
+    """The raw client writes what each battery holds already; s to its last reply.
+
+    Any other value would make the agent think that somebody else has taken the battery over, and win it back.
+    """
+    registers = [list(words(centre.held_w[id])) for id in centre.world.batteries]
     answer = await centre.world.raw.ask({"address": address, "registers": registers}, "acknowledged_s")
     assert answer["refused"] == 0, f"{answer['refused']} writes were refused"
     return float(answer["acknowledged_s"])
 
 
 def words(w: float) -> tuple[int, int]:
-    """704.WSet: a signed 32-bit number of watts in two registers."""
-    high, low = struct.unpack(">HH", struct.pack(">i", round(w)))
+    """704.WSet: a signed 32-bit number of whole watts in two registers."""
+    assert w == int(w), f"{w} W was not confirmed by a battery of whole watts"
+    high, low = struct.unpack(">HH", struct.pack(">i", int(w)))
     return high, low
 
 
@@ -212,9 +218,9 @@ async def measure(centre: Centre, rng: SeededRng, rounds: int, armings: int) -> 
         arming.append((await centre.order(total_w * rng.uniform(0.2, 0.8), f"arm-{n}"))[0])
         await centre.release(f"arm-{n}")
     await centre.order(0.5 * total_w, "standing")
-    await centre.order(0.4 * total_w, "standing")
+    await centre.order(0.4123457 * total_w, "standing")
     address, written = await last_write(centre)
-    assert written == words(centre.held_w()[centre.world.batteries[0]]), f"read {written}"
+    assert written == words(centre.held_w[centre.world.batteries[0]]), f"read {written}"
     ours: list[float] = []
     readback: list[float] = []
     raw: list[float] = []
@@ -236,6 +242,7 @@ async def measure(centre: Centre, rng: SeededRng, rounds: int, armings: int) -> 
         "clock_s": centre.way_up_s,
         "corrections": centre.corrections - corrections - rounds,
         "processes": len(centre.world.fields),
+        "refusing": sorted(centre.refusing),
         "trouble": "; ".join(centre.engine.trouble.values()),
     }
 

@@ -42,8 +42,8 @@ class Machine(_Part):
 class Goal(_Part):
     """A bound that the row should keep; exactly one of the two is set."""
 
-    of: Literal["ours", "ratio"]
-    """What is bounded."""
+    of: str
+    """What is bounded: `ours`, `ratio`, or the name of one of the row's figures."""
     at_least: Number | None = None
     at_most: Number | None = None
 
@@ -57,7 +57,7 @@ class Goal(_Part):
     def words(self) -> str:
         """The bound as people write it."""
         bound = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
-        return bound if self.of == "ours" else f"ratio {bound}"
+        return bound if self.of == "ours" else f"{self.of} {bound}"
 
 
 class Check(_Part):
@@ -131,7 +131,7 @@ def row(
 ) -> Row:
     """A row with its ratio and its verdict."""
     ratio = ours / theirs if theirs else None
-    values = {"ours": ours, "ratio": ratio}
+    values = {**{figure.name: figure.value for figure in figures}, "ours": ours, "ratio": ratio}
     verdicts = [*(bound.kept(values[bound.of]) for bound in goal), *(check.true for check in checks)]
     return Row(
         name=name,

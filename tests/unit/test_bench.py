@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.__main__ import main
 from tests.bench.families import NAMES, UnknownRow, select
-from tests.bench.report import SCHEMA_FILE, Check, Goal, row, schema_text
+from tests.bench.report import SCHEMA_FILE, Check, Figure, Goal, Row, row, schema_text
 
 
 def test_one_row_is_measured_judged_and_written(tmp_path: Path) -> None:
@@ -55,3 +55,25 @@ def test_a_row_holds_only_when_goals_and_checks_do(ours: float, true: bool, hold
     )
     assert made.holds is holds
     assert made.ratio == pytest.approx(ours / 5.0)
+
+
+def test_a_goal_may_bound_a_figure_and_nothing_that_is_not_there() -> None:
+    def made(name: str) -> Row:
+        return row(
+            "r",
+            quantity="q",
+            ours=1.0,
+            unit="ms",
+            better="lower",
+            against="nothing",
+            goal=(Goal(of=name, at_most=2.0),),
+            note="",
+            origin="",
+            figures=(Figure(name="median", value=2.1, unit="ms"),),
+        )
+
+    assert made("median").holds is False
+    assert made("median").goal[0].words() == "median <= 2"
+    assert made("ratio").holds is False, "what was not measured does not hold"
+    with pytest.raises(KeyError):
+        made("nonesuch")

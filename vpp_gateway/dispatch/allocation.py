@@ -69,6 +69,22 @@ def regulation_asked_w(demand: Demand, baseline_w: float) -> float:
             raise ValueError("a limit bounds the others, it asks for nothing")
 
 
+def asked_of_w(
+    instruction: InstructionId, demand: Demand, states: Iterable[SiteState], baselines: Baselines
+) -> float | None:
+    """What a demand asks of these sites as regulation, W; None while that cannot be known.
+
+    Only a setpoint needs to know what its sites would take: with one of them unheard of, the difference to the
+    setpoint would be a number of the wrong size, even of the wrong sign.
+    """
+    if not isinstance(demand, Setpoint):
+        return regulation_asked_w(demand, 0.0)
+    known = [baselines.of(instruction, state) for state in states]
+    if any(baseline is None for baseline in known):
+        return None
+    return regulation_asked_w(demand, math.fsum(w for w in known if w is not None))
+
+
 def shown_w(
     instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
 ) -> float:
@@ -101,9 +117,12 @@ def now_problem(
     holds: dict[SiteId, float] = {}
     for row in rows:
         states = [sites[id] for id in row.sites]
-        baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
         shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy) for s in states)
-        asked = regulation_asked_w(row.phase.demand, baseline)
+        asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        if asked is None:
+            targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=0.0))
+            holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+            continue
         coming = math.fsum(s.coming_w for s in states)
         need = asked - shown - coming + trim_w.get(row.instruction.id, 0.0)
         targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=need))
@@ -143,15 +162,16 @@ def plan_problem(
     holds: dict[SiteId, float] = {}
     for row in rows:
         states = [sites[id] for id in row.sites]
-        baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
+        whole = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        if whole is None:
+            continue
         drift = 0.0
         if at <= now:
             drift = math.fsum(
                 shown_w(row.instruction.id, s, baselines, now, policy) - active_w.get(s.site.id, 0.0)
                 for s in states
             )
-        asked = regulation_asked_w(row.phase.demand, baseline) - drift
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked))
+        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=whole - drift))
         holds.update((site, hold_s(row.instruction.end_at, at)) for site in row.sites)
     return Problem(
         id=id,
@@ -227,10 +247,10 @@ def forecast_problem(
     targets, resources = [], []
     for row in rows:
         states = [sites[id] for id in row.sites]
-        baseline = math.fsum(baselines.of(row.instruction.id, s) or 0.0 for s in states)
-        asked = regulation_asked_w(row.phase.demand, baseline)
-        asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked))
+        asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        if asked is not None:
+            asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
+        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked or 0.0))
         for state in states:
             for battery in state.site.batteries:
                 reading = state.usable.get(battery.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from vpp_gateway.dispatch.allocation import Baselines, forecast_problem, now_problem, regulation_asked_w
+from vpp_gateway.dispatch.allocation import Baselines, asked_of_w, forecast_problem, now_problem
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
@@ -58,10 +58,9 @@ class BatteryDispatch:
         self._schedules.forget(site)
 
     def asked_w(self, row: InForce) -> float:
-        """The demand in force as regulation against the frozen baseline, W."""
-        states = (self._sites[id] for id in row.sites)
-        baseline = math.fsum(self._baselines.of(row.instruction.id, s) or 0.0 for s in states)
-        return regulation_asked_w(row.phase.demand, baseline)
+        """The demand in force as regulation against the frozen baseline, W; 0 while that cannot be known."""
+        states = [self._sites[id] for id in row.sites]
+        return asked_of_w(row.instruction.id, row.phase.demand, states, self._baselines) or 0.0
 
     def trim(self, row: InForce, error_w: float, now: float) -> None:
         """Learn from the error of this second (asked - delivered, W)."""

@@ -1,22 +1,29 @@
 """Opt in or out: can this instruction be delivered for its whole duration, before we promise it?
 
-For every phase, the room of the scope in the direction asked: batteries by power and by energy until the end, and
-workload offers that reach the scope. In words, so that the peer's operator understands a refusal.
+For every phase, the room of the scope in the direction asked: batteries by power, by the grid connection they sit
+behind, and by the energy that is left after what is promised already; and workload offers that reach the scope. Sites
+that a more urgent instruction rules meanwhile count for nothing. In words, so that the peer's operator understands a
+refusal.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vpp_gateway.dispatch.allocation import Baselines, regulation_asked_w
+from vpp_gateway.dispatch.allocation import Baselines, asked_of_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.instruction import Instruction, Limit, SiteId
 from vpp_gateway.domain.quantity import regulation_of
-from vpp_gateway.portfolio.envelope import battery_room, hold_s, nameplate_room
+from vpp_gateway.portfolio.envelope import Room, battery_room, hold_s, nameplate_room, site_bounds
+from vpp_gateway.portfolio.timeline import Timeline
+
+INSTANT_S = 60.0
+"""Power that a battery must at least hold so long to count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,77 +36,116 @@ class Verdict:
     """Room in the direction asked, W (>= 0), the least over the phases."""
 
 
-def judge(
-    instruction: Instruction,
-    scope: tuple[SiteId, ...],
-    sites: Sites,
-    shifts: Shifts,
-    baselines: Baselines,
-    now: float,
-    in_grace: bool,
-    policy: Policy,
-) -> Verdict:
-    """Judge one instruction against the envelope of its scope.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """What a judgement looks at."""
 
-    Args:
-        in_grace: The gateway has just started: a site without readings counts by its nameplates.
-    """
-    if not scope:
-        return Verdict(opt="out", reason="none of its sites belongs to this portfolio", room_w=0.0)
-    if instruction.end_at is not None and instruction.end_at <= now:
-        return Verdict(opt="out", reason="its end has passed", room_w=0.0)
-    states = [sites[id] for id in scope]
-    if not in_grace and not any(state.linked for state in states):
-        names = ", ".join(scope)
-        return Verdict(opt="out", reason=f"no site of its scope can be reached now ({names})", room_w=0.0)
-    hold = hold_s(instruction.end_at, max(now, instruction.start_at))
-    least = math.inf
-    for phase in instruction.phases:
-        if isinstance(phase.demand, Limit):
-            continue
-        baseline = math.fsum(baselines.of(instruction.id, state) or 0.0 for state in states)
-        asked = regulation_asked_w(phase.demand, baseline)
-        room = _room_w(states, scope, shifts, asked, hold, now, in_grace)
-        least = min(least, room)
-        if room < abs(asked) * policy.opt_in_at_least:
-            way = "down" if asked > 0 else "up"
-            return Verdict(
-                opt="out",
-                reason=f"asked {abs(asked):.0f} W {way} for {hold:.0f} s, only {room:.0f} W can be held so long",
-                room_w=room,
-            )
-    return Verdict(opt="in", reason="", room_w=least if math.isfinite(least) else 0.0)
+    timeline: Timeline
+    sites: Sites
+    shifts: Shifts
+    baselines: Baselines
+    policy: Policy
+    now: float
+    in_grace: bool
+    """The gateway has just started: a site without readings counts by its nameplates."""
 
+    def judge(self, instruction: Instruction) -> Verdict:
+        """Judge one instruction against the envelope of its scope."""
+        scope = self.timeline.scope_of(instruction)
+        hindrance = self._hindrance(instruction, scope)
+        if hindrance:
+            return Verdict(opt="out", reason=hindrance, room_w=0.0)
+        hold = hold_s(instruction.end_at, max(self.now, instruction.start_at))
+        states = [self.sites[id] for id in scope]
+        least = math.inf
+        for phase in instruction.phases:
+            if isinstance(phase.demand, Limit):
+                continue
+            asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
+            if asked is None:
+                return Verdict(opt="out", reason="the load of one of its sites is not known yet", room_w=0.0)
+            room = self._room_w(instruction, scope, 1.0 if asked > 0 else -1.0, hold)
+            least = min(least, room)
+            if room < abs(asked) * self.policy.opt_in_at_least:
+                way = "down" if asked > 0 else "up"
+                reason = (
+                    f"asked {abs(asked):.0f} W {way} for {hold:.0f} s, only {room:.0f} W can be held so long"
+                )
+                return Verdict(opt="out", reason=reason, room_w=room)
+        return Verdict(opt="in", reason="", room_w=least if math.isfinite(least) else 0.0)
 
-def _room_w(
-    states: list[SiteState],
-    scope: tuple[SiteId, ...],
-    shifts: Shifts,
-    asked: float,
-    hold: float,
-    now: float,
-    in_grace: bool,
-) -> float:
-    total = 0.0
-    for state in states:
+    def _hindrance(self, instruction: Instruction, scope: tuple[SiteId, ...]) -> str:
+        """Why it cannot even be weighed; empty when it can."""
+        if not scope:
+            return "none of its sites belongs to this portfolio"
+        if instruction.end_at is not None and instruction.end_at <= self.now:
+            return "its end has passed"
+        if not self.in_grace and not any(self.sites[id].linked for id in scope):
+            return f"no site of its scope can be reached now ({', '.join(scope)})"
+        return ""
+
+    def _room_w(self, instruction: Instruction, scope: tuple[SiteId, ...], sign: float, hold: float) -> float:
+        """What the scope can hold in one direction for `hold` seconds, W."""
+        taken = self.timeline.taken_from(instruction)
+        free = [self.sites[id] for id in scope if id not in taken]
+        power = math.fsum(self._power_w(state, sign) for state in free)
+        energy = math.fsum(_energy_wh(room, sign) for state in free for room in self._rooms(state))
+        energy -= self._promised_wh(instruction, [state.site.id for state in free], sign)
+        work = self._work_w(scope, sign, hold)
+        return min(power, max(0.0, energy) * 3600.0 / hold) + work
+
+    def _rooms(self, state: SiteState) -> list[Room]:
+        """Room of each battery of a site that can be counted on."""
+        rooms = []
         for battery in state.site.batteries:
             reading = state.usable.get(battery.id)
-            if reading is None and not (in_grace and state.reading is None):
-                continue
-            room = battery_room(battery, reading, hold) if reading else nameplate_room(battery, hold)
-            total += room.down_w if asked > 0 else room.up_w
-    sign = 1.0 if asked > 0 else -1.0
-    for offer in shifts.callable_offers(now):
-        net = math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in scope)
-        if offer.sustain_s >= hold:
-            total += max(0.0, sign * net)
-    return total + _standing_w(shifts, scope, sign)
+            if reading is not None:
+                rooms.append(battery_room(battery, reading, INSTANT_S))
+            elif self.in_grace and state.reading is None:
+                rooms.append(nameplate_room(battery, INSTANT_S))
+        return rooms
+
+    def _power_w(self, state: SiteState, sign: float) -> float:
+        """Power of a site's batteries, as far as its grid connection carries it."""
+        power = math.fsum(room.down_w if sign > 0 else room.up_w for room in self._rooms(state))
+        if state.load_w is None:
+            return power
+        bounds = site_bounds(state.site, state.load_w, None, None)
+        return min(power, bounds.down_max_w if sign > 0 else bounds.up_max_w)
+
+    def _promised_wh(self, instruction: Instruction, free: Sequence[SiteId], sign: float) -> float:
+        """Energy that other accepted instructions may take from these sites in the same direction before our end."""
+        end = instruction.end_at
+        total = 0.0
+        for other in self.timeline.others(instruction):
+            scope = self.timeline.scope_of(other)
+            share = sum(1 for id in scope if id in free) / max(len(scope), 1)
+            for phase in other.phases:
+                until = min(
+                    (t for t in (phase.end_at, end) if t is not None),
+                    default=self.now + hold_s(None, self.now),
+                )
+                seconds = until - max(phase.start_at, self.now)
+                if seconds <= 0 or isinstance(phase.demand, Limit):
+                    continue
+                states = [self.sites[id] for id in scope]
+                asked = asked_of_w(other.id, phase.demand, states, self.baselines) or 0.0
+                total += max(0.0, sign * asked) * share * seconds / 3600.0
+        return total
+
+    def _work_w(self, scope: tuple[SiteId, ...], sign: float, hold: float) -> float:
+        """Workload offers that reach the scope, and orders that stand there."""
+        total = 0.0
+        for offer in self.shifts.callable_offers(self.now):
+            net = math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in scope)
+            if offer.sustain_s >= hold:
+                total += max(0.0, sign * net)
+        return total + math.fsum(
+            max(0.0, sign * math.fsum(record.regulation_w(site) for site in scope))
+            for record in self.shifts.standing()
+            if record.committed
+        )
 
 
-def _standing_w(shifts: Shifts, scope: tuple[SiteId, ...], sign: float) -> float:
-    """What orders that stand already give in this direction."""
-    return math.fsum(
-        max(0.0, sign * math.fsum(record.regulation_w(site) for site in scope))
-        for record in shifts.standing()
-        if record.committed
-    )
+def _energy_wh(room: Room, sign: float) -> float:
+    return room.energy_down_wh if sign > 0 else room.energy_up_wh

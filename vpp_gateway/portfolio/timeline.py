@@ -99,6 +99,23 @@ class Timeline:
             for site in self.scope_of(instruction)
         )
 
+    def taken_from(self, instruction: Instruction) -> frozenset[SiteId]:
+        """Sites of its scope that a more urgent accepted instruction rules at some moment of its life."""
+        scope = set(self.scope_of(instruction))
+        return frozenset(
+            site
+            for other in self._accepted.values()
+            if other.id != instruction.id
+            and _overlap(other, instruction)
+            and _urgency(other) < _urgency(instruction)
+            for site in self.scope_of(other)
+            if site in scope and not _only_limits(other)
+        )
+
+    def others(self, instruction: Instruction) -> tuple[Instruction, ...]:
+        """Every other accepted instruction."""
+        return tuple(other for other in self._accepted.values() if other.id != instruction.id)
+
     def idle(self, now: float, ahead_s: float = 60.0) -> bool:
         """Whether no phase is in force and none begins within `ahead_s` seconds."""
         change = self.next_change(now)
@@ -121,5 +138,18 @@ class Timeline:
 
     def _by_urgency(self, now: float) -> list[tuple[Instruction, Phase]]:
         rows = [(i, phase) for i in self._accepted.values() if (phase := i.phase_at(now)) is not None]
-        rows.sort(key=lambda row: (row[0].priority.rank, row[0].start_at, row[0].received_at, row[0].id))
+        rows.sort(key=lambda row: _urgency(row[0]))
         return rows
+
+
+def _urgency(instruction: Instruction) -> tuple[int, float, float, str]:
+    """Sorts the more urgent first."""
+    return (instruction.priority.rank, instruction.start_at, instruction.received_at, instruction.id)
+
+
+def _overlap(a: Instruction, b: Instruction) -> bool:
+    return (b.end_at is None or a.start_at < b.end_at) and (a.end_at is None or b.start_at < a.end_at)
+
+
+def _only_limits(instruction: Instruction) -> bool:
+    return all(isinstance(phase.demand, Limit) for phase in instruction.phases)
