@@ -326,7 +326,7 @@ class Engine:
         if abs(self.clock.step_s()) > CLOCK_STEP_S and self.gateway.timeline.idle(self.clock.utc()):
             log.warning("the wall clock was set; taking it over", by_s=round(self.clock.step_s(), 3))
             self.clock.reanchor()
-            self._tell_time()
+        self._tell_time()
         now = self.clock.utc()
         snapshot = self._snapshot(now)
         self.take([Tick(at=now, snapshot=snapshot)])
@@ -344,7 +344,7 @@ class Engine:
         return Snapshot(at=now, sites=tuple(r for r in self._readings.values() if r.at > now - FRESH_S))
 
     def _tell_time(self) -> None:
-        """Every agent follows the centre's clock."""
+        """Each second: we are alive, and this is our clock. An agent that does not hear it gives the link up."""
         welcome = Welcome(epoch=self.gateway.epoch, at=self.clock.utc())
         for site in self.gateway.sites.ids:
             self._send(site, welcome)

@@ -86,6 +86,8 @@ class Gateway:
         self._planned_at = float("-inf")
         self._replan = False
         self._prepared_for: float | None = None
+        self._begun: set[InstructionId] = set()
+        """Instructions in force whose first allocation is not made yet."""
 
     def step(self, fact: Fact, now: float) -> list[Command]:
         """Fold one fact in and say what is to be done.
@@ -204,6 +206,7 @@ class Gateway:
             self._measure(now)
         if not self._listening(now):
             commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
+            self._note_first_allocation(now)
             commands.extend(self._plan(now))
         commands.extend(self._conclude())
         return commands
@@ -213,6 +216,17 @@ class Gateway:
         if self.started_at is None or now >= self.started_at + self.policy.listen_s:
             return False
         return not all(state.linked for state in self.sites)
+
+    def _note_first_allocation(self, now: float) -> None:
+        """Which batteries the stopwatch of an instruction that has just begun waits for."""
+        plan = self.battery.plan
+        if plan is None:
+            return
+        for row in self.timeline.at(now):
+            if row.instruction.id in self._begun:
+                self._begun.discard(row.instruction.id)
+                shares = (s for s in plan.shares if s.site in row.sites and s.regulation_w != 0.0)
+                self.account.ordered(row.instruction.id, (share.id for share in shares))
 
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -228,6 +242,7 @@ class Gateway:
             self.baselines.freeze(row.instruction.id, scope)
             if self.account.begun(row.instruction):
                 begun.append(row.instruction.id)
+        self._begun.update(begun)
         if begun:
             commands.extend(self.shifts.commit_prepared(begun, now))
             self._mark_disturbed(now)

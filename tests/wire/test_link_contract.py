@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from vpp_gateway.clock import SeededRng, SystemClock
+from vpp_gateway.clock import LoopClock, SeededRng, SystemClock
 from vpp_gateway.domain.fact import Offered
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import PluginName, SiteSchedule
@@ -28,6 +28,7 @@ from vpp_gateway.link.messages import (
     Welcome,
 )
 from vpp_gateway.link.unix import LinkAgent, LinkCentre
+from vpp_gateway.sim.loop import VirtualLoop, run
 
 SITE = SiteId("tokyo-1")
 EPOCH = 7
@@ -265,3 +266,44 @@ def test_a_centre_that_goes_right_after_its_welcome_costs_the_agent_nothing(tmp_
         assert len(agent._kept) == 5
 
     asyncio.run(main())
+
+
+def test_a_centre_that_falls_silent_is_lost_although_its_socket_stands(tmp_path: Path) -> None:
+    ends, path, loop = Ends(), tmp_path / "link.sock", VirtualLoop()
+    clock = LoopClock(loop, 1_790_000_000.0)
+    lost_at: list[float] = []
+    over = asyncio.Event()
+
+    async def welcome_and_stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(DOWN.dump_json(Welcome(epoch=1, at=clock.utc())) + b"\n")
+        await over.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    def on_linked(up: bool) -> None:
+        ends.on_linked(up)
+        if not up:
+            lost_at.append(loop.time())
+
+    async def main() -> None:
+        agent = LinkAgent(
+            path=path,
+            hello=ends.hello,
+            on_message=ends.from_centre,
+            on_linked=on_linked,
+            clock=clock,
+            rng=SeededRng(1),
+        )
+        server = await asyncio.start_unix_server(welcome_and_stall, path=path)
+        began = loop.time()
+        async with server, asyncio.TaskGroup() as group:
+            task = group.create_task(agent.run())
+            await asyncio.sleep(8.0)
+            task.cancel()
+            over.set()
+            await asyncio.sleep(0.1)
+        assert ends.linked[:2] == [True, False]
+        assert 4.9 <= lost_at[0] - began <= 5.2
+
+    run(main, loop=loop)

@@ -101,7 +101,7 @@ class MemoryAgent:
     def _take(self, line: bytes) -> None:
         message = DOWN.validate_json(line)
         self._on_message(message)
-        if isinstance(message, Welcome):
+        if isinstance(message, Welcome) and not self.linked:
             self.linked = True
             self._on_linked(True)
             kept, self._kept = self._kept, deque(maxlen=QUEUE_MAX)

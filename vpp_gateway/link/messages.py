@@ -85,7 +85,7 @@ class ShiftedReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
-    """The centre's answer to hello: orders of a lower epoch are void."""
+    """The centre's answer to hello, and its sign of life each second: orders of a lower epoch are void."""
 
     type: Literal["welcome"] = "welcome"
     epoch: int

@@ -28,7 +28,7 @@ REDIAL_FIRST_S, REDIAL_MAX_S = 0.1, 0.25
 QUEUE_MAX = 2000
 """Outcomes that an agent keeps for a centre that is away; the oldest go first."""
 SILENT_S = 5.0
-"""An agent sends readings every second; a centre that hears nothing for so long gives the connection up."""
+"""Each end says something every second; who hears nothing for so long gives the connection up."""
 
 log = structlog.get_logger()
 
@@ -177,9 +177,9 @@ class LinkAgent:
         reader, writer = await asyncio.open_unix_connection(self._path, limit=LINE_MAX_BYTES)
         try:
             writer.write(UP.dump_json(self._hello()) + b"\n")
-            while line := await _line(reader):
+            while line := await self._heard(reader):
                 message = _parse_down(line)
-                if isinstance(message, Welcome):
+                if isinstance(message, Welcome) and self._writer is not writer:
                     self._writer = writer
                     self._on_message(message)
                     self._on_linked(True)
@@ -194,6 +194,14 @@ class LinkAgent:
                 self._writer = None
                 self._on_linked(False)
             writer.close()
+
+    async def _heard(self, reader: asyncio.StreamReader) -> bytes:
+        """The next line; a centre that says nothing for so long has stopped, whatever its socket says."""
+        try:
+            async with asyncio.timeout(SILENT_S):
+                return await _line(reader)
+        except TimeoutError:
+            raise PeerError(f"link: the centre said nothing for {SILENT_S:g} s") from None
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

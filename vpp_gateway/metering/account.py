@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from vpp_gateway.domain.delivery import DeliveryRecord
@@ -23,7 +23,10 @@ class Account:
         self._instructions: dict[InstructionId, Instruction] = {}
         self._concluded: dict[InstructionId, DeliveryRecord] = {}
         self._sent: set[InstructionId] = set()
-        self._obeyed: dict[InstructionId, set[DeviceId]] = {}
+        self._obeyed: dict[InstructionId, dict[DeviceId, float]] = {}
+        """When each battery first acknowledged a setpoint of the instruction, within the settling time."""
+        self._ordered: dict[InstructionId, frozenset[DeviceId]] = {}
+        """Batteries of the first allocation."""
 
     def instructed(
         self, instruction: Instruction, opt: Literal["in", "out"], reason: str, now: float
@@ -38,6 +41,7 @@ class Account:
             )
             self._sent.discard(instruction.id)
             self._obeyed.pop(instruction.id, None)
+            self._ordered.pop(instruction.id, None)
         delivery.opt, delivery.opt_reason, delivery.answered_at = opt, reason, now
         if opt == "out":
             delivery.state, delivery.ended_at = "refused", now
@@ -78,13 +82,25 @@ class Account:
         since_s = fact.acknowledged_at - delivery.started_at
         if fact.discharge_w == 0.0 or not 0.0 <= since_s <= SETTLE_S:
             return
-        seen = self._obeyed.setdefault(fact.instruction, set())
-        if fact.device in seen:
-            return
-        seen.add(fact.device)
+        seen = self._obeyed.setdefault(fact.instruction, {})
+        seen.setdefault(fact.device, fact.acknowledged_at)
         if delivery.first_setpoint_at is None:
             delivery.first_setpoint_at = fact.acknowledged_at
-        delivery.all_setpoints_at = max(delivery.all_setpoints_at or 0.0, fact.acknowledged_at)
+        self._all_acknowledged(fact.instruction)
+
+    def ordered(self, id: InstructionId, devices: Iterable[DeviceId]) -> None:
+        """The first allocation of an instruction that has begun: these batteries were given a setpoint."""
+        self._ordered[id] = frozenset(devices)
+        self._all_acknowledged(id)
+
+    def _all_acknowledged(self, id: InstructionId) -> None:
+        """Stop the watch when the last battery of the first allocation has answered; never before."""
+        delivery, ordered = self._running.get(id), self._ordered.get(id)
+        seen = self._obeyed.get(id, {})
+        if delivery is None or not ordered or not ordered <= seen.keys():
+            return
+        if delivery.all_setpoints_at is None:
+            delivery.all_setpoints_at = max(seen[device] for device in ordered)
 
     def troubled(self, fact: Refused | Lost) -> None:
         """A battery did not take its setpoint: said once per device and cause."""
@@ -121,6 +137,7 @@ class Account:
         """The record is durable; the running account can go."""
         self._running.pop(record.instruction, None)
         self._obeyed.pop(record.instruction, None)
+        self._ordered.pop(record.instruction, None)
         self._sent.discard(record.instruction)
         self._concluded[record.instruction] = record
         while len(self._concluded) > KEEP_CONCLUDED:
