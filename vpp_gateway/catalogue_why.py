@@ -76,6 +76,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "the program {program} takes signed messages only; set sign: true and give the block tls",
         "プログラム {program} は署名付きメッセージだけを受け付けます。sign: true とし、tls を書いてください",
     ),
+    "problem.pin_without_signatures": (
+        "pins the certificate that signs the VTN's messages, so it needs sign: true; without it nothing would be checked",
+        "VTN のメッセージに署名する証明書を固定するものなので、sign: true が必要です。なければ何も検査されません",
+    ),
     # --- alarms --------------------------------------------------------------------------------------------------
     "alarm.site_lost": (
         "Site {site}: no link to its agent ({why}). Its batteries fall back by their own timers.",

@@ -107,7 +107,7 @@ def _verifier(row: OpenAdr2Settings) -> Verifier | None:
     if not row.sign or row.tls is None:
         return None
     pins = () if row.vtn_fingerprint is None else (row.vtn_fingerprint,)
-    return Verifier(pins=pins, roots_pem=_read(row.tls.ca))
+    return Verifier(pins=pins, roots_pem=_read(row.tls.ca), server=True)
 
 
 def _tls(row: OpenAdr2Settings, program: ProgramProfile) -> ssl.SSLContext | None:

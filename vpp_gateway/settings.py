@@ -130,7 +130,7 @@ class OpenAdr2Settings(Section):
     ven_id: Text | None = None
     """VEN id, when the utility gave one in advance; otherwise the VTN gives it at registration."""
     vtn_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
-    """Fingerprint of the VTN's certificate (last 10 bytes of its SHA-256), to pin it."""
+    """Fingerprint of the certificate that signs the VTN's messages (last 10 bytes of its SHA-256), to pin it; needs sign."""
     sign: Switch = False
     """True signs and checks every message (XML signature, high security)."""
     tls: TlsSettings | None = None

@@ -157,6 +157,8 @@ def _northbound(root: View) -> Iterator[Finding]:
             )
         if room["sign"].value is True and not tls:
             yield Finding(loc=room["sign"].loc, code="problem.sign_needs_tls")
+        if room["vtn_fingerprint"].value is not None and room["sign"].value is not True:
+            yield Finding(loc=room["vtn_fingerprint"].loc, code="problem.pin_without_signatures")
 
 
 def _console(root: View) -> Iterator[Finding]:

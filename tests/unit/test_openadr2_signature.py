@@ -235,6 +235,15 @@ def test_certificate_of_somebody_else_is_refused(p256: DevCa) -> None:
     assert ven.codec(pins=[], roots=ven.ca).decode(body, START).message == MESSAGE
 
 
+def test_without_a_pin_another_ven_of_the_authority_is_no_vtn(p256: DevCa) -> None:
+    ca = p256.ca.read_bytes()
+    reader = Codec(schema=xsd(), verifier=Verifier(roots_pem=ca, server=True))
+    vtn = Party(key=p256.vtn_key.read_bytes(), cert=p256.vtn_cert.read_bytes(), ca=ca)
+    assert reader.decode(vtn.codec(roots=ca, pins=[]).encode(MESSAGE, START), START).message == MESSAGE
+    with pytest.raises(WireError, match="is a client's"):
+        reader.decode(party(p256, "other").codec(roots=ca, pins=[]).encode(MESSAGE, START), START)
+
+
 def test_certificate_of_another_authority_is_refused(p256: DevCa, signer: Party) -> None:
     ven = party(p256)
     with pytest.raises(WireError, match="none of the trusted CAs"):

@@ -537,6 +537,17 @@ def test_a_program_that_demands_signatures_needs_signing(tmp_path: Path) -> None
     assert "takes signed messages only" in said["northbound[0].sign"]
 
 
+def test_a_pin_needs_signatures(tmp_path: Path) -> None:
+    pinned = GOOD.replace(
+        "    program: generic-2.0b\n",
+        "    program: generic-2.0b\n    vtn_fingerprint: '00:11:22:33:44:55:66:77:88:99'\n",
+    )
+    with pytest.raises(InvalidFile) as caught:
+        load_settings(write(tmp_path, pinned))
+    said = {problem.key: problem.what() for problem in caught.value.problems}
+    assert "needs sign: true" in said["northbound[0].vtn_fingerprint"]
+
+
 def test_own_profiles_are_found_first(tmp_path: Path) -> None:
     (tmp_path / "own" / "devices").mkdir(parents=True)
     (tmp_path / "own" / "devices" / "mine.yaml").write_text("kind: battery\n", "utf-8")

@@ -29,6 +29,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from lxml import etree
 
 from vpp_gateway.clock import Rng
@@ -177,17 +178,24 @@ class Verifier:
     Args:
         pins: Fingerprints of the certificates that may sign; empty = any that the roots vouch for.
         roots_pem: PEM certificates (one or several) of the CAs that may have issued the signer's certificate.
+        server: Without pins, the signer's certificate must be a server's: another VEN of the CA is no VTN.
 
     Raises:
         ConfigError: Neither pins nor roots: then everybody could sign.
     """
 
     def __init__(
-        self, *, pins: Collection[str] = (), roots_pem: bytes = b"", limits: Limits | None = None
+        self,
+        *,
+        pins: Collection[str] = (),
+        roots_pem: bytes = b"",
+        limits: Limits | None = None,
+        server: bool = False,
     ) -> None:
         self._pins = frozenset(pin.strip().upper() for pin in pins)
         self._roots = x509.load_pem_x509_certificates(roots_pem) if roots_pem else []
         self._limits = limits or Limits()
+        self._server = server
         if not self._pins and not self._roots:
             raise ConfigError("signature check: expected a peer fingerprint or a CA file, found neither")
 
@@ -239,7 +247,18 @@ class Verifier:
             )
         if self._roots and not any(_issued(certificate, root) for root in self._roots):
             raise WireError(f"signature: certificate {found} was issued by none of the trusted CAs")
+        if self._server and not self._pins and not _may_serve(certificate):
+            raise WireError(f"signature: certificate {found} is a client's, expected a VTN's")
         return certificate
+
+
+def _may_serve(certificate: x509.Certificate) -> bool:
+    """Whether it may stand for a server: without a pin, another VEN of the same CA must not speak as the VTN."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
 
 
 def _issued(certificate: x509.Certificate, root: x509.Certificate) -> bool:
