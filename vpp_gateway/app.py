@@ -17,6 +17,7 @@ import secrets
 import signal
 import ssl
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -32,8 +33,11 @@ from vpp_gateway.settings import Settings, fleet, load_settings
 from vpp_gateway.supervise import Backoff, die_with_parent, supervise
 
 if TYPE_CHECKING:
+    from vpp_gateway.engine import Engine
+    from vpp_gateway.housekeeping import Expiry
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.store import Journal
+    from vpp_gateway.solver import ProcessSolver
 
 SECRET_NAME = "link.secret"
 SECRET_MIN_LENGTH = 32
@@ -152,7 +156,7 @@ def _only_supervisor(settings: Settings) -> TextIO:
     return file
 
 
-def _until_told(work: Any) -> None:
+def _until_told(work: Coroutine[None, None, None]) -> None:
     """Run a coroutine until it ends or SIGTERM / SIGINT comes."""
 
     async def main() -> None:
@@ -273,7 +277,9 @@ async def _journal_when_free(path: Path, codec: FactCodec) -> Journal:
         await asyncio.sleep(STAND_BY_S)
 
 
-async def _console(settings: Settings, stack: AsyncExitStack, engine: Any, solver: Any, expiry: Any) -> None:
+async def _console(
+    settings: Settings, stack: AsyncExitStack, engine: Engine, solver: ProcessSolver, expiry: Expiry
+) -> None:
     """Control socket always, page only when the settings ask for it."""
     from vpp_gateway.console.control import serve_control
     from vpp_gateway.console.live import Identity, LiveSource
