@@ -122,7 +122,7 @@ fi
 endef
 
 NEEDED_TO_RUN := python-ok=python3+python3-venv node=nodejs npm=npm
-NEEDED_TO_TEST := 'chromium|chromium-browser|google-chrome=chromium' xmlsec1=xmlsec1 ip=iproute2 curl=curl
+NEEDED_TO_TEST := 'chromium|chromium-browser|google-chrome=chromium' xmlsec1=xmlsec1 openssl=openssl ip=iproute2 curl=curl
 
 $(STAMPS)/system-run:
 	@$(call provide,$(NEEDED_TO_RUN))

@@ -1,0 +1,35 @@
+"""A green run must say what it proved: a skip for a reason that nobody foresaw fails the run.
+
+`make test` installs what the tests need, so a missing tool is a fault of the machine, not a reason to prove less.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+FORESEEN = re.compile(r"needs root|needs privileges|only root can|root reads everything")
+"""Reasons that depend on the user who runs the tests, and on nothing that could be installed."""
+
+_surprises: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep every skip that is not foreseen."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if not FORESEEN.search(reason):
+            _surprises.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run that would have been green."""
+    if _surprises and exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name them."""
+    for surprise in _surprises:
+        terminalreporter.write_line(f"skipped without a foreseen reason: {surprise}", red=True)
