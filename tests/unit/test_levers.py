@@ -42,12 +42,19 @@ jobs_lists = st.lists(
         state=st.sampled_from(JobState),
         movable=st.booleans(),
         deferrable=st.booleans(),
+        throttlable=st.booleans(),
+        capped=st.sampled_from((False, False, False, True)),
         held=st.booleans(),
     ),
     max_size=12,
     unique_by=lambda job: job.id,
 )
-slot_counts = st.fixed_dictionaries({site: st.integers(0, 6) for site in SITES})
+bounds_sets = st.builds(
+    Terms,
+    plugin=st.just(PLUGIN),
+    slots=st.fixed_dictionaries({site: st.integers(0, 6) for site in SITES}),
+    cap_share=st.none() | st.floats(0.05, 0.95),
+)
 
 
 def job(name: str, site: int = 0, state: JobState = JobState.RUNNING, **more: object) -> Job:
@@ -55,8 +62,8 @@ def job(name: str, site: int = 0, state: JobState = JobState.RUNNING, **more: ob
     return Job(id=JobId(name), site=SITES[site], state=state, **fields)  # type: ignore[arg-type]
 
 
-def terms(*slots: int) -> Terms:
-    return Terms(plugin=PLUGIN, slots=dict(zip(SITES, slots, strict=True)))
+def terms(*slots: int, cap_share: float | None = None) -> Terms:
+    return Terms(plugin=PLUGIN, slots=dict(zip(SITES, slots, strict=True)), cap_share=cap_share)
 
 
 def offered(jobs: list[Job], slots: Terms) -> tuple[Promise, ...]:
@@ -70,25 +77,25 @@ def by_kind(found: tuple[Promise, ...]) -> dict[str, tuple[JobId, ...]]:
 # --- the law ------------------------------------------------------------------------------------------------
 
 
-@given(jobs=jobs_lists, slots=slot_counts)
-def test_every_offer_is_true_by_the_hosts_own_measure(jobs: list[Job], slots: dict[SiteId, int]) -> None:
-    found = promises(jobs, Terms(plugin=PLUGIN, slots=slots), PACE, now=NOW, edition=1)
+@given(jobs=jobs_lists, bounds=bounds_sets)
+def test_every_offer_is_true_by_the_hosts_own_measure(jobs: list[Job], bounds: Terms) -> None:
+    found = promises(jobs, bounds, PACE, now=NOW, edition=1)
     check_offers(
         [promise.offer for promise in found], PluginSpec(name=PLUGIN, entry_point="", sites=SITES), NOW
     )
 
 
-@given(jobs=jobs_lists, slots=slot_counts)
-def test_no_job_is_promised_twice_and_none_that_is_held(jobs: list[Job], slots: dict[SiteId, int]) -> None:
-    found = promises(jobs, Terms(plugin=PLUGIN, slots=slots), PACE, now=NOW, edition=1)
+@given(jobs=jobs_lists, bounds=bounds_sets)
+def test_no_job_is_promised_twice_and_none_that_is_held(jobs: list[Job], bounds: Terms) -> None:
+    found = promises(jobs, bounds, PACE, now=NOW, edition=1)
     counted = Counter(id for promise in found for id in promise.jobs)
     assert set(counted.values()) <= {1}
     assert not set(counted) & {job.id for job in jobs if job.held}
 
 
-@given(jobs=jobs_lists, slots=slot_counts)
-def test_all_offers_together_fit_into_the_free_slots(jobs: list[Job], slots: dict[SiteId, int]) -> None:
-    found = promises(jobs, Terms(plugin=PLUGIN, slots=slots), PACE, now=NOW, edition=1)
+@given(jobs=jobs_lists, bounds=bounds_sets)
+def test_all_offers_together_fit_into_the_free_slots(jobs: list[Job], bounds: Terms) -> None:
+    found = promises(jobs, bounds, PACE, now=NOW, edition=1)
     state = {job.id: job.state for job in jobs}
     claimed: Counter[SiteId] = Counter()
     for promise in found:
@@ -96,31 +103,29 @@ def test_all_offers_together_fit_into_the_free_slots(jobs: list[Job], slots: dic
             claimed[promise.offer.legs[1].site] += len(promise.jobs)
         if promise.offer.kind == "absorb":
             claimed[promise.offer.legs[0].site] += sum(state[id] is JobState.QUEUED for id in promise.jobs)
-    free = free_slots(jobs, slots)
+    free = free_slots(jobs, bounds.slots)
     assert all(claimed[site] <= free[site] for site in SITES)
 
 
-@given(jobs=jobs_lists, slots=slot_counts)
+@given(jobs=jobs_lists, bounds=bounds_sets)
 def test_an_offer_is_the_sum_of_its_jobs_and_each_step_the_share_of_its_own(
-    jobs: list[Job], slots: dict[SiteId, int]
+    jobs: list[Job], bounds: Terms
 ) -> None:
     watts = {job.id: job.declared_w for job in jobs}
-    for promise in promises(jobs, Terms(plugin=PLUGIN, slots=slots), PACE, now=NOW, edition=1):
+    for promise in promises(jobs, bounds, PACE, now=NOW, edition=1):
         total = sum(watts[id] for id in promise.jobs)
+        given = 1.0 - (bounds.cap_share or 0.0) if promise.offer.kind == "cap" else 1.0
         for leg in promise.offer.legs:
-            assert abs(leg.import_delta_w) == pytest.approx(total)
+            assert abs(leg.import_delta_w) == pytest.approx(given * total)
         for step, share in enumerate(promise.offer.steps):
             called = promise.jobs_of(step)
             assert sum(watts[id] for id in called) == pytest.approx(share * total)
         assert len(promise.offer.steps) == len(promise.jobs)
 
 
-@given(jobs=jobs_lists, slots=slot_counts)
-def test_all_offers_can_really_be_taken_one_after_the_other(
-    jobs: list[Job], slots: dict[SiteId, int]
-) -> None:
+@given(jobs=jobs_lists, bounds=bounds_sets)
+def test_all_offers_can_really_be_taken_one_after_the_other(jobs: list[Job], bounds: Terms) -> None:
     """The law as the lever lives it: each order finds its jobs and its slots, whatever was taken before."""
-    bounds = Terms(plugin=PLUGIN, slots=slots)
     standing = list(jobs)
     for promise in promises(jobs, bounds, PACE, now=NOW, edition=1):
         record = draft(
@@ -181,6 +186,35 @@ def test_a_job_that_can_move_and_wait_is_paused_only_where_no_slot_is_free() -> 
     assert list(by_kind(offered([both], terms(1, 0, 0)))) == ["pause tokyo1"]
 
 
+def test_a_throttlable_job_is_capped_only_where_the_operator_says_to_what() -> None:
+    jobs = [
+        job("a", throttlable=True, deferrable=True, declared_w=100.0),
+        job("b", throttlable=True, declared_w=300.0),
+        job("c", deferrable=True),
+        job("m", throttlable=True, movable=True),
+    ]
+    assert by_kind(offered(jobs, terms(9, 9, 0))) == {
+        "move tokyo1-tokyo2": ("m",),
+        "pause tokyo1": ("a", "c"),
+    }
+    found = offered(jobs, terms(9, 9, 0, cap_share=0.6))
+    assert by_kind(found) == {
+        "move tokyo1-tokyo2": ("m",),
+        "cap tokyo1": ("a", "b"),
+        "pause tokyo1": ("c",),
+    }
+    cap = next(promise.offer for promise in found if promise.offer.kind == "cap")
+    assert cap.legs[0].import_delta_w == pytest.approx(-0.4 * 400.0)
+    assert cap.legs[0].latency_s == PACE.cap_s
+    assert cap.steps == (0.25, 1.0)
+    assert by_kind(offered(jobs[3:], terms(9, 0, 0, cap_share=0.6))) == {"cap tokyo1": ("m",)}
+
+
+def test_a_job_that_is_throttled_already_is_in_no_offer() -> None:
+    throttled = job("a", throttlable=True, deferrable=True, movable=True, capped=True)
+    assert offered([throttled], terms(9, 9, 9, cap_share=0.5)) == ()
+
+
 def test_a_job_sent_away_keeps_its_slot_at_home() -> None:
     away = job("a", 1, movable=True, held=True, keeps=(SITES[0], SITES[1]))
     visitor = job("v", 2, movable=True)
@@ -234,14 +268,25 @@ def test_a_step_calls_the_jobs_up_to_it() -> None:
         {"state": JobState.PAUSED},
         {"held": True},
         {"site": SITES[1]},
+        {"capped": True},
     ],
-    ids=["paused by somebody", "held by an order", "moved away"],
+    ids=["paused by somebody", "held by an order", "moved away", "throttled by somebody"],
 )
 def test_what_changed_since_the_offer_is_not_taken(change: dict[str, object]) -> None:
     jobs, promise = pausing()
     jobs[0] = replace(jobs[0], **change)  # type: ignore[arg-type]
     with pytest.raises(MisuseError, match="a changed since"):
         draft(order(promise, ShiftVerb.COMMIT), ShiftState.RAMPING, promise, jobs, terms(9, 9, 9))
+
+
+def test_only_a_cap_is_recorded_with_its_share() -> None:
+    jobs = [job("a", throttlable=True), job("b", deferrable=True)]
+    bounds = terms(9, 9, 9, cap_share=0.5)
+    records = [
+        draft(order(promise, ShiftVerb.COMMIT), ShiftState.RAMPING, promise, jobs, bounds)
+        for promise in offered(jobs, bounds)
+    ]
+    assert [(record.kind, record.share) for record in records] == [("cap", 0.5), ("pause", None)]
 
 
 def test_a_job_that_died_is_not_taken() -> None:

@@ -26,7 +26,13 @@ BASE_W = 1_000_000.0
 
 def job(name: str, site: SiteId, state: JobState = JobState.RUNNING, *, movable: bool = False) -> Job:
     return Job(
-        id=JobId(name), site=site, declared_w=100_000.0, state=state, movable=movable, deferrable=not movable
+        id=JobId(name),
+        site=site,
+        declared_w=100_000.0,
+        state=state,
+        movable=movable,
+        deferrable=not movable,
+        throttlable=True,
     )
 
 
@@ -41,13 +47,13 @@ JOBS = (
 class Afternoon:
     """A house of two sites in virtual time."""
 
-    def __init__(self, valid_s: float = 300.0) -> None:
+    def __init__(self, valid_s: float = 300.0, cap_share: float | None = None) -> None:
         self.clock = LoopClock(asyncio.get_running_loop(), ORIGIN)
         self.work = MemoryWork(JOBS, self.clock)
         self.bench = Bench(
             PluginSpec(name=PluginName("lever"), entry_point="memory", sites=(TOKYO, KANAGAWA)), self.clock
         )
-        plugin = memory_lever(self.work, {TOKYO: 4, KANAGAWA: 4}, valid_s=valid_s)
+        plugin = memory_lever(self.work, {TOKYO: 4, KANAGAWA: 4}, valid_s=valid_s, cap_share=cap_share)
         self.bench.furnish(memory_factory(plugin, self.clock), Timing())
 
     def import_w(self, site: SiteId) -> float:
@@ -62,11 +68,13 @@ class Afternoon:
         return standing()[0]
 
 
-def afternoon(act: Callable[[Afternoon], Awaitable[None]], valid_s: float = 300.0) -> Afternoon:
+def afternoon(
+    act: Callable[[Afternoon], Awaitable[None]], valid_s: float = 300.0, cap_share: float | None = None
+) -> Afternoon:
     houses: list[Afternoon] = []
 
     async def main() -> None:
-        house = Afternoon(valid_s)
+        house = Afternoon(valid_s, cap_share)
         houses.append(house)
         async with running(house.bench):
             await house.bench.ready()
@@ -104,6 +112,49 @@ def test_power_follows_on_a_ramp() -> None:
         assert house.work.import_w(TOKYO, at + 0.2) == pytest.approx(100_000.0)
 
     afternoon(act)
+
+
+def test_a_cap_takes_a_share_and_gives_it_back() -> None:
+    async def act(house: Afternoon) -> None:
+        offer = await house.offer("cap")
+        assert offer.legs[0].import_delta_w == pytest.approx(-60_000.0)
+        house.bench.give("c1", COMMIT, offer.id)
+        await house.bench.state("c1", ACTIVE)
+        await asyncio.sleep(1.0)
+        assert house.import_w(TOKYO) == pytest.approx(1_140_000.0)
+        assert house.work.running()[JobId("fixed")] == TOKYO
+        house.bench.host.release()  # the next life holds what the last one ordered
+        await house.bench.until(lambda: house.bench.host.status().restarts == 1)
+        await house.bench.ready()
+        await asyncio.sleep(1.0)
+        assert house.import_w(TOKYO) == pytest.approx(1_140_000.0)
+        house.bench.give("c1", ROLLBACK, offer.id)
+        await house.bench.state("c1", RETURNED)
+        await asyncio.sleep(1.0)
+        assert house.import_w(TOKYO) == pytest.approx(1_200_000.0)
+
+    afternoon(act, cap_share=0.4)
+
+
+def test_a_cap_that_could_not_be_given_back_is_lifted_by_the_next_life() -> None:
+    async def act(house: Afternoon) -> None:
+        offer = await house.offer("cap")
+        house.bench.give("c1", COMMIT, offer.id)
+        await house.bench.state("c1", ACTIVE)
+        house.work.stubborn.add(JobId("fixed"))
+        house.bench.give("c1", ROLLBACK, offer.id)
+        assert "not given back" in (await house.bench.state("c1", FAILED, within_s=60.0)).reason
+        await asyncio.sleep(1.0)
+        standing = [o.kind for o in house.bench.offered[-1].offers if o.legs[0].site == TOKYO]
+        assert "cap" not in standing
+        house.work.stubborn.clear()
+        house.bench.host.release()
+        await house.bench.until(lambda: house.bench.host.status().restarts == 1)
+        await house.offer("cap")
+        await asyncio.sleep(1.0)
+        assert house.import_w(TOKYO) == pytest.approx(1_200_000.0)
+
+    afternoon(act, cap_share=0.4)
 
 
 def test_absorb_starts_the_queued_job() -> None:

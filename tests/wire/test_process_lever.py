@@ -156,6 +156,294 @@ def test_the_modelled_load_follows_the_cpu_that_is_used(floor: WorkFloor, tmp_pa
     scenario(bench, act)
 
 
+# --- throttle and release -----------------------------------------------------------------------------------
+
+SHARE = 0.5
+"""Of the workers' duty."""
+
+
+def own_cgroup() -> Path | None:
+    """A new cgroup that can limit CPU, of version 1 or 2; None where this user cannot make one."""
+    name = f"vpp-gateway-test-{os.getpid()}"
+    for group in (Path("/sys/fs/cgroup/cpu") / name, Path("/sys/fs/cgroup") / name):
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        with suppress(OSError):
+            if (group / "cgroup.controllers").exists():
+                (group / "cgroup.subtree_control").write_text("+cpu")
+                return group
+            if (group / "cpu.cfs_quota_us").exists():
+                return group
+        group.rmdir()  # a plain folder, or without the controller
+    return None
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    group = own_cgroup()
+    if group is None:
+        pytest.skip("needs privileges: this user can make no cgroup that limits CPU")
+    yield group
+    for child in (*group.glob("job-*"), group):
+        child.rmdir()
+
+
+@pytest.fixture
+def slack_floor(tmp_path: Path) -> Iterator[WorkFloor]:
+    """A floor whose odd jobs may be throttled."""
+    with WorkFloor(
+        tmp_path / "floor", SITES, jobs_per_site=2, queued_per_site=0, throttlable=True, duty=0.06
+    ) as opened:
+        yield opened
+
+
+class Duty:
+    """What one job uses, in parts of its declared duty, from the kernel's own count."""
+
+    def __init__(self, floor: WorkFloor, job: str) -> None:
+        self._who = who(floor, job)
+        self._declared = where(floor, job).job.duty
+        self.used_s, self.at = self._look()
+
+    def _look(self) -> tuple[float, float]:
+        used_ns = proc.cpu_ns(self._who)
+        assert used_ns is not None
+        return used_ns / 1e9, time.monotonic()
+
+    def since(self) -> float:
+        """Mean since the last call (or the beginning)."""
+        used_s, at = self._look()
+        duty = (used_s - self.used_s) / (at - self.at)
+        self.used_s, self.at = used_s, at
+        assert self._declared is not None
+        return duty / self._declared
+
+
+async def duty_over(seconds: float, floor: WorkFloor, job: str) -> float:
+    measured = Duty(floor, job)
+    await asyncio.sleep(seconds)  # the thing measured is time itself
+    return measured.since()
+
+
+async def killed(bench: Bench) -> None:
+    """SIGKILL the plug-in and wait for its next life."""
+    pid, restarts = bench.host.status().pid, bench.host.status().restarts
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await bench.until(lambda: bench.host.status().restarts > restarts)
+    await bench.ready()
+
+
+def guards(floor: WorkFloor, job: str) -> list[int]:
+    """Living guards of a job's process."""
+    pid = str(who(floor, job).pid)
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().decode().split("\0")
+            if any(word.endswith("process_lever/guard.py") for word in words) and pid in words:
+                found.append(int(entry.name))
+    return found
+
+
+def throttling(floor: WorkFloor, tmp_path: Path, **throttle: object) -> Bench:
+    return bench_for(floor, tmp_path, throttle={"share": SHARE, **throttle})
+
+
+async def capped(bench: Bench, floor: WorkFloor) -> tuple[str, Offer]:
+    """A job under a cap that stands as `c1`, and the offer."""
+    offer = await bench.offers("cap")
+    job = f"{offer.legs[0].site}-job1"
+    await works(bench, floor, job)
+    bench.give("c1", COMMIT, offer.id)
+    await bench.state("c1", ACTIVE)
+    return job, offer
+
+
+async def holds_and_returns(bench: Bench, floor: WorkFloor) -> None:
+    offer = await bench.offers("cap")
+    job = f"{offer.legs[0].site}-job1"
+    assert offer.legs[0].import_delta_w == pytest.approx(-(1 - SHARE) * 100_000.0)
+    assert await duty_over(1.0, floor, job) == pytest.approx(1.0, abs=0.15)
+    bench.give("c1", COMMIT, offer.id)
+    asked = time.monotonic()
+    await bench.state("c1", ACTIVE)
+    assert time.monotonic() - asked < 1.0
+    assert await duty_over(2.0, floor, job) == pytest.approx(SHARE, abs=0.15)
+    assert not any(o.legs[0].site == offer.legs[0].site and o.kind == "cap" for o in bench.offered[-1].offers)
+    bench.give("c1", ROLLBACK, offer.id)
+    asked = time.monotonic()
+    await bench.state("c1", RETURNED)
+    assert time.monotonic() - asked < 1.0
+    assert await duty_over(2.0, floor, job) > 0.85
+    assert copies(floor, job) == [who(floor, job).pid]
+    assert evidence(floor, job)[1:] == (0, 0)
+    await bench.until(lambda: any(o.legs[0].site == offer.legs[0].site for o in bench.offered[-1].offers))
+
+
+def test_a_cap_holds_a_job_to_its_share_and_rollback_lifts_it(slack_floor: WorkFloor, tmp_path: Path) -> None:
+    bench = throttling(slack_floor, tmp_path)
+
+    async def act() -> None:
+        await holds_and_returns(bench, slack_floor)
+        assert guards(slack_floor, "tokyo1-job1") == []
+
+    scenario(bench, act)
+
+
+def test_the_kernel_holds_a_job_to_its_share_where_a_cgroup_is_given(
+    cgroup: Path, slack_floor: WorkFloor, tmp_path: Path
+) -> None:
+    bench = throttling(slack_floor, tmp_path, cgroup=str(cgroup))
+
+    async def act() -> None:
+        await holds_and_returns(bench, slack_floor)
+        assert guards(slack_floor, "tokyo1-job1") == []
+
+    scenario(bench, act)
+    assert [entry.name for entry in cgroup.glob("job-*")] == ["job-tokyo1-job1"]
+
+
+def test_the_modelled_load_falls_by_what_the_cap_promised(slack_floor: WorkFloor, tmp_path: Path) -> None:
+    bench = throttling(slack_floor, tmp_path)
+    load = field_load("tokyo1", {"root": str(slack_floor.root), "base_w": 1_000_000.0})
+
+    async def act() -> None:
+        assert load.import_w(time.time()) == pytest.approx(1_200_000.0, rel=0.02)
+        offer = await bench.offers("cap")
+        assert offer.legs[0].site == "tokyo1"
+        bench.give("c1", COMMIT, offer.id)
+        await bench.until(lambda: load.import_w(time.time()) < 1_160_000.0)
+        await bench.state("c1", ACTIVE)
+        bench.give("c1", ROLLBACK, offer.id)
+        await bench.until(lambda: load.import_w(time.time()) > 1_190_000.0)
+
+    scenario(bench, act)
+
+
+def test_sigkill_of_the_lever_frees_the_job_and_its_next_life_throttles_it_again(
+    slack_floor: WorkFloor, tmp_path: Path
+) -> None:
+    bench = throttling(slack_floor, tmp_path)
+
+    async def act() -> None:
+        job, offer = await capped(bench, slack_floor)
+        before = who(slack_floor, job)
+        (first,) = guards(slack_floor, job)
+        await killed(bench)
+        await bench.until(lambda: first not in guards(slack_floor, job) and guards(slack_floor, job) != [])
+        assert copies(slack_floor, job) == [before.pid]
+        assert await duty_over(2.0, slack_floor, job) == pytest.approx(SHARE, abs=0.15)
+        bench.give("c1", ROLLBACK, offer.id)
+        await bench.state("c1", RETURNED)
+        assert await duty_over(2.0, slack_floor, job) > 0.85
+        assert guards(slack_floor, job) == []
+        assert evidence(slack_floor, job)[1:] == (0, 0)
+
+    scenario(bench, act)
+
+
+def test_the_guard_ends_with_the_lever_and_leaves_the_job_running(
+    slack_floor: WorkFloor, tmp_path: Path
+) -> None:
+    """No next life comes to the rescue here: the host goes, and the lever with it, by SIGKILL."""
+    bench = throttling(slack_floor, tmp_path)
+    jobs: list[str] = []
+
+    async def act() -> None:
+        jobs.append((await capped(bench, slack_floor))[0])
+
+    scenario(bench, act)
+
+    async def after() -> None:
+        idle = Bench(PluginSpec(name=PluginName("none"), entry_point="", sites=()))
+        await idle.until(lambda: guards(slack_floor, jobs[0]) == [])
+        await works(idle, slack_floor, jobs[0])
+        assert await duty_over(1.0, slack_floor, jobs[0]) > 0.85
+
+    asyncio.run(after())
+
+
+def test_a_guard_that_was_killed_over_a_stopped_job_is_replaced(
+    slack_floor: WorkFloor, tmp_path: Path
+) -> None:
+    bench = throttling(slack_floor, tmp_path)
+
+    def kill_over_a_stopped_job(job: str, guard: int) -> None:
+        """Busy on purpose: the moment lasts some tens of milliseconds."""
+        deadline = time.monotonic() + 5.0
+        while not proc.stopped(who(slack_floor, job)) and time.monotonic() < deadline:
+            pass
+        os.kill(guard, signal.SIGKILL)
+
+    async def act() -> None:
+        job, offer = await capped(bench, slack_floor)
+        (first,) = guards(slack_floor, job)
+        await asyncio.to_thread(kill_over_a_stopped_job, job, first)
+        await bench.until(lambda: guards(slack_floor, job) not in ([], [first]))
+        await works(bench, slack_floor, job)
+        assert await duty_over(2.0, slack_floor, job) == pytest.approx(SHARE, abs=0.15)
+        # Both at the same moment: the next life finds a stopped job, and holds it as ordered.
+        (second,) = guards(slack_floor, job)
+        await asyncio.to_thread(kill_over_a_stopped_job, job, second)
+        await killed(bench)
+        await works(bench, slack_floor, job)
+        bench.give("c1", ROLLBACK, offer.id)
+        await bench.state("c1", RETURNED)
+        assert await duty_over(2.0, slack_floor, job) > 0.85
+        assert copies(slack_floor, job) == [who(slack_floor, job).pid]
+
+    scenario(bench, act)
+
+
+@pytest.mark.parametrize("verb", [COMMIT, ROLLBACK])
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_sigkill_while_throttling_ends_as_ordered(
+    slack_floor: WorkFloor, tmp_path: Path, verb: ShiftVerb, after_s: float
+) -> None:
+    bench = throttling(slack_floor, tmp_path)
+
+    async def act() -> None:
+        offer = await bench.offers("cap")
+        job = f"{offer.legs[0].site}-job1"
+        bench.give("c1", COMMIT, offer.id)
+        if verb is ROLLBACK:
+            await bench.state("c1", ACTIVE)
+            bench.give("c1", ROLLBACK, offer.id)
+        await asyncio.sleep(after_s)
+        await killed(bench)
+        if verb is COMMIT:
+            await bench.until(lambda: bench.states("c1")[-1:] in ([ACTIVE], [FAILED]))
+            bench.give("c1", COMMIT, offer.id)  # never arrived: then it is refused, for its offer is gone
+            await bench.until(lambda: bench.states("c1")[-1:] in ([ACTIVE], [FAILED]))
+        else:
+            await bench.state("c1", RETURNED)
+        throttled = bench.states("c1")[-1] is ACTIVE
+        await bench.until(lambda: len(guards(slack_floor, job)) == int(throttled))
+        await works(bench, slack_floor, job)
+        assert copies(slack_floor, job) == [who(slack_floor, job).pid]
+        found = await duty_over(1.0, slack_floor, job)
+        assert found == pytest.approx(SHARE, abs=0.2) if throttled else found > 0.85
+
+    scenario(bench, act)
+
+
+def test_a_throttled_job_that_ends_takes_its_guard_with_it(slack_floor: WorkFloor, tmp_path: Path) -> None:
+    bench = throttling(slack_floor, tmp_path)
+
+    async def act() -> None:
+        job, offer = await capped(bench, slack_floor)
+        os.kill(who(slack_floor, job).pid, signal.SIGKILL)
+        await bench.until(lambda: guards(slack_floor, job) == [])
+        bench.give("c1", ROLLBACK, offer.id)
+        await bench.state("c1", RETURNED)
+        assert copies(slack_floor, job) == []  # it was not we who ended it
+
+    scenario(bench, act)
+
+
 # --- start and stop -----------------------------------------------------------------------------------------
 
 
@@ -590,6 +878,11 @@ def test_a_wrong_configuration_names_the_key(tmp_path: Path) -> None:
     assert "config.slots: osaka is no site" in told_by_hello(tmp_path, {"root": root, "slots": {"osaka": 1}})
     assert "config.slots.tokyo1" in told_by_hello(tmp_path, {"root": root, "slots": {"tokyo1": -1}})
     assert "is not a folder; one is needed" in told_by_hello(tmp_path, {"root": root + "/none"})
+    throttle = {"share": 0.5, "cgroup": str(tmp_path)}
+    assert "config.throttle.share" in told_by_hello(tmp_path, {"root": root, "throttle": {"share": 1.0}})
+    told = told_by_hello(tmp_path, {"root": root, "throttle": throttle})
+    assert "config.throttle.cgroup" in told
+    assert "is no cgroup with the CPU controller" in told
     assert "state_dir" in told_by_hello(tmp_path, {"root": root}, state_dir="/none/such")
 
 

@@ -26,6 +26,7 @@ from vpp_gateway.southbound.workload.records import MemoryLedger
 class Tempo:
     """How long the hands take, seconds."""
 
+    cap_s: float = 0.02
     pause_s: float = 0.02
     resume_s: float = 0.02
     start_s: float = 0.3
@@ -51,6 +52,8 @@ class _Ramp:
 class _Work:
     job: Job
     runs: bool
+    share: float = 1.0
+    """Of its usual power, while it runs."""
     ramps: dict[SiteId, _Ramp] = field(default_factory=dict)
 
 
@@ -101,7 +104,9 @@ class MemoryWork:
 
     def jobs(self) -> tuple[Job, ...]:
         return tuple(
-            work.job for work in self._works.values() if work.runs or work.job.state is not JobState.RUNNING
+            replace(work.job, capped=work.share < 1)
+            for work in self._works.values()
+            if work.runs or work.job.state is not JobState.RUNNING
         )
 
     def samples(self, now: float) -> tuple[Sample, ...]:
@@ -116,6 +121,22 @@ class MemoryWork:
 
     def cool(self, job: JobId) -> None:
         """Nothing is kept warm in memory."""
+
+    async def throttle(self, job: JobId, share: float) -> None:
+        if not self._willing(job).runs:
+            raise Rejected(f"job {job} is not running any more")
+        await self._hold(job, share)
+
+    async def release(self, job: JobId) -> None:
+        await self._hold(job, 1.0)
+
+    async def _hold(self, job: JobId, share: float) -> None:
+        work = self._willing(job)
+        if work.share == share:
+            return
+        await asyncio.sleep(self.tempo.cap_s)
+        work.share = share
+        self._set(work, runs=work.runs)
 
     async def pause(self, job: JobId) -> None:
         await self._become(job, JobState.PAUSED, self.tempo.pause_s)
@@ -160,7 +181,7 @@ class MemoryWork:
         work.runs = runs
         ramp = work.ramps.setdefault(work.job.site, _Ramp())
         ramp.was_w, ramp.since = ramp.at(now, self._lag_s), now
-        ramp.will_w = work.job.declared_w if runs else 0.0
+        ramp.will_w = work.job.declared_w * work.share if runs else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +197,9 @@ class MemoryLoad:
         return self.base_w + self.work.import_w(self.site, now)
 
 
-def memory_lever(work: MemoryWork, slots: dict[SiteId, int], *, valid_s: float = 300.0) -> PluginFactory:
+def memory_lever(
+    work: MemoryWork, slots: dict[SiteId, int], *, valid_s: float = 300.0, cap_share: float | None = None
+) -> PluginFactory:
     """A factory of plug-ins on `work`; what one life recorded, the next one finds, as on disk."""
     ledger = MemoryLedger()
     tempo = work.tempo
@@ -187,6 +210,7 @@ def memory_lever(work: MemoryWork, slots: dict[SiteId, int], *, valid_s: float =
         move_s=tempo.leave_s + tempo.arrive_s,
         leave_s=tempo.leave_s,
         downtime_s=tempo.arrive_s,
+        cap_s=tempo.cap_s,
     )
 
     def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
@@ -195,7 +219,7 @@ def memory_lever(work: MemoryWork, slots: dict[SiteId, int], *, valid_s: float =
             raise MisuseError(f"slots for {sorted(foreign)}, which this plug-in does not speak for")
         lever = Lever(
             hands=work,
-            terms=Terms(plugin=briefing.name, slots=slots, valid_s=valid_s),
+            terms=Terms(plugin=briefing.name, slots=slots, valid_s=valid_s, cap_share=cap_share),
             pace=pace,
             ledger=ledger,
             desk=desk,

@@ -180,6 +180,7 @@ class WorkFloor:
         declared_w: what one job takes at its nominal duty, one number or by site.
         duty: share of a core that each job burns.
         spare_slots: free slots at each site besides those of its own jobs.
+        throttlable: whether the running odd jobs may be throttled too.
     """
 
     def __init__(
@@ -192,6 +193,7 @@ class WorkFloor:
         declared_w: float | Mapping[str, float] = 100_000.0,
         duty: float = 0.03,
         spare_slots: int = 4,
+        throttlable: bool = False,
     ) -> None:
         count = len(sites) * (jobs_per_site + queued_per_site)
         if count * duty > CORES_MAX:
@@ -203,6 +205,7 @@ class WorkFloor:
         self._declared_w = declared_w
         self._duty = duty
         self._spare_slots = spare_slots
+        self._throttlable = throttlable
         self._leash = -1
         self._children: list[int] = []
         self._loads: dict[SiteId, SiteLoad] = {}
@@ -284,6 +287,7 @@ class WorkFloor:
             declared_w=watts,
             movable=not queued and number % 2 == 0,
             deferrable=queued or number % 2 == 1,
+            throttlable=self._throttlable and not queued and number % 2 == 1,
             argv=self._argv(name),
             standby_argv=("--standby",),
             output="output.log",

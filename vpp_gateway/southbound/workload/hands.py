@@ -39,6 +39,14 @@ class Hands(Protocol):
         """Drop what `warm` got ready."""
         ...
 
+    async def throttle(self, job: JobId, share: float) -> None:
+        """Hold a running job to `share` (inside (0, 1)) of its usual duty where it is, until released."""
+        ...
+
+    async def release(self, job: JobId) -> None:
+        """Let a throttled job have its usual duty again; one that has ended meanwhile stays ended."""
+        ...
+
     async def pause(self, job: JobId) -> None:
         """Stop a running job where it is; it keeps its memory and its slot."""
         ...

@@ -1,4 +1,4 @@
-"""A plug-in that pauses, resumes, starts and moves jobs, whatever the jobs are.
+"""A plug-in that throttles, pauses, resumes, starts and moves jobs, whatever the jobs are.
 
 Offer arithmetic is in `levers.py`, memory in `records.py`; this file turns orders into acts, in order and
 repeatably, and `Hands` do them: on processes (`process_lever/`), on objects in virtual time (`sim`), on whatever a
@@ -14,6 +14,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+import structlog
+
 from vpp_gateway.domain.order import OfferId, OrderId, ShiftOrder, ShiftState, ShiftVerb
 from vpp_gateway.errors import DeviceError, MisuseError
 from vpp_gateway.southbound.workload.contract import OrderStatus
@@ -22,6 +24,8 @@ from vpp_gateway.southbound.workload.levers import Job, JobState, Pace, Promise,
 from vpp_gateway.southbound.workload.plugin import Answer, Desk
 from vpp_gateway.southbound.workload.records import Ledger, Part, Record
 from vpp_gateway.southbound.workload.taking import committed, draft
+
+log = structlog.get_logger(__name__)
 
 _UNDO_ATTEMPTS = 5
 _UNDO_PAUSE_S = 0.5
@@ -167,12 +171,22 @@ class Lever:
             for id in self._waiting:
                 group.create_task(self._act(id))
             self._waiting.clear()
+            await self._release_strays()
             while True:
                 self._publish()
                 if self._desk.clock.monotonic() >= measure_at:
                     measure_at = self._desk.clock.monotonic() + self._cadence.measure_s
                     self._measure()
                 await self._stirred_or(self._cadence.watch_s)
+
+    async def _release_strays(self) -> None:
+        """A cap that no open order holds (it could not be given back, or the book was lost) is lifted."""
+        for job in self._jobs():
+            if job.capped and not job.held:
+                try:
+                    await self._hands.release(job.id)
+                except DeviceError as error:
+                    log.warning("job stays throttled by no order", job=job.id, reason=str(error))
 
     async def _stirred_or(self, seconds: float) -> None:
         try:
@@ -267,6 +281,8 @@ class Lever:
             if moved.downtime_s > 0:
                 self._book = self._book.with_time("leave", moved.leave_s)
                 self._book = self._book.with_time("downtime", moved.downtime_s)
+        elif record.share is not None:
+            await self._hands.throttle(part.job, record.share)
         elif record.kind == "pause":
             await self._hands.pause(part.job)
         elif part.was is JobState.QUEUED:
@@ -280,6 +296,8 @@ class Lever:
             return
         if record.destination is not None:
             await self._hands.move(part.job, record.source)
+        elif record.share is not None:
+            await self._hands.release(part.job)
         elif record.kind == "pause":
             await self._hands.resume(part.job)
         elif part.was is JobState.QUEUED:
@@ -344,6 +362,7 @@ class Lever:
             move_s=book.median_s("move", pace.move_s),
             leave_s=book.median_s("leave", pace.leave_s),
             downtime_s=book.median_s("downtime", pace.downtime_s),
+            cap_s=book.median_s("cap", pace.cap_s),
         )
 
     def _measure(self) -> None:

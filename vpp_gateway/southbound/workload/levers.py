@@ -1,9 +1,14 @@
 """Offer arithmetic of the first-party levers: from jobs that really run to offers that can all be kept together.
 
     job, running, movable      --> share of one `move` to a site with a free slot
-    job, running, deferrable   --> share of its site's `pause`        (a movable job only when no slot is free for it)
+    job, running, throttlable  --> share of its site's `cap`, where the operator has set what a cap leaves
+    job, running, deferrable   --> share of its site's `pause`
+                                   (both: a movable job only when no slot is free for it)
     job, paused by nobody's order, deferrable  --> share of its site's `absorb` (resume)
     job, queued                --> share of its site's `absorb` (start), if the site has a free slot
+
+A job that may be throttled and paused is capped: it goes on working. A cap takes of each job what the share leaves
+free, `(1 - share) x declared_w`.
 
 The law: **any set of published offers can be carried out at the same time**. So a job stands in at most one offer,
 and all offers together claim no more slots than are free. A slot is taken by every job that is at a site (running
@@ -48,6 +53,10 @@ class Job:
     state: JobState
     movable: bool
     deferrable: bool
+    throttlable: bool = False
+    """May be held to a share of its usual duty."""
+    capped: bool = False
+    """Is held to a share now; what it can still give is not known, so it is in no offer."""
     held: bool = False
     """An order has it; it is in no offer."""
     keeps: tuple[SiteId, ...] = ()
@@ -66,6 +75,7 @@ class Pace:
     leave_s: float
     """Order to gone at the source."""
     downtime_s: float
+    cap_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +92,10 @@ class Terms:
     """Pausing costs service, moving hardly any: moves are called first."""
     move_cost: float = 1.0
     absorb_cost: float = 1.0
+    cap_share: float | None = None
+    """What a cap leaves a job of its usual duty, inside (0, 1); None: throttlable jobs are not capped."""
+    cap_cost: float = 1.5
+    """Slower service costs less than none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +131,14 @@ def promises(
     maker = _Maker(terms, pace, now + terms.valid_s, edition)
     for site in terms.slots:
         here = [job for job in free if job.site == site]
-        pausable = [
-            job for job in here if job.state is JobState.RUNNING and job.deferrable and job.id not in moving
+        staying = [
+            job for job in here if job.state is JobState.RUNNING and not job.capped and job.id not in moving
         ]
+        cappable = [job for job in staying if job.throttlable and terms.cap_share is not None]
+        pausable = [job for job in staying if job.deferrable and job not in cappable]
         resumable = [job for job in here if job.state is JobState.PAUSED and job.deferrable]
+        if terms.cap_share is not None:
+            drafts += maker.cap(site, cappable, terms.cap_share)
         drafts += maker.pause(site, pausable)
         drafts += maker.absorb(site, resumable + starts.get(site, []))
         for destination in terms.slots:
@@ -164,7 +182,7 @@ def _in_turn(jobs: Sequence[Job]) -> list[Job]:
     """Candidates for slots: first of every site, second of every site ...; running and queued apart."""
     lanes: dict[tuple[SiteId, JobState], list[Job]] = {}
     for job in jobs:
-        if job.state is JobState.QUEUED or (job.state is JobState.RUNNING and job.movable):
+        if job.state is JobState.QUEUED or (job.state is JobState.RUNNING and job.movable and not job.capped):
             lanes.setdefault((job.site, job.state), []).append(job)
     return [job for row in zip_longest(*lanes.values()) for job in row if job is not None]
 
@@ -177,6 +195,10 @@ class _Maker:
     pace: Pace
     valid_until: float
     edition: int
+
+    def cap(self, site: SiteId, jobs: Sequence[Job], share: float) -> list[Promise]:
+        leg = Leg(site=site, import_delta_w=-(1.0 - share) * _sum_w(jobs), latency_s=self.pace.cap_s)
+        return self._promise("cap", f"{site}", [leg], jobs, self.terms.cap_cost)
 
     def pause(self, site: SiteId, jobs: Sequence[Job]) -> list[Promise]:
         leg = Leg(site=site, import_delta_w=-_sum_w(jobs), latency_s=self.pace.pause_s)

@@ -44,7 +44,7 @@ class Record:
     order: ShiftOrder
     """With its last verb."""
     kind: str
-    """pause | absorb | move"""
+    """cap | pause | absorb | move"""
     source: SiteId
     destination: SiteId | None
     """Of a move."""
@@ -55,6 +55,8 @@ class Record:
     reason: str = ""
     failure: str = ""
     """Why it is being undone, when not by a rollback; it then ends FAILED."""
+    share: float | None = None
+    """Of a cap: what it leaves of each job's usual duty."""
 
     @property
     def open(self) -> bool:
@@ -68,7 +70,7 @@ class Book:
     fence: int = 0
     records: dict[OrderId, Record] = field(default_factory=dict)
     times_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Last durations by name (pause, resume, start, move, leave, downtime)."""
+    """Last durations by name (cap, pause, resume, start, move, leave, downtime)."""
 
     def with_record(self, record: Record) -> Book:
         """The book with this record in its newest form, the oldest closed ones forgotten."""

@@ -38,6 +38,7 @@ def draft(
         parts=tuple(Part(job=job.id, was=job.state) for job in chosen),
         state=state,
         begun=state is ShiftState.RAMPING,
+        share=terms.cap_share if offer.kind == "cap" else None,
     )
 
 
@@ -52,8 +53,11 @@ def committed(record: Record, order: ShiftOrder) -> Record:
 
 
 def _still_so(job: Job | None, kind: str, site: SiteId) -> bool:
-    works = kind in ("pause", "move")
-    return job is not None and not job.held and job.site == site and (job.state is JobState.RUNNING) is works
+    if job is None or job.held or job.site != site:
+        return False
+    if kind in ("cap", "pause", "move"):
+        return job.state is JobState.RUNNING and not job.capped
+    return job.state is not JobState.RUNNING
 
 
 def _check_room(site: SiteId, needed: int, jobs: Sequence[Job], terms: Terms, offer: str) -> None:

@@ -1,7 +1,7 @@
-"""Reference plug-in `process-lever`: pauses, starts and moves real processes that live in site folders.
+"""Reference plug-in `process-lever`: throttles, pauses, starts and moves real processes that live in site folders.
 
 Entry point `process-lever`. What a job is, and what its program must be able to do, stands in `jobs.py`; how it
-is kept from running twice, in `gate.py`; how a move goes, in `hands.py`.
+is kept from running twice, in `gate.py`; how a move goes, in `hands.py`; how one is throttled, in `brake.py`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,30 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vpp_gateway.errors import ConfigError
+from vpp_gateway.errors import ConfigError, Rejected
 from vpp_gateway.southbound.workload.lever import Cadence, Lever
 from vpp_gateway.southbound.workload.lever_plugin import LeverPlugin
 from vpp_gateway.southbound.workload.levers import Pace, Terms
 from vpp_gateway.southbound.workload.plugin import Briefing, Desk, Profile
+from vpp_gateway.southbound.workload.process_lever.brake import Brake, GroupBrake, GuardBrake
 from vpp_gateway.southbound.workload.process_lever.hands import Patience, ProcessHands
 from vpp_gateway.southbound.workload.records import FileLedger
 
 FIRST_PACE = Pace(pause_s=0.05, resume_s=0.05, start_s=0.5, move_s=0.5, leave_s=0.1, downtime_s=0.3)
 """Promised before anything has been measured; replaced by medians of the lever's own acts."""
+
+
+class Throttle(BaseModel):
+    """How jobs that say `throttlable` are throttled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    share: float = Field(ge=0.05, le=0.95)
+    """What is left to each of its duty."""
+    cgroup: str | None = None
+    """Absolute folder of a cgroup with the CPU controller that this plug-in may write: the kernel throttles.
+    None: a guard process throttles with SIGSTOP and SIGCONT. Change it while nothing is throttled."""
+    cost: float = Field(default=1.5, ge=0)
 
 
 class Config(BaseModel):
@@ -39,6 +53,8 @@ class Config(BaseModel):
     pause_cost: float = Field(default=2.0, ge=0)
     move_cost: float = Field(default=1.0, ge=0)
     absorb_cost: float = Field(default=1.0, ge=0)
+    throttle: Throttle | None = None
+    """None: jobs are paused and moved, never throttled."""
     checkpoint_s: float = Field(default=5.0, gt=0, le=600)
     """Most time for a job to write its checkpoint and exit."""
     watch_s: float = Field(default=0.5, gt=0, le=60)
@@ -50,8 +66,9 @@ def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
     config = _config(briefing)
     _check_folders(config, briefing)
     patience = Patience(checkpoint_s=config.checkpoint_s)
+    throttle = config.throttle
     lever = Lever(
-        hands=ProcessHands(Path(config.root), briefing.sites, desk.clock, patience),
+        hands=ProcessHands(Path(config.root), briefing.sites, desk.clock, patience, _brake(config)),
         terms=Terms(
             plugin=briefing.name,
             slots={site: config.slots.get(site, config.slots_default) for site in briefing.sites},
@@ -61,6 +78,8 @@ def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
             pause_cost=config.pause_cost,
             move_cost=config.move_cost,
             absorb_cost=config.absorb_cost,
+            cap_share=None if throttle is None else throttle.share,
+            cap_cost=0.0 if throttle is None else throttle.cost,
         ),
         pace=FIRST_PACE,
         ledger=FileLedger(Path(briefing.state_dir) / "orders.json"),
@@ -70,6 +89,16 @@ def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
     )
     schema = Config.model_json_schema()
     return lever, Profile(sites=briefing.sites, fail_state="hold", config_schema=schema)
+
+
+def _brake(config: Config) -> Brake:
+    """What throttles. Raises ConfigError when the cgroup is not one or may not be written."""
+    if config.throttle is None or config.throttle.cgroup is None:
+        return GuardBrake()
+    try:
+        return GroupBrake(Path(config.throttle.cgroup))
+    except Rejected as error:
+        raise ConfigError(f"config.throttle.cgroup: {error}") from error
 
 
 def _config(briefing: Briefing) -> Config:

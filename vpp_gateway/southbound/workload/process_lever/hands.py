@@ -1,4 +1,4 @@
-"""The hands on real processes: SIGSTOP and SIGCONT, checkpoint and continue elsewhere.
+"""The hands on real processes: SIGSTOP and SIGCONT, a brake, checkpoint and continue elsewhere.
 
 A move, with what a SIGKILL of the lever leaves at each step (the order's record makes the next life finish it):
 
@@ -9,6 +9,9 @@ A move, with what a SIGKILL of the lever leaves at each step (the order's record
     write:   run.json with the new pid                          pid of a gated process that ends by itself
     go:      let it run; wait until it is seen to work          runs at the destination
 
+A throttled job is written down first (`share` in run.json), then braked; every look renews a brake that is gone, so
+neither the death of a guard nor of the lever undoes an order (see brake.py).
+
 Every act looks at what is before it does anything, so repeating one after any interruption completes it.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +34,17 @@ from vpp_gateway.southbound.workload.contract import Sample
 from vpp_gateway.southbound.workload.hands import Moved
 from vpp_gateway.southbound.workload.levers import Job, JobId, JobState
 from vpp_gateway.southbound.workload.process_lever import gate, proc
+from vpp_gateway.southbound.workload.process_lever.brake import Brake
 from vpp_gateway.southbound.workload.process_lever.jobs import Folder, RunFile, find, folders
 from vpp_gateway.southbound.workload.process_lever.model import DutyModel
 
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.003
+_HELD_OVER_S = 0.3
+"""Over how long a throttled job is watched before it is believed to be held."""
+_HELD_WITHIN = 1.25
+"""How far over its share a held job may be in that short time: guards work in bursts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,8 @@ class Patience:
 
     signal_s: float = 2.0
     """SIGSTOP or SIGCONT until the kernel shows it."""
+    held_s: float = 3.0
+    """Throttled until seen to keep to its share."""
     checkpoint_s: float = 5.0
     """SIGTERM until gone."""
     lock_s: float = 2.0
@@ -56,11 +67,14 @@ class Patience:
 class ProcessHands:
     """Hands on the jobs in the sites' folders."""
 
-    def __init__(self, root: Path, sites: Sequence[SiteId], clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self, root: Path, sites: Sequence[SiteId], clock: Clock, patience: Patience, brake: Brake
+    ) -> None:
         self._root = root
         self._sites = tuple(sites)
         self._clock = clock
         self._patience = patience
+        self._brake = brake
         self._warm: dict[JobId, gate.Gated] = {}
         self._children: set[int] = set()
         self._model = DutyModel()
@@ -69,7 +83,9 @@ class ProcessHands:
 
     def jobs(self) -> tuple[Job, ...]:
         self._reap()
-        seen = [_job(folder) for folder in folders(self._root, self._sites)]
+        here = list(folders(self._root, self._sites))
+        self._renew_brakes(here)
+        seen = [_job(folder) for folder in here]
         return tuple(job for job in seen if job is not None)
 
     def samples(self, now: float) -> tuple[Sample, ...]:
@@ -80,6 +96,72 @@ class ProcessHands:
             done, _ = os.waitpid(pid, os.WNOHANG)
             if done:
                 self._children.discard(pid)
+
+    def _renew_brakes(self, here: Sequence[Folder]) -> None:
+        """Brake what is written down as throttled, and nothing else: also after a death, ours or a guard's."""
+        wanted: dict[JobId, tuple[proc.Ident, float]] = {}
+        for folder in here:
+            run, duty = folder.run, folder.job.duty
+            if run.throttled and run.share is not None and duty is not None and proc.alive(run.who):
+                assert run.who is not None
+                wanted[JobId(folder.job.job)] = (run.who, run.share * duty)
+        try:
+            self._brake.keep_only(wanted)
+            for job, (who, cores) in wanted.items():
+                self._brake.hold(job, who, cores)
+        except Rejected as error:
+            log.warning("not throttled as ordered", reason=str(error))
+
+    # --- throttle and release ---------------------------------------------------------------------------
+
+    async def throttle(self, job: JobId, share: float) -> None:
+        folder = self._folder(job)
+        who = self._process(folder)
+        if folder.job.duty is None:
+            raise Rejected(f"job {job} declares no duty that it could be held to a share of")
+        cores = share * folder.job.duty
+        folder.write_run(RunFile(state="running", pid=who.pid, start_time=who.start_time, share=share))
+        self._brake.hold(job, who, cores)
+        told = f"job {job} does not keep to {cores:g} core"
+        await self._until(self._keeps_to(who, cores), self._patience.held_s, told)
+
+    def _keeps_to(self, who: proc.Ident, cores: float) -> Callable[[], bool]:
+        """A question that is true once the process has used no more than `cores` for a short while."""
+        looks: deque[tuple[float, int]] = deque()
+
+        def keeps() -> bool:
+            used_ns = proc.cpu_ns(who)
+            if used_ns is None:
+                raise Rejected(f"pid {who.pid} ended while it was being throttled")
+            now = self._clock.monotonic()
+            looks.append((now, used_ns))
+            while len(looks) > 2 and looks[1][0] <= now - _HELD_OVER_S:
+                looks.popleft()
+            since, used_before_ns = looks[0]
+            passed_s = now - since
+            return (
+                passed_s >= _HELD_OVER_S
+                and (used_ns - used_before_ns) / 1e9 <= _HELD_WITHIN * cores * passed_s
+            )
+
+        return keeps
+
+    async def release(self, job: JobId) -> None:
+        folder = self._folder(job)
+        run = folder.run
+        if run.share is not None:
+            folder.write_run(run.model_copy(update={"share": None}))
+        await self._until(
+            lambda: self._brake.released(job),
+            self._patience.signal_s,
+            f"job {job}: its brake does not let go",
+        )
+        who = run.who
+        if run.state == "running" and who is not None and proc.alive(who):
+            _signal(who, signal.SIGCONT, group=True)  # a guard that was killed may have left it stopped
+            await self._until(
+                lambda: not proc.stopped(who), self._patience.signal_s, f"job {job} does not go on"
+            )
 
     # --- pause and resume -------------------------------------------------------------------------------
 
@@ -155,7 +237,7 @@ class ProcessHands:
         who = run.who
         if who is None or not proc.alive(who):
             return
-        folder.write_run(run.model_copy(update={"leaving": True}))
+        folder.write_run(run.model_copy(update={"leaving": True, "share": None}))
         _signal(who, signal.SIGTERM)
         _signal(who, signal.SIGCONT)  # a stopped process takes no SIGTERM
         told = f"job {folder.job.job} (pid {who.pid}) did not checkpoint and exit"
@@ -278,7 +360,9 @@ def _job(folder: Folder) -> Job | None:
         letter = None if run.who is None else proc.letter(run.who)
         if letter is None:
             return None
-        state = JobState.PAUSED if letter in ("T", "t") else JobState.RUNNING
+        # A throttled job stands still for moments, and is not paused.
+        stands = letter in ("T", "t") and not run.throttled
+        state = JobState.PAUSED if stands else JobState.RUNNING
     return Job(
         id=JobId(folder.job.job),
         site=folder.site,
@@ -286,6 +370,8 @@ def _job(folder: Folder) -> Job | None:
         state=state,
         movable=folder.job.movable,
         deferrable=folder.job.deferrable,
+        throttlable=folder.job.throttlable,
+        capped=run.throttled,
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.errors import ConfigError
@@ -44,6 +44,8 @@ class JobFile(BaseModel):
     """May run at another site."""
     deferrable: bool = False
     """May be paused, and may be resumed early."""
+    throttlable: bool = False
+    """May be held to a share of its duty; needs `duty`."""
     argv: tuple[str, ...] = Field(min_length=1)
     """Command line, absolute program. Continues from the checkpoint when there is one; on SIGTERM writes the
     checkpoint (temporary file, fsync, rename) and exits."""
@@ -54,7 +56,13 @@ class JobFile(BaseModel):
     output: str | None = None
     """File that grows while the job works, for the lever's confirmation; without it CPU time is looked at."""
     duty: float | None = Field(default=None, gt=0, le=64)
-    """Cores it uses at `declared_w`; lets the lever model its power."""
+    """Cores it uses at `declared_w`; lets the lever model its power, and throttle it."""
+
+    @model_validator(mode="after")
+    def _a_share_of_something(self) -> JobFile:
+        if self.throttlable and self.duty is None:
+            raise ValueError("throttlable needs duty: a job is throttled to a share of its duty")
+        return self
 
 
 class RunFile(BaseModel):
@@ -67,6 +75,13 @@ class RunFile(BaseModel):
     start_time: int | None = None
     leaving: bool = False
     """Told to checkpoint and exit: whether or not it is still there, it will not stay."""
+    share: float | None = Field(default=None, gt=0, lt=1)
+    """Held to this share of its duty while it runs; None: not throttled. See brake.py."""
+
+    @property
+    def throttled(self) -> bool:
+        """Whether it is to run at a share of its duty."""
+        return self.state == "running" and self.share is not None
 
     @property
     def who(self) -> proc.Ident | None:
