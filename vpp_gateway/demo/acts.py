@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from vpp_gateway.demo.report import EventResult, MoveResult
 from vpp_gateway.demo.world import World
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.errors import PeerError
-from vpp_gateway.sim.workers import downtime
+from vpp_gateway.sim.workers import Downtime, downtime, proven
 
 RECORD_WITHIN_S = 8.0
 SITES = tuple(SiteId(row[0]) for row in plan.SITES)
@@ -89,8 +90,8 @@ class Player:
         target = sent.order.regulation_w
         result = EventResult(
             id=sent.id,
-            direction="down" if target > 0 else "up",
-            scope=sent.order.site or "portfolio",
+            direction=sent.order.direction,
+            scope=sent.order.scope,
             target_regulation_w=target,
             received_at=_iso(stages["received_at"]),
             due_at=_iso(sent.due_at),
@@ -130,29 +131,35 @@ class Player:
     def _note_moves(self, before: dict[str, SiteId], sent: Sequence[Sent]) -> None:
         """Work that is elsewhere than before the act: when did the meters see it, how long was it away?"""
         pairs: dict[tuple[SiteId, SiteId], list[str]] = {}
+        change: Counter[SiteId] = Counter()
         for job, site in self._places().items():
             if before[job] != site:
                 pairs.setdefault((before[job], site), []).append(job)
+                change.update({before[job]: -plan.JOB_W, site: plan.JOB_W})
         due_at, end_at = sent[0].due_at, sent[0].end_at
         base = report.baseline_w(self._world.observer, SITES, due_at)
+
+        def seen(site: SiteId, sign: int) -> float | None:
+            """When the site's meters had its change, if that is in this direction."""
+            if change[site] * sign <= 0:
+                return None
+            return report.first_change_s(self._world.observer, site, base[site], change[site], due_at, end_at)
+
         for (source, destination), jobs in pairs.items():
-            moved_w = plan.JOB_W * len(jobs)
-            watch = self._world.observer
             downs = [self._downtime(job, due_at) for job in jobs]
             self.moves.append(
                 MoveResult(
                     from_site=source,
                     to_site=destination,
                     jobs=sorted(jobs),
-                    t_source_down_s=report.first_change_s(
-                        watch, source, base[source], -moved_w, due_at, end_at
-                    ),
-                    t_destination_up_s=report.first_change_s(
-                        watch, destination, base[destination], moved_w, due_at, end_at
-                    ),
-                    downtime_s=round(max(gap for gap, _, _ in downs), 3),
-                    lost_steps=sum(lost for _, lost, _ in downs),
-                    repeated_steps=sum(repeated for _, _, repeated in downs),
+                    source_change_w=change[source],
+                    destination_change_w=change[destination],
+                    t_source_down_s=seen(source, -1),
+                    t_destination_up_s=seen(destination, 1),
+                    downtime_s=round(max(down.longest_gap_s for down in downs), 3),
+                    lost_steps=sum(down.lost_steps for down in downs),
+                    repeated_steps=sum(down.repeated_steps for down in downs),
+                    work_proven=all(self._proven(job) for job in jobs),
                 )
             )
             move = self.moves[-1]
@@ -162,8 +169,11 @@ class Player:
                 f"longest pause {move.downtime_s * 1000:.0f} ms"
             )
 
-    def _downtime(self, job: str, since: float) -> tuple[float, int, int]:
-        return downtime(*self._world.floor.outputs(job), since=since)
+    def _proven(self, job: str) -> bool:
+        return proven(*self._world.floor.outputs(job), seed=self._world.floor.seed(job))
+
+    def _downtime(self, job: str, since: float) -> Downtime:
+        return downtime(*self._world.floor.outputs(job), since=since, until=self._world.clock.utc())
 
 
 def sentence(result: EventResult) -> str:

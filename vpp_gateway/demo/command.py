@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
+import os
 import shutil
-import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from vpp_gateway.clock import SystemClock
+from vpp_gateway.clock import Clock, SystemClock
 from vpp_gateway.demo import plan
 from vpp_gateway.demo.acts import Player
-from vpp_gateway.demo.report import DemoResult, EventResult, MoveResult
+from vpp_gateway.demo.judge import missed, reports_seen
+from vpp_gateway.demo.report import DemoResult
 from vpp_gateway.demo.world import World, free_port, open_world
 from vpp_gateway.errors import GatewayError
 
 OK, FAILED, MISSED = 0, 1, 5
-REACHED_WITHIN_S = 2.0
-WITHIN_SHARE = 0.95
-REPORT_GAP_S = 10.0
-MOVE_WITHIN_S = 10.0
-DOWNTIME_S = 1.0
-Say = Callable[[str], None]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,18 +46,24 @@ Say = Callable[[str], None]
 def demo(headless: bool, json_file: Path | None, port: int, seed: int, keep: bool) -> int:
     """The whole house in front of you: simulated utility, sites and batteries, the real gateway.
 
-    Exit codes: 0 every goal held, 5 a goal was missed, 1 it could not run.
+    Exit codes: 0 every goal held, or a watched demo was left; 5 a goal was missed; 1 it could not run to its end.
     """
+    if json_file is not None:
+        _check(json_file, headless)
     folder = Path(tempfile.mkdtemp(prefix="vppgw-"))
     code = FAILED
     try:
-        code = asyncio.run(_play(folder, headless, json_file, port or free_port(), seed))
+        if headless:
+            code = asyncio.run(play(folder, port=port, seed=seed, json_file=json_file))
+        else:
+            code = asyncio.run(_watch(folder, port=port, seed=seed))
     except* GatewayError as errors:
         for error in errors.exceptions:
             click.echo(f"demo: {error}", err=True)
         keep = True
     except* KeyboardInterrupt:
-        code = OK
+        click.echo("demo: interrupted", err=True)
+        code = FAILED if headless else OK
     finally:
         if keep:
             click.echo(f"kept: {folder}", err=True)
@@ -72,91 +72,90 @@ def demo(headless: bool, json_file: Path | None, port: int, seed: int, keep: boo
     return code
 
 
-async def _play(folder: Path, headless: bool, json_file: Path | None, port: int, seed: int) -> int:
-    clock = SystemClock()
-    began = clock.monotonic()
-    began_at = datetime.fromtimestamp(clock.utc(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    say: Say = click.echo
-    say(
-        "starting: VTN (TLS, own CA), 3 sites, 6 Modbus batteries, 3 meters, 18 workers, 1 plug-in, the gateway"
-    )
-    async with open_world(folder, console_port=port, seed=seed) as world:
-        await world.ready()
-        ready_s = clock.monotonic() - began
-        say(f"ready after {ready_s:.1f} s; page: {world.page_url()}")
-        if not headless:
-            from vpp_gateway.demo.screen import watch
+def _check(json_file: Path, headless: bool) -> None:
+    """Before anything is played: a result that nobody could read would be a wasted run."""
+    if not headless:
+        raise click.UsageError("--json needs --headless: what is judged are the acts that it plays")
+    if not os.access(json_file.parent, os.W_OK | os.X_OK):
+        said = f"{json_file}: the folder {json_file.absolute().parent} is not there or not writable"
+        raise click.BadParameter(said, param_hint="--json")
 
-            await watch(world)
-            return OK
+
+async def _watch(folder: Path, *, port: int, seed: int) -> int:
+    from vpp_gateway.demo.screen import watch
+
+    async with _ready(folder, port, seed, SystemClock()) as world:
+        await watch(world)
+    return OK
+
+
+async def play(
+    folder: Path,
+    *,
+    port: int = 0,
+    seed: int = 1,
+    json_file: Path | None = None,
+    acts: Sequence[plan.Act] = plan.ACTS,
+    pace: plan.Pace = plan.HEADLESS,
+) -> int:
+    """Play the acts without a screen, judge them, write the result; returns the exit code (0 or 5).
+
+    Raises:
+        GatewayError: it could not run to its end.
+    """
+    clock = SystemClock()
+    began, began_at = clock.monotonic(), clock.utc()
+    async with _ready(folder, port, seed, clock) as world:
+        ready_s = clock.monotonic() - began
         await asyncio.sleep(plan.BASELINE_S)
         acts_from = clock.utc()
-        player = Player(world, plan.HEADLESS, say)
-        events = await player.play(plan.ACTS)
-        reports, points, gap_s = _reports(world, acts_from, clock.utc())
-        moves = player.moves
-    missed = _missed(events, moves, reports, gap_s)
+        player = Player(world, pace, click.echo)
+        events = await player.play(acts)
+        reports = reports_seen(world.vtn.news, acts_from, clock.utc())
+    rows = missed(acts, pace, events, player.moves, reports)
     result = DemoResult(
-        began_at=began_at,
+        began_at=datetime.fromtimestamp(began_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         seconds=round(clock.monotonic() - began, 1),
         ready_s=round(ready_s, 1),
         events=events,
-        moves=moves,
-        reports_received_by_vtn=reports,
-        report_points_received_by_vtn=points,
-        longest_report_gap_s=round(gap_s, 2),
-        within_goals=not missed,
-        missed=missed,
+        moves=player.moves,
+        reports_received_by_vtn=reports.count,
+        report_points_received_by_vtn=reports.points,
+        longest_report_gap_s=round(reports.longest_gap_s, 2),
+        within_goals=not rows,
+        missed=rows,
     )
     if json_file is not None:
         _write(json_file, result)
-    say(f"the VTN received {reports} reports, {points} points, longest gap {gap_s:.1f} s")
-    for line in missed:
+    return tell(result)
+
+
+@asynccontextmanager
+async def _ready(folder: Path, port: int, seed: int, clock: Clock) -> AsyncIterator[World]:
+    """The demo's world, in service."""
+    began = clock.monotonic()
+    click.echo(
+        "starting: VTN (TLS, own CA), 3 sites, 6 Modbus batteries, 3 meters, 18 workers, 1 plug-in, the gateway"
+    )
+    async with open_world(folder, console_port=port or free_port(), seed=seed) as world:
+        await world.ready()
+        click.echo(f"ready after {clock.monotonic() - began:.1f} s; page: {world.page_url()}")
+        yield world
+
+
+def tell(result: DemoResult) -> int:
+    """Say how it ended; the exit code."""
+    click.echo(
+        f"the VTN received {result.reports_received_by_vtn} reports, {result.report_points_received_by_vtn} points, "
+        f"longest gap {result.longest_report_gap_s:.1f} s"
+    )
+    for line in result.missed:
         click.echo(f"missed: {line}", err=True)
-    say(f"{'every goal held' if not missed else 'goals were missed'} ({result.seconds:.0f} s)")
-    sys.stdout.flush()
-    return MISSED if missed else OK
+    click.echo(
+        f"{'every goal held' if result.within_goals else 'goals were missed'} ({result.seconds:.0f} s)"
+    )
+    return OK if result.within_goals else MISSED
 
 
 def _write(path: Path, result: DemoResult) -> None:
     path.write_text(json.dumps(result.model_dump(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-
-
-def _reports(world: World, since: float, until: float) -> tuple[int, int, float]:
-    """What the VTN saw of our telemetry: reports, points, longest gap between two reports (s)."""
-    seen = [line for line in world.vtn.news if line.get("saw") == "report"]
-    points = sum(len(line["points"]) for line in seen)
-    # One report carries several series; each is told on a line of its own.
-    series = Counter(line["r_id"] for line in seen)
-    first = max(series, key=lambda r_id: series[r_id]) if series else None
-    times = [line["at"] for line in seen if line["r_id"] == first]
-    edges = [since, *(at for at in times if since <= at <= until), until]
-    return len(times), points, max(b - a for a, b in itertools.pairwise(edges))
-
-
-def _missed(events: list[EventResult], moves: list[MoveResult], reports: int, gap_s: float) -> list[str]:
-    rows = []
-    for event in events:
-        if event.t_reached_s is None or event.t_reached_s > REACHED_WITHIN_S:
-            rows.append(f"{event.id}: target reached after {event.t_reached_s} s, goal {REACHED_WITHIN_S} s")
-        if event.within_10pct < WITHIN_SHARE:
-            rows.append(
-                f"{event.id}: {event.within_10pct:.0%} of the samples within 10 %, goal {WITHIN_SHARE:.0%}"
-            )
-    if not moves:
-        rows.append("no work was moved")
-    for move in moves:
-        for name, value, goal in (
-            ("source down", move.t_source_down_s, MOVE_WITHIN_S),
-            ("destination up", move.t_destination_up_s, MOVE_WITHIN_S),
-            ("downtime", move.downtime_s, DOWNTIME_S),
-        ):
-            if value is None or value > goal:
-                rows.append(f"move {move.from_site} -> {move.to_site}: {name} {value} s, goal {goal} s")
-        if move.lost_steps or move.repeated_steps:
-            rows.append(
-                f"move {move.from_site} -> {move.to_site}: {move.lost_steps} steps lost, {move.repeated_steps} repeated"
-            )
-    if gap_s > REPORT_GAP_S:
-        rows.append(f"{reports} reports, longest gap {gap_s:.1f} s, goal {REPORT_GAP_S} s")
-    return rows

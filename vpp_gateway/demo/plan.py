@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 SITES: tuple[tuple[str, str, str, str], ...] = (
     ("tokyo-1", "Tokyo 1", "東京第一", "tokyo-east"),
@@ -42,6 +43,16 @@ class Order:
     """> 0: down-DR."""
     site: str | None = None
     """None = the whole portfolio."""
+
+    @property
+    def direction(self) -> Literal["down", "up"]:
+        """What the grid asks the load to do."""
+        return "down" if self.regulation_w > 0 else "up"
+
+    @property
+    def scope(self) -> str:
+        """Whom the order is for, in a word."""
+        return self.site or "portfolio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vpp_gateway.demo.observer import Observer, Sight
 from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.errors import PeerError
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 
 BASELINE_S = 8.0
@@ -71,16 +72,23 @@ class MoveResult(_View):
     """Site that the work went to."""
     jobs: list[str]
     """Names of the moved jobs."""
+    source_change_w: float
+    """W by which all moves of the act together change the source's load (declared); >= 0: as much came as went."""
+    destination_change_w: float
+    """W by which all moves of the act together change the destination's load (declared)."""
     t_source_down_s: float | None
-    """s after the order (start of the event) until the observer saw the source's load down by 90 % of the move."""
+    """s after the order (start of the event) until the observer saw the source's load down by 90 % of its change;
+    null = never, or its change is not down."""
     t_destination_up_s: float | None
-    """s after the order until the observer saw the destination's load up by 90 % of the move."""
+    """s after the order until the observer saw the destination's load up by 90 % of its change; null as above."""
     downtime_s: float
-    """Longest gap (s) in the moved jobs' own output since the order."""
+    """Longest gap (s) in the moved jobs' own output since the order, the time since its last line included."""
     lost_steps: int
     """Steps of work missing in that output."""
     repeated_steps: int
     """Steps of work done twice in that output."""
+    work_proven: bool
+    """Whether every state in that output is the one that so many steps of the job's own chain make."""
 
 
 class DemoResult(_View):
@@ -101,11 +109,11 @@ class DemoResult(_View):
     moves: list[MoveResult]
     """Work that moved while the demo ran."""
     reports_received_by_vtn: int
-    """Telemetry reports (oadrUpdateReport) that the VTN received."""
+    """Telemetry reports (oadrUpdateReport) that the VTN received during the acts."""
     report_points_received_by_vtn: int
     """Data points in these reports."""
     longest_report_gap_s: float
-    """Longest time (s) between two reports during the acts; clock of the VTN process."""
+    """Longest time (s) without a report during the acts, their edges included; clock of the VTN process."""
     within_goals: bool
     """True when every goal of the demo held; `missed` names the others."""
     missed: list[str]
@@ -113,8 +121,14 @@ class DemoResult(_View):
 
 
 def baseline_w(observer: Observer, sites: Sequence[SiteId], due_at: float) -> dict[SiteId, float]:
-    """Mean load of each site in the seconds before the event, W; the observer's own baseline."""
+    """Mean load of each site in the seconds before the event, W; the observer's own baseline.
+
+    Raises:
+        PeerError: it saw nothing then.
+    """
     sights = observer.between(due_at - BASELINE_S, due_at)
+    if not sights:
+        raise PeerError(f"no reading of the site meters in the {BASELINE_S:g} s before an event")
     return {site: _mean([sight.load_w(site) for sight in sights]) for site in sites}
 
 

@@ -42,24 +42,29 @@ class Downtime(NamedTuple):
     repeated_steps: int
 
 
-def downtime(*outputs: Path | str, since: float = 0.0) -> Downtime:
+def downtime(*outputs: Path | str, since: float = 0.0, until: float | None = None) -> Downtime:
     """Gaps and broken steps in the output of one job, which may be in several files (oldest first).
 
     Args:
         outputs: output files of the job.
         since: only lines written after this, UTC (Unix s); the last line before it opens the first gap.
+        until: when the output was read, UTC (Unix s); the time since the last line counts as a gap. None = it does not.
 
     Raises:
         ValueError: a line is not one of a worker's; names file and line.
     """
     gap_s, lost, repeated = 0.0, 0, 0
     before: tuple[int, float] | None = None
+    written_at = since
     for first, last, utc, monotonic in _lines(outputs):
+        written_at = utc
         if before is not None and utc >= since:
             gap_s = max(gap_s, monotonic - before[1])
             lost += max(first - before[0], 0)
             repeated += max(before[0] - first, 0)
         before = (last, monotonic)
+    if until is not None:
+        gap_s = max(gap_s, until - written_at)
     return Downtime(gap_s, lost, repeated)
 
 
