@@ -22,6 +22,8 @@ JOB_W = 12_000.0
 """Declared power of one worker at its nominal duty."""
 DUTY = 0.022
 """Share of a core that one worker really burns."""
+LOAD_WINDOW_S = 3.0
+"""Over which the workers' duty is read: one that this machine kept waiting catches up within it."""
 BATTERIES_PER_SITE = 2
 BATTERY_W = 40_000.0
 BATTERY_WH = 80_000.0

@@ -169,7 +169,7 @@ def field_spec(seed: int, floor: Path) -> FieldSpec:
                     for id in battery_ids(site)
                 ),
                 load_module="vpp_gateway.sim.workers:field_load",
-                load_config={"root": str(floor)},
+                load_config={"root": str(floor), "window_s": plan.LOAD_WINDOW_S},
             )
             for site, *_ in plan.SITES
         ),

@@ -29,6 +29,10 @@ from vpp_gateway.southbound.workload.process_lever.jobs import JOB_FILE, Folder,
 
 CORES_MAX = 0.5
 """All workers together, also those still queued."""
+RISE_S = 1.0
+"""In which the modelled power of a new process comes up."""
+STILL_S = 0.3
+"""A process that has been stopped and done nothing for so long is paused; a throttled one never rests so long."""
 _DUTY_SHARE_MAX = 1.5
 _LEASH = ".floor.lock"
 
@@ -98,7 +102,8 @@ class SiteLoad:
         root: folder of the floor.
         site: whose.
         base_w: everything that is not a worker: cooling, rigid IT.
-        window_s: over how long the duty is read.
+        window_s: over how long the duty is read; a process that has just appeared is read over its own time, from
+            1 s on. A longer window keeps it out of the power that this machine, not the worker, was busy.
     """
 
     def __init__(self, root: Path, site: SiteId, base_w: float, window_s: float = 1.0) -> None:
@@ -132,11 +137,14 @@ class SiteLoad:
         past.append((now, used_ns))
         while len(past) > 1 and past[1][0] <= now - self._window_s:
             past.popleft()
+        if proc.stopped(who) and any(used == used_ns for at, used in past if at <= now - STILL_S):
+            past.clear()  # paused, which is seen at once; when it goes on, it comes up like a new one
+            past.append((now, used_ns))
         return past
 
     def _duty(self, past: deque[tuple[float, int]], now: float) -> float:
-        """Cores used over the window; what was not seen yet counts as idle."""
-        return (past[-1][1] - past[0][1]) / 1e9 / max(now - past[0][0], self._window_s)
+        """Cores used over the window; of the first second of a process, what was not seen yet counts as idle."""
+        return (past[-1][1] - past[0][1]) / 1e9 / max(now - past[0][0], min(self._window_s, RISE_S))
 
 
 def load_factory(root: str, site: str, base_w: float, window_s: float = 1.0) -> SiteLoad:
