@@ -64,7 +64,7 @@ def test_a_pause_is_seen_at_once_and_its_end_within_the_rise(job: Job) -> None:
     assert job.go(STILL_S + 0.1, 0.0)[-1] == 0.0
     assert set(job.go(5.0, 0.0)) == {0.0}
     job.stopped = False
-    assert job.go(RISE_S + STILL_S, 1.0)[-1] == pytest.approx(WATTS)
+    assert job.go(RISE_S, 1.0)[-1] == pytest.approx(WATTS)
 
 
 def test_a_throttled_job_is_stopped_for_moments_and_never_counts_as_paused(job: Job) -> None:

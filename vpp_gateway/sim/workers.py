@@ -4,7 +4,7 @@
     load_factory(...)  what a site's meter would see of them: base + sum of declared_w x own duty / nominal duty
     downtime(...)      longest gap, lost and repeated steps, from the workers' own output and nothing else
 
-The load is modelled from CPU time that really was used in the last second, and is always labelled so.
+The load is modelled from CPU time that really was used in the last seconds, and is always labelled so.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ class SiteLoad:
         past.append((now, used_ns))
         while len(past) > 1 and past[1][0] <= now - self._window_s:
             past.popleft()
-        if proc.stopped(who) and any(used == used_ns for at, used in past if at <= now - STILL_S):
+        still = past[0][1] == used_ns or any(used == used_ns for at, used in past if at <= now - STILL_S)
+        if still and proc.stopped(who):
             past.clear()  # paused, which is seen at once; when it goes on, it comes up like a new one
             past.append((now, used_ns))
         return past
