@@ -23,6 +23,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             _surprises.append(f"{report.nodeid}: {reason}")
 
 
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A whole module that skipped itself is no different."""
+    if report.skipped and isinstance(report.longrepr, tuple) and not FORESEEN.search(report.longrepr[2]):
+        _surprises.append(f"{report.nodeid}: {report.longrepr[2]}")
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run that would have been green."""
     if _surprises and exitstatus == 0:

@@ -6,6 +6,8 @@ values of `domain.fact`, not exceptions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class GatewayError(Exception):
     """Root of everything this package raises on purpose."""
@@ -41,3 +43,12 @@ class Rejected(DeviceError):
 
 class Implausible(DeviceError):
     """The device answered something that cannot be true (NaN, sentinel, outside nameplate)."""
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """What lies at the bottom of nested groups of exceptions."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

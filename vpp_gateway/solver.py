@@ -108,6 +108,7 @@ class ProcessSolver:
             delay_s = min(delay_s * 2, LAST_PAUSE_S)
 
     async def _life(self) -> None:
+        self._served = False
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
@@ -121,7 +122,6 @@ class ProcessSolver:
                 if not await process.stdout.readline():
                     raise EOFError("the worker ended while starting")
             self.state, self.reason = "ready", ""
-            self._served = False
             while True:
                 await self._stirred_or_ended(process)
                 self._stirred.clear()

@@ -47,9 +47,10 @@ class Paper:
     Its countdown follows `now`; `ignores` drops writes, `refuses` answers requests of a purpose with an exception.
     """
 
-    def __init__(self) -> None:
-        exponents = {"701.W_SF": 2, "702.W_SF": 2, "704.WSet_SF": 0, "713.Pct_SF": -2, "713.WH_SF": 2}
-        self.image = Image((1, 701, 702, 704, 713, 715), base=40000, exponents=exponents)
+    def __init__(self, models: tuple[int, ...] = (1, 701, 702, 704, 713, 715)) -> None:
+        exponents = {"802.SoC_SF": -2} if 802 in models else {}
+        exponents |= {"701.W_SF": 2, "702.W_SF": 2, "704.WSet_SF": 0, "713.Pct_SF": -2, "713.WH_SF": 2}
+        self.image = Image(models, base=40000, exponents=exponents)
         self.ignores = False
         self.refuses: dict[Purpose, int] = {}
         self.counts_down = True

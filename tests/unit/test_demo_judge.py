@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from click.testing import CliRunner
 
 from tests.unit.test_demo_schema import recorded
 from vpp_gateway.clock import SeededRng, SystemClock
-from vpp_gateway.demo import command, plan
+from vpp_gateway.demo import command, plan, screen
 from vpp_gateway.demo.judge import Reports, missed, reports_seen
 from vpp_gateway.demo.observer import Observer, Sight
 from vpp_gateway.demo.report import DemoResult, EventResult, MoveResult, baseline_w, delivery, first_change_s
@@ -35,6 +37,7 @@ def judged(
     events: list[EventResult] | None = None,
     moves: list[MoveResult] | None = None,
     reports: Reports = HEARD,
+    seconds: float = RUN.seconds,
 ) -> list[str]:
     return missed(
         plan.ACTS,
@@ -42,6 +45,7 @@ def judged(
         RUN.events if events is None else events,
         RUN.moves if moves is None else moves,
         reports,
+        seconds,
     )
 
 
@@ -56,11 +60,15 @@ def test_the_recorded_run_held() -> None:
     assert RUN.within_goals and RUN.missed == []
 
 
+def test_the_whole_must_not_take_too_long() -> None:
+    assert judged(seconds=120.4) == ["the demo took 120.4 s, goal 120 s"]
+
+
 @pytest.mark.parametrize(
     ("altered", "said"),
     [
-        ({"t_reached_s": None}, "EV-002: target reached after None s, goal 2 s"),
-        ({"t_reached_s": 2.001}, "EV-002: target reached after 2.001 s, goal 2 s"),
+        ({"t_reached_s": None}, "EV-002: target reached never, goal 2 s"),
+        ({"t_reached_s": 2.01}, "EV-002: target reached after 2.01 s, goal 2 s"),
         ({"within_10pct": 13 / 14}, "EV-002: 13 of 14 seconds within 10 % (14 were seen), goal 95%"),
         ({"samples": 13}, "EV-002: 13 of 14 seconds within 10 % (13 were seen), goal 95%"),
         ({"samples": 0, "within_10pct": 0.0}, "EV-002: 0 of 14 seconds within 10 % (0 were seen), goal 95%"),
@@ -88,13 +96,13 @@ def test_every_order_needs_its_event() -> None:
 @pytest.mark.parametrize(
     ("altered", "said"),
     [
-        ({"t_source_down_s": None}, "source down after None s, goal 10 s"),
+        ({"t_source_down_s": None}, "source down never, goal 10 s"),
         ({"t_source_down_s": 10.25}, "source down after 10.25 s, goal 10 s"),
-        ({"t_destination_up_s": None}, "destination up after None s, goal 10 s"),
-        ({"t_destination_up_s": 11.0}, "destination up after 11.0 s, goal 10 s"),
-        ({"downtime_s": 1.001}, "longest pause 1.001 s, goal 1 s"),
-        ({"lost_steps": 1}, "1 steps lost, 0 repeated"),
-        ({"repeated_steps": 2}, "0 steps lost, 2 repeated"),
+        ({"t_destination_up_s": None}, "destination up never, goal 10 s"),
+        ({"t_destination_up_s": 11.0}, "destination up after 11.00 s, goal 10 s"),
+        ({"downtime_s": 1.01}, "longest pause 1.01 s, goal 1 s"),
+        ({"lost_steps": 1}, "steps lost: 1, repeated: 0"),
+        ({"repeated_steps": 2}, "steps lost: 0, repeated: 2"),
         ({"work_proven": False}, "the output of its jobs is not the work they say they did"),
     ],
 )
@@ -178,11 +186,33 @@ def test_what_was_not_seen_was_not_delivered() -> None:
         baseline_w(saw([]), (SITE,), START)
 
 
+def test_the_observer_says_where_it_is_unsure() -> None:
+    def eye(at: float, import_w: float) -> Any:
+        return SimpleNamespace(reading=SimpleNamespace(at=at, import_w=import_w))
+
+    observer = saw([])
+    observer._keep(
+        START, {SITE: eye(START, 300_000.0)}, {SITE: [eye(START, -30_000.0), eye(START - 1, -30_000.0)]}
+    )
+    observer._keep(START + 1, {SITE: eye(START, 300_000.0)}, {SITE: []})
+    (sight,) = observer.sights
+    assert (sight.battery_w[SITE], sight.unsure) == (30_000.0, {SITE}), (
+        "without its meter there is no look at all"
+    )
+
+
 def test_a_leg_of_a_move_counts_in_its_direction_only() -> None:
     falls = saw(quarters(lambda s: 24_000.0 if s >= 2 else 0.0))
     assert first_change_s(falls, SITE, BASE_W, -24_000.0, START, END) == 2.0
     assert first_change_s(falls, SITE, BASE_W, 24_000.0, START, END) is None
     assert first_change_s(falls, SITE, BASE_W, -48_000.0, START, END) is None
+    blind = saw(quarters(lambda s: 24_000.0 if s >= 2 else 0.0))
+    blind.sights = [
+        replace(s, unsure=frozenset({SITE}) if s.at < START + 3 else frozenset()) for s in blind.sights
+    ]
+    assert first_change_s(blind, SITE, BASE_W, -24_000.0, START, END) == 3.0, (
+        "a silent battery hides the load"
+    )
     hidden = saw(quarters(lambda s: 24_000.0 if s >= 2 else 0.0), battery_w=24_000.0)
     assert first_change_s(hidden, SITE, BASE_W, -24_000.0, START, END) is None, "a battery is not a move"
 
@@ -196,15 +226,35 @@ def test_the_exit_code_tells(rows: list[str], code: int, capsys: pytest.CaptureF
     assert said.err == "".join(f"missed: {row}\n" for row in rows)
 
 
-def test_a_run_that_breaks_off_did_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: Any) -> int:
-        _.close()
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "demo: interrupted\n"),
+        (PeerError("the VTN is gone"), "demo: the VTN is gone\n"),
+        (ExceptionGroup("a", [ExceptionGroup("b", [PeerError("not ready")])]), "demo: not ready\n"),
+    ],
+)
+def test_a_run_that_breaks_off_did_not_hold(
+    error: BaseException, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> int:
+        raise error
 
-    monkeypatch.setattr(asyncio, "run", interrupted)
-    done = CliRunner().invoke(command.demo, ["--headless"], standalone_mode=False)
-    assert (done.return_value, done.stderr) == (command.FAILED, "demo: interrupted\n")
-    assert CliRunner().invoke(command.demo, [], standalone_mode=False).return_value == command.OK
+    assert command.outcome(broken, headless=True) == command.FAILED
+    assert capsys.readouterr().err == said
+    left = command.OK if isinstance(error, KeyboardInterrupt) else command.FAILED
+    assert command.outcome(broken, headless=False) == left, "a watched demo may be left"
+
+
+def test_an_act_that_comes_to_nothing_leaves_the_watched_demo_running(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Spoilt:
+        async def play(self, _: object) -> None:
+            raise PeerError("event EV-001: the gateway has no record of its end; see its log")
+
+    asyncio.run(screen.play_act(Spoilt(), plan.ACTS[0]))  # type: ignore[arg-type]
+    assert "the act came to nothing: event EV-001: the gateway has no record" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

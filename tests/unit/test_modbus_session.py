@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.modbus_playbook import BATTERY, Playbook, an_order, battery_profile, profile
+from tests.unit.modbus_playbook import BATTERY, Paper, Playbook, an_order, battery_profile, profile
 from vpp_gateway.domain.fact import Lost, Obeyed, Refused
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import Health
 from vpp_gateway.errors import MisuseError, Unreachable
+from vpp_gateway.portfolio.envelope import battery_room
 from vpp_gateway.southbound.modbus.judge import FollowJudge, SocJudge
 from vpp_gateway.southbound.modbus.meter import MeterSession
 from vpp_gateway.southbound.modbus.session import BatterySession
@@ -485,6 +486,38 @@ def test_an_empty_battery_has_no_room_to_discharge() -> None:
     book.cycle(6.0)
     assert book.session.reading is not None
     assert (book.session.reading.discharge_room_w, book.session.reading.charge_room_w) == (0.0, 8e5)
+
+
+def with_802(soc_min: float | None, soc_max: float | None, soc: float) -> Playbook:
+    book = Playbook()
+    book.device = Paper((1, 701, 702, 704, 713, 715, 802))
+    for key, value in (("802.SoCMin", soc_min), ("802.SoCMax", soc_max), ("713.SoC", soc)):
+        book.device.put(key, value)
+    book.connect()
+    book.cycle(6.0)
+    return book
+
+
+def test_the_devices_own_window_of_charge_counts_where_it_is_narrower() -> None:
+    """Settings allow 10 % to 95 %."""
+    for soc_min, soc_max, soc, room in (
+        (20.0, 90.0, 20.0, (0.0, 8e5)),
+        (20.0, 90.0, 90.0, (1e6, 0.0)),
+        (5.0, 100.0, 15.0, (1e6, 8e5)),
+        (None, None, 15.0, (1e6, 8e5)),
+    ):
+        reading = with_802(soc_min, soc_max, soc).session.reading
+        assert reading is not None
+        assert (reading.discharge_room_w, reading.charge_room_w) == room
+        assert reading.soc_min == max(0.1, (soc_min or 0.0) / 100)
+        energy = battery_room(BATTERY, reading, 1.0).energy_down_wh
+        assert energy == pytest.approx(
+            (reading.soc - reading.soc_min) * BATTERY.energy_wh * BATTERY.efficiency
+        )
+
+
+def test_a_window_of_charge_that_makes_no_sense_stops_the_device() -> None:
+    assert "802.SoCMin" in with_802(120.0, 90.0, 50.0).session.health(1001.0).reason
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.fleets import SITES, fleet
-from vpp_gateway.clock import LoopClock
+from vpp_gateway.clock import Clock, LoopClock, SystemClock
 from vpp_gateway.domain.fact import Obeyed
 from vpp_gateway.domain.instruction import DeviceId, InstructionId
 from vpp_gateway.domain.order import SiteSchedule, Step
@@ -33,7 +33,7 @@ class Battery:
     """Takes orders like a driver and keeps them, with their time."""
 
     device: DeviceId
-    clock: LoopClock
+    clock: Clock
     orders: list[tuple[float, DeviceOrder | None]] = field(default_factory=list)
     armed_at: list[float] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ class Battery:
 
 @dataclass
 class Meter:
-    clock: LoopClock
+    clock: Clock
     device: DeviceId = METER
 
     @property
@@ -108,7 +108,7 @@ class Stage:
     agent: SiteAgent
     batteries: dict[DeviceId, Battery]
     uplink: Uplink
-    clock: LoopClock
+    clock: Clock
     start: float
 
 
@@ -129,10 +129,14 @@ def step(device: DeviceId, start_at: float, end_at: float | None, discharge_w: f
     )
 
 
-def play(folder: Path, scene: Callable[[Stage], Awaitable[None]], hold_s: float = 60.0) -> Stage:
+def play(
+    folder: Path, scene: Callable[[Stage], Awaitable[None]], hold_s: float = 60.0, settable: bool = False
+) -> Stage:
     """Run one scene with an agent that is linked from the start."""
     loop = VirtualLoop()
-    clock = LoopClock(loop, ORIGIN)
+    clock: Clock = LoopClock(loop, ORIGIN)
+    if settable:
+        clock = SystemClock(wall=lambda: ORIGIN + loop.time(), monotonic=loop.time)
     stages: list[Stage] = []
 
     async def main() -> None:
@@ -202,6 +206,24 @@ def test_without_the_centre_everything_is_released_after_the_hold(tmp_path: Path
     history = stage.batteries[B1].history(stage.start)
     assert [w for _, w in history] == [500.0, None]
     assert 70.0 <= history[1][0] <= 71.1
+
+
+def test_one_late_beat_of_the_centre_is_no_other_time(tmp_path: Path) -> None:
+    """An agent that was kept waiting reads old stamps; a centre whose clock was set says so in every beat."""
+    off: list[float] = []
+
+    async def scene(stage: Stage) -> None:
+        began = asyncio.get_running_loop().time()
+        for late_s in (0.8, 0.0, 2.0, 0.9, 0.0, *([-5.0] * 2), *([3.0 - 5.0, 3.4 - 5.0, 3.1 - 5.0] * 2)):
+            await asyncio.sleep(1.0)
+            true = stage.start + asyncio.get_running_loop().time() - began
+            stage.agent.on_message(Welcome(epoch=1, at=true - late_s))
+            off.append(round(stage.clock.utc() - true, 3))
+
+    play(tmp_path, scene, settable=True)
+    assert off[:5] == [0.0] * 5, "late beats move nothing"
+    assert off[5:7] == [5.0, 5.0], "ahead: at once"
+    assert off[7:] == [5.0, 5.0, 2.0, 2.0, 2.0, 2.0], "behind: when three say so, by the least"
 
 
 def test_a_restarted_agent_takes_its_schedule_up_again(tmp_path: Path) -> None:

@@ -55,6 +55,6 @@ def test_an_order_beyond_all_means_is_a_missed_goal(tmp_path: Path) -> None:
     assert event.t_reached_s is None and event.within_10pct == 0.0 and event.shortfall_w > 100_000.0
     assert code == command.MISSED and not result.within_goals
     assert [row.split(",")[0] for row in result.missed] == [
-        "EV-001: target reached after None s",
+        "EV-001: target reached never",
         "EV-001: 0 of 4 seconds within 10 % (4 were seen)",
     ]

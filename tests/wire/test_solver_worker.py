@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.unit.test_optimise import A, B, battery, move, problem, target
 from vpp_gateway.domain.plan import Plan
@@ -50,6 +52,27 @@ def test_it_solves_survives_a_kill_and_says_when_it_cannot() -> None:
             await until(lambda: solver.state == "ready" and solver.restarts == 1)
             solver.submit(CASE)
             await until(lambda: answers[-1][1] is not None)
+            running.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_no_longer_starts_is_tried_less_and_less_often(tmp_path: Path) -> None:
+    once = f"[ -e {tmp_path}/f ] && exit 1; touch {tmp_path}/f; exec {sys.executable} -m vpp_gateway.solver"
+    answers: list[Plan | None] = []
+
+    async def main() -> None:
+        solver = ProcessSolver(lambda _, plan, __="": answers.append(plan), command=("/bin/sh", "-c", once))
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(solver.run())
+            await until(lambda: solver.state == "ready")
+            solver.submit(CASE)
+            await until(lambda: len(answers) == 1)
+            assert answers[0] is not None and solver.pid is not None
+            os.kill(solver.pid, signal.SIGKILL)
+            await asyncio.sleep(2.0)
+            assert 3 <= solver.restarts <= 5, "after 0.1, 0.2, 0.4, 0.8 s"
+            assert solver.state == "down" and "ended while starting" in solver.reason
             running.cancel()
 
     asyncio.run(main())

@@ -17,6 +17,8 @@ from vpp_gateway.errors import PeerError
 from vpp_gateway.sim.workers import Downtime, downtime, proven
 
 RECORD_WITHIN_S = 8.0
+LOOK_BEFORE_S = 0.5
+"""Before the end of an act, where the work is: at its end it goes home."""
 SITES = tuple(SiteId(row[0]) for row in plan.SITES)
 
 
@@ -55,8 +57,11 @@ class Player:
             # Whole seconds: 2.0b cannot say less. One start for all, also when a second ends between two sends.
             due_at = float(int(self._world.clock.utc() + self._pace.notice_s))
             sent = [self.send(order, due_at) for order in act.orders]
-            await self._until(max(event.end_at for event in sent))
-            self._note_moves(where, sent)
+            end_at = max(event.end_at for event in sent)
+            await self._until(end_at - LOOK_BEFORE_S)
+            there = self._places()
+            await self._until(end_at)
+            self._note_moves(where, there, sent)
             results.extend([await self._judge(event) for event in sent])
             if number < len(acts):
                 await asyncio.sleep(self._pace.gap_s)
@@ -128,11 +133,11 @@ class Player:
     def _places(self) -> dict[str, SiteId]:
         return {folder.job.job: folder.site for folder in self._world.floor.jobs()}
 
-    def _note_moves(self, before: dict[str, SiteId], sent: Sequence[Sent]) -> None:
+    def _note_moves(self, before: dict[str, SiteId], there: dict[str, SiteId], sent: Sequence[Sent]) -> None:
         """Work that is elsewhere than before the act: when did the meters see it, how long was it away?"""
         pairs: dict[tuple[SiteId, SiteId], list[str]] = {}
         change: Counter[SiteId] = Counter()
-        for job, site in self._places().items():
+        for job, site in there.items():
             if before[job] != site:
                 pairs.setdefault((before[job], site), []).append(job)
                 change.update({before[job]: -plan.JOB_W, site: plan.JOB_W})
@@ -146,7 +151,7 @@ class Player:
             return report.first_change_s(self._world.observer, site, base[site], change[site], due_at, end_at)
 
         for (source, destination), jobs in pairs.items():
-            downs = [self._downtime(job, due_at) for job in jobs]
+            downs = [self._downtime(job, due_at, end_at - LOOK_BEFORE_S) for job in jobs]
             self.moves.append(
                 MoveResult(
                     from_site=source,
@@ -164,25 +169,30 @@ class Player:
             )
             move = self.moves[-1]
             self._say(
-                f"  {len(jobs)} jobs moved {source} -> {destination}: source down after "
-                f"{move.t_source_down_s} s, destination up after {move.t_destination_up_s} s, "
+                f"  {len(jobs)} job(s) moved {source} -> {destination}: "
+                f"source {_leg('down', move.source_change_w < 0, move.t_source_down_s)}, "
+                f"destination {_leg('up', move.destination_change_w > 0, move.t_destination_up_s)}, "
                 f"longest pause {move.downtime_s * 1000:.0f} ms"
             )
 
     def _proven(self, job: str) -> bool:
         return proven(*self._world.floor.outputs(job), seed=self._world.floor.seed(job))
 
-    def _downtime(self, job: str, since: float) -> Downtime:
-        return downtime(*self._world.floor.outputs(job), since=since, until=self._world.clock.utc())
+    def _downtime(self, job: str, since: float, until: float) -> Downtime:
+        return downtime(*self._world.floor.outputs(job), since=since, until=until)
+
+
+def _leg(way: str, expected: bool, seconds: float | None) -> str:
+    """One end of a move in words."""
+    return f"{way} {report.after(seconds)}" if expected else "as before: as much work came as went"
 
 
 def sentence(result: EventResult) -> str:
     """One event in a line."""
     kw = result.target_regulation_w / 1000
-    reached = "never" if result.t_reached_s is None else f"{result.t_reached_s:.2f} s"
     tiers = ", ".join(f"{tier} {w / 1000:.1f} kW" for tier, w in result.delivered_by_tier_w.items())
     return (
-        f"  {result.id} {result.direction} {abs(kw):.0f} kW ({result.scope}): reached in {reached}, "
+        f"  {result.id} {result.direction} {abs(kw):.0f} kW ({result.scope}): reached {report.after(result.t_reached_s)}, "
         f"{result.within_10pct:.0%} of {result.samples} s within 10 %; {tiers}"
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from vpp_gateway.demo.acts import Player
 from vpp_gateway.demo.judge import missed, reports_seen
 from vpp_gateway.demo.report import DemoResult
 from vpp_gateway.demo.world import World, free_port, open_world
-from vpp_gateway.errors import GatewayError
+from vpp_gateway.errors import GatewayError, leaves
 
 OK, FAILED, MISSED = 0, 1, 5
 
@@ -51,24 +52,26 @@ def demo(headless: bool, json_file: Path | None, port: int, seed: int, keep: boo
     if json_file is not None:
         _check(json_file, headless)
     folder = Path(tempfile.mkdtemp(prefix="vppgw-"))
+    how = functools.partial(play, json_file=json_file) if headless else _watch
+    code = outcome(lambda: asyncio.run(how(folder, port=port, seed=seed)), headless=headless)
+    if keep or code == FAILED:
+        click.echo(f"kept: {folder}", err=True)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return code
+
+
+def outcome(run: Callable[[], int], *, headless: bool) -> int:
+    """Run it to its exit code; what broke is told. Only a watched demo may be interrupted."""
     code = FAILED
     try:
-        if headless:
-            code = asyncio.run(play(folder, port=port, seed=seed, json_file=json_file))
-        else:
-            code = asyncio.run(_watch(folder, port=port, seed=seed))
+        code = run()
     except* GatewayError as errors:
-        for error in errors.exceptions:
+        for error in leaves(errors):
             click.echo(f"demo: {error}", err=True)
-        keep = True
     except* KeyboardInterrupt:
         click.echo("demo: interrupted", err=True)
         code = FAILED if headless else OK
-    finally:
-        if keep:
-            click.echo(f"kept: {folder}", err=True)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
     return code
 
 
@@ -112,10 +115,11 @@ async def play(
         player = Player(world, pace, click.echo)
         events = await player.play(acts)
         reports = reports_seen(world.vtn.news, acts_from, clock.utc())
-    rows = missed(acts, pace, events, player.moves, reports)
+    seconds = clock.monotonic() - began
+    rows = missed(acts, pace, events, player.moves, reports, seconds)
     result = DemoResult(
         began_at=datetime.fromtimestamp(began_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        seconds=round(clock.monotonic() - began, 1),
+        seconds=round(seconds, 1),
         ready_s=round(ready_s, 1),
         events=events,
         moves=player.moves,

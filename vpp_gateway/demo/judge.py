@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpp_gateway.demo import plan
-from vpp_gateway.demo.report import EventResult, MoveResult
+from vpp_gateway.demo.report import EventResult, MoveResult, after
 from vpp_gateway.metering.delivery import SETTLE_S
 
 
@@ -28,6 +28,8 @@ class Goals:
     move_within_s: float = 10.0
     """From the order until the source is down, and until the destination is up."""
     downtime_s: float = 1.0
+    whole_s: float = 120.0
+    """Of the whole demo, start-up and shut-down included."""
 
 
 GOALS = Goals()
@@ -56,7 +58,7 @@ def reports_seen(news: Iterable[Mapping[str, Any]], since: float, until: float) 
     for line in lines:
         series.setdefault(line["r_id"], []).append(line["at"])
     times = max(series.values(), key=lambda at: len(at), default=[])
-    gaps = (after - before for before, after in itertools.pairwise((since, *times, until)))
+    gaps = (later - earlier for earlier, later in itertools.pairwise((since, *times, until)))
     return Reports(
         count=len(times), points=sum(len(line["points"]) for line in lines), longest_gap_s=max(gaps)
     )
@@ -68,6 +70,7 @@ def missed(
     events: Sequence[EventResult],
     moves: Sequence[MoveResult],
     reports: Reports,
+    seconds: float,
     goals: Goals = GOALS,
 ) -> list[str]:
     """Goals that did not hold, in words; empty = all held.
@@ -78,6 +81,7 @@ def missed(
         events: What became of the orders, in their order.
         moves: Work that moved.
         reports: What the VTN received meanwhile.
+        seconds: What the whole demo took.
         goals: What to hold it against.
     """
     orders = [order for act in acts for order in act.orders]
@@ -100,6 +104,8 @@ def missed(
         rows.append(
             f"{reports.count} reports, longest gap {reports.longest_gap_s:.1f} s, goal {goals.report_gap_s:g} s"
         )
+    if seconds > goals.whole_s:
+        rows.append(f"the demo took {seconds:.1f} s, goal {goals.whole_s:g} s")
     return rows
 
 
@@ -130,7 +136,7 @@ def _missed_by_event(event: EventResult, pace: plan.Pace, goals: Goals) -> list[
     rows = []
     if event.t_reached_s is None or event.t_reached_s > goals.reached_within_s:
         rows.append(
-            f"{event.id}: target reached after {event.t_reached_s} s, goal {goals.reached_within_s:g} s"
+            f"{event.id}: target reached {after(event.t_reached_s)}, goal {goals.reached_within_s:g} s"
         )
     seconds = round(pace.event_s - SETTLE_S)
     good = event.samples * event.within_10pct
@@ -150,14 +156,14 @@ def _missed_by_move(move: MoveResult, goals: Goals) -> list[str]:
         *([("destination up", move.t_destination_up_s)] if move.destination_change_w > 0 else ()),
     ]
     rows = [
-        f"{name}: {what} after {value} s, goal {goals.move_within_s:g} s"
+        f"{name}: {what} {after(value)}, goal {goals.move_within_s:g} s"
         for what, value in legs
         if value is None or value > goals.move_within_s
     ]
     if move.downtime_s > goals.downtime_s:
-        rows.append(f"{name}: longest pause {move.downtime_s} s, goal {goals.downtime_s:g} s")
+        rows.append(f"{name}: longest pause {move.downtime_s:.2f} s, goal {goals.downtime_s:g} s")
     if move.lost_steps or move.repeated_steps:
-        rows.append(f"{name}: {move.lost_steps} steps lost, {move.repeated_steps} repeated")
+        rows.append(f"{name}: steps lost: {move.lost_steps}, repeated: {move.repeated_steps}")
     if not move.work_proven:
         rows.append(f"{name}: the output of its jobs is not the work they say they did")
     return rows

@@ -28,7 +28,9 @@ class Sight:
     import_w: Mapping[SiteId, float]
     """At the PCC."""
     battery_w: Mapping[SiteId, float]
-    """discharge_w of the site's batteries together."""
+    """discharge_w of the site's batteries together; one that did not answer counts as giving nothing."""
+    unsure: frozenset[SiteId] = frozenset()
+    """Sites where a battery did not answer: what their load is, nobody knows."""
 
     def load_w(self, site: SiteId) -> float:
         """Import without the batteries: the work and everything else."""
@@ -83,19 +85,22 @@ class Observer:
     def _keep(
         self, at: float, eyes: Mapping[SiteId, MeterClient], hands: Mapping[SiteId, Sequence[MeterClient]]
     ) -> None:
-        """Keep this look if every meter answered in it; a silent battery counts as giving nothing."""
+        """Keep this look if every meter answered in it."""
         imports = {site: client.reading for site, client in eyes.items()}
         if not all(reading is not None and reading.at >= at for reading in imports.values()):
             return
-        batteries = {}
+        batteries, unsure = {}, set()
         for site, clients in hands.items():
-            readings = [client.reading for client in clients]
-            batteries[site] = 0.0 - sum(r.import_w for r in readings if r is not None and r.at >= at)
+            readings = [c.reading for c in clients if c.reading is not None and c.reading.at >= at]
+            batteries[site] = 0.0 - sum(reading.import_w for reading in readings)
+            if len(readings) < len(clients):
+                unsure.add(site)
         self.sights.append(
             Sight(
                 at=at,
                 import_w={site: r.import_w for site, r in imports.items() if r is not None},
                 battery_w=batteries,
+                unsure=frozenset(unsure),
             )
         )
 

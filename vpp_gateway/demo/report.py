@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from vpp_gateway.demo.observer import Observer, Sight
 from vpp_gateway.domain.instruction import SiteId
@@ -23,7 +23,13 @@ SAMPLE_S = 1.0
 
 
 class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
 
 
 class EventResult(_View):
@@ -66,9 +72,9 @@ class EventResult(_View):
 class MoveResult(_View):
     """Work that moved between two sites."""
 
-    from_site: str
+    from_site: str = Field(alias="from")
     """Site that the work left."""
-    to_site: str
+    to_site: str = Field(alias="to")
     """Site that the work went to."""
     jobs: list[str]
     """Names of the moved jobs."""
@@ -173,12 +179,19 @@ def delivery(
 def first_change_s(
     observer: Observer, site: SiteId, base_w: float, change_w: float, since: float, until: float
 ) -> float | None:
-    """s from `since` until the site's load had changed by 90 % of `change_w` (signed); None = never."""
+    """s from `since` until the site's load was seen to have changed by 90 % of `change_w` (signed); None = never."""
     for sight in observer.between(since, until):
+        if site in sight.unsure:
+            continue
         moved = sight.load_w(site) - base_w
         if abs(moved) >= 0.9 * abs(change_w) and (moved > 0) == (change_w > 0):
             return round(sight.at - since, 3)
     return None
+
+
+def after(seconds: float | None) -> str:
+    """A time in words; None = it did not happen."""
+    return "never" if seconds is None else f"after {seconds:.2f} s"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -14,6 +14,7 @@ import click
 from vpp_gateway.demo import plan
 from vpp_gateway.demo.acts import Player
 from vpp_gateway.demo.world import World, battery_ids
+from vpp_gateway.errors import GatewayError
 
 KEYS = (
     "keys: d down-DR  u up-DR  m move work  k kill/revive a battery  v cut/restore the VTN  s status  q quit"
@@ -63,7 +64,7 @@ async def watch(world: World) -> None:
                         if running:
                             click.echo("an act is running; wait for its end")
                             continue
-                        running.add(group.create_task(_act(player, act)))
+                        running.add(group.create_task(play_act(player, act)))
                     case "k":
                         await _kill_or_revive(world, killed)
                     case "v":
@@ -79,9 +80,13 @@ async def watch(world: World) -> None:
                 task.cancel()
 
 
-async def _act(player: Player, act: plan.Act) -> None:
+async def play_act(player: Player, act: plan.Act) -> None:
+    """An act; what the user broke meanwhile may spoil it, and is told."""
     click.echo(f"{act.title_ja}")
-    await player.play((act,))
+    try:
+        await player.play((act,))
+    except GatewayError as error:
+        click.echo(f"  the act came to nothing: {error}")
 
 
 async def _kill_or_revive(world: World, killed: list[str]) -> None:

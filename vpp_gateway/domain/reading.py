@@ -49,6 +49,10 @@ class BatteryReading:
     """Most it could discharge now by its own word (>= 0)."""
     charge_room_w: float
     """Most it could charge now by its own word (>= 0)."""
+    soc_min: float = 0.0
+    """State of charge below which the device itself does not go, 0..1."""
+    soc_max: float = 1.0
+    """State of charge above which the device itself does not go, 0..1."""
     armed: bool = False
     """The site agent holds the setpoint enabled, with its reversion timer running."""
     setpoint_w: float | None = None

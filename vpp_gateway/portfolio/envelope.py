@@ -40,15 +40,17 @@ NO_ROOM = Room(down_w=0.0, up_w=0.0, energy_down_wh=0.0, energy_up_wh=0.0, limit
 def battery_room(battery: Battery, reading: BatteryReading | None, hold_s: float) -> Room:
     """Room of one battery for holding a setpoint during `hold_s` seconds.
 
-    A missing or impossible reading gives no room at all.
+    The narrower of the operator's and the device's own SoC window counts. A missing or impossible reading gives no room
+    at all.
     """
     if reading is None:
         return NO_ROOM
     values = (reading.soc, reading.discharge_room_w, reading.charge_room_w, reading.discharge_w)
     if not all(map(math.isfinite, values)) or not 0.0 <= reading.soc <= 1.0:
         return NO_ROOM
-    down_wh = max(0.0, reading.soc - battery.soc_min) * battery.energy_wh * battery.efficiency
-    up_wh = max(0.0, battery.soc_max - reading.soc) * battery.energy_wh / battery.efficiency
+    floor, ceiling = max(battery.soc_min, reading.soc_min), min(battery.soc_max, reading.soc_max)
+    down_wh = max(0.0, reading.soc - floor) * battery.energy_wh * battery.efficiency
+    up_wh = max(0.0, ceiling - reading.soc) * battery.energy_wh / battery.efficiency
     hours = max(hold_s, 1.0) / 3600.0
     device_down = max(0.0, min(battery.discharge_max_w, reading.discharge_room_w))
     device_up = max(0.0, min(battery.charge_max_w, reading.charge_room_w))

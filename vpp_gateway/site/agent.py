@@ -47,6 +47,8 @@ from vpp_gateway.southbound.modbus.wire import DeviceOrder
 CYCLE_DEADLINE_S = 0.8
 CLOCK_SLACK_S = 0.5
 """More than a message may take to arrive; less than an edge of an event may be off."""
+BEHIND_BEATS = 3
+"""So many beats of the centre, one a second, must say that this clock is ahead before it goes back."""
 
 log = structlog.get_logger()
 
@@ -131,6 +133,7 @@ class SiteAgent:
         self._offered: dict[PluginName, Offered] = {}
         self._uplink: Uplink | None = None
         self._linked = False
+        self._behind_s: list[float] = []
         self._heard_at = clock.monotonic()
         self._welcomed_epoch = 0
         self._stirred = asyncio.Event()
@@ -198,12 +201,24 @@ class SiteAgent:
             log.warning("centre lost, holding the schedule", site=self.site.id, hold_s=self._holding.hold_s)
 
     def _follow_clock(self, at: float) -> None:
-        """Schedules are written in the centre's time; a wall clock set in between must not move them."""
+        """Schedules are written in the centre's time; a wall clock set in between must not move them.
+
+        A message that was kept waiting looks like a centre that is behind, never like one that is ahead. So the clock
+        goes back only when several in a row say so, and by the least that they say.
+        """
         off_s = at - self._clock.utc()
-        if abs(off_s) > CLOCK_SLACK_S:
-            log.warning("clock follows the centre", site=self.site.id, by_s=round(off_s, 3))
-            self._clock.align(at)
-            self._stirred.set()
+        if abs(off_s) <= CLOCK_SLACK_S:
+            self._behind_s.clear()
+            return
+        if off_s < 0 and self._linked:
+            self._behind_s.append(off_s)
+            if len(self._behind_s) < BEHIND_BEATS:
+                return
+            off_s = max(self._behind_s)
+        self._behind_s.clear()
+        log.warning("clock follows the centre", site=self.site.id, by_s=round(off_s, 3))
+        self._clock.align(self._clock.utc() + off_s)
+        self._stirred.set()
 
     def _take_schedule(self, schedule: SiteSchedule) -> None:
         held = self._store.memory.schedule

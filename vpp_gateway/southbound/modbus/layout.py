@@ -22,6 +22,7 @@ from vpp_gateway.southbound.modbus.codec import (
     discharge_of,
     encode,
     plan_reads,
+    plausible,
     reader,
     scaler,
 )
@@ -111,7 +112,7 @@ class BatteryLayout:
         """
         Raises:
             Rejected: the device lacks a register that the profile needs.
-            Implausible: a scale factor is missing.
+            Implausible: a scale factor is missing, or a limit makes no sense.
         """
         assert profile.setpoint is not None
         self._profile = profile
@@ -125,7 +126,9 @@ class BatteryLayout:
         self._exponent = device.exponent(self._points["value"])
         self.resolution_w = scaler(self._exponent)(1)
         present = {
-            role: (point, device.exponent(point)) for role, point in roles.items() if device.has(point)
+            role: (roles[role], device.exponent(roles[role]))
+            for role in (*profile.fast, *profile.slow)
+            if device.has(roles[role])
         }
         fast = {role: present[role] for role in profile.fast if role in present}
         state = {name: (self._points[name], 0) for name in (*_VERIFIED, "remaining")}
@@ -137,6 +140,8 @@ class BatteryLayout:
         self.heartbeat = roles.get("heartbeat") if self._implemented(roles.get("heartbeat")) else None
         self.discharge_max_w = self._rating(roles.get("discharge_max_w"), battery.discharge_max_w)
         self.charge_max_w = self._rating(roles.get("charge_max_w"), battery.charge_max_w)
+        self.soc_min = max(battery.soc_min, self._share(roles.get("soc_min"), 0.0))
+        self.soc_max = min(battery.soc_max, self._share(roles.get("soc_max"), 1.0))
         modes = device.value(roles["control_modes"]) if "control_modes" in roles else None
         self.holds_watts = modes is None or bool(int(modes) >> FIXED_W_BIT & 1)
 
@@ -146,6 +151,13 @@ class BatteryLayout:
     def _rating(self, point: Point | None, configured_w: float) -> float:
         told_w = self._device.value(point) if point is not None else None
         return configured_w if not told_w else min(configured_w, told_w)
+
+    def _share(self, point: Point | None, unsaid: float) -> float:
+        """A bound of the SoC window, 0..1. Raises Implausible when the device says nonsense."""
+        told = self._device.value(point) if point is not None and self._device.has(point) else None
+        if point is None or told is None:
+            return unsaid
+        return plausible(f"{point.key}, %,", told, 0.0, 100.0) / 100
 
     def address(self, name: str) -> int:
         """Wire address of a field of the setpoint block."""

@@ -122,14 +122,15 @@ class Picture:
         if soc is None:
             return
         self._troubles.seen_at = now
-        battery = self._battery
         self.reading = BatteryReading(
-            device=battery.id,
+            device=self._battery.id,
             at=now,
             discharge_w=discharge_w,
             soc=soc,
-            discharge_room_w=layout.discharge_max_w if running and soc > battery.soc_min else 0.0,
-            charge_room_w=layout.charge_max_w if running and soc < battery.soc_max else 0.0,
+            discharge_room_w=layout.discharge_max_w if running and soc > layout.soc_min else 0.0,
+            charge_room_w=layout.charge_max_w if running and soc < layout.soc_max else 0.0,
+            soc_min=layout.soc_min,
+            soc_max=layout.soc_max,
             armed=setpoint_w is not None,
             setpoint_w=setpoint_w,
         )

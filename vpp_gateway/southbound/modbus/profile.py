@@ -24,6 +24,8 @@ BatteryRole = Literal[
     "soc",
     "discharge_max_w",
     "charge_max_w",
+    "soc_min",
+    "soc_max",
     "control_modes",
     "local_remote",
     "heartbeat",
@@ -89,6 +91,8 @@ class DeviceProfile(Profile):
     """Regular expression that model 1 `Mn` must match; None = any."""
     points: dict[str, PointName]
     """Role -> point."""
+    optional: frozenset[int] = frozenset()
+    """Models that not every device of this kind has; its points are then left out."""
     fast: tuple[str, ...]
     """Roles read every cycle."""
     slow: tuple[str, ...] = ()

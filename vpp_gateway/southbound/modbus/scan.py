@@ -171,7 +171,7 @@ class Scan:
         for id, address, length in self._chain:  # the first of its kind counts
             if addresses.setdefault(id, address) == address:
                 lengths[id] = length
-        if missing := sorted(self._profile.models - set(addresses)):
+        if missing := sorted(self._profile.models - self._profile.optional - set(addresses)):
             raise Rejected(
                 f"the device lacks SunSpec model {', '.join(map(str, missing))}; profile {self._profile.name}"
             )
