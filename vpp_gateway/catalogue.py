@@ -6,22 +6,27 @@ a text without its translation cannot be written. Logs stay English and are not 
 
 from __future__ import annotations
 
+import re
+from functools import cache, lru_cache
 from typing import Final, Literal
 
+from vpp_gateway.catalogue_said import SAID
 from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.catalogue_why import WHY
 from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
-TEXTS: Final = {**COMMAND_TEXTS, **WHY}
+TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID}
 """Key -> (English, Japanese)."""
+CLAUSE_END: Final = re.compile(r"(; |: )")
 
 
 def text(key: str, lang: Lang, /, **values: object) -> str:
     """The text named `key` in `lang`, its placeholders filled with `values`.
 
-    A value that is itself the key of a text `found.…` is given in the same language.
+    A value that is itself the key of a text `found.…` or `word.…` is given in the same language; the value `why`, which
+    is what somebody said in English, as far as `retell` can.
 
     Raises:
         MisuseError: there is no such text, or a placeholder is not given.
@@ -31,7 +36,9 @@ def text(key: str, lang: Lang, /, **values: object) -> str:
     except KeyError:
         raise MisuseError(f"the catalogue has no text {key!r}") from None
     try:
-        return pair[LANGS.index(lang)].format(**{name: _word(value, lang) for name, value in values.items()})
+        return pair[LANGS.index(lang)].format(
+            **{name: _in(lang, name, value) for name, value in values.items()}
+        )
     except KeyError as missing:
         raise MisuseError(f"text {key!r} needs a value for {missing}") from None
 
@@ -54,7 +61,50 @@ class Told(GatewayError):
         return text(self.code, lang, **self.values)
 
 
-def _word(value: object, lang: Lang) -> object:
-    if isinstance(value, str) and value.startswith("found.") and value in TEXTS:
+def word(family: str, code: str, lang: Lang) -> str:
+    """The operator's word for a code of the status (a health, a state, a kind); the code itself where there is none."""
+    key = f"word.{family}.{code}"
+    return TEXTS[key][LANGS.index(lang)] if key in TEXTS else code
+
+
+def retell(said: str, lang: Lang) -> str:
+    """What a part of the gateway said in English, in `lang`: clause by clause, as far as `catalogue_said` knows them.
+
+    What it does not know, such as an error of the operating system or a VTN's own description, stays as it came.
+    """
+    if lang == "en":
+        return said
+    return "".join(_clause(part, lang) for part in CLAUSE_END.split(said))
+
+
+@lru_cache(maxsize=1024)
+def _clause(said: str, lang: Lang) -> str:
+    for key, pattern in _patterns():
+        found = pattern.fullmatch(said)
+        if found is not None:
+            inner = {name: _clause(value, lang) for name, value in found.groupdict().items()}
+            return TEXTS[key][LANGS.index(lang)].format(**inner)
+    return said
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Key and pattern of every clause that is said, those with most words of their own first."""
+    hole = re.compile(r"\\{(\w+)\\}")
+    longest_first = sorted(SAID, key=lambda key: -len(re.sub(r"\{\w+\}", "", SAID[key][0])))
+    return tuple(
+        (key, re.compile(hole.sub(r"(?P<\1>.+?)", re.escape(SAID[key][0])))) for key in longest_first
+    )
+
+
+def _in(lang: Lang, name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if name == "why":
+        return retell(value, lang)
+    if value.startswith("found.") and value in TEXTS:
         return TEXTS[value][LANGS.index(lang)]
+    if value.startswith("word."):
+        _, family, code = value.split(".", 2)
+        return word(family, code, lang)
     return value

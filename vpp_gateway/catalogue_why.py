@@ -1,4 +1,4 @@
-"""Texts of `catalogue` beside `catalogue_texts`: reasons of an allocation, alarms. Key -> (English, Japanese)."""
+"""Texts of `catalogue` beside `catalogue_texts`: reasons, alarms, words for codes. Key -> (English, Japanese)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "why.share.no_room": (
         "{device} at {site} has no room: empty, full, or not to be relied on.",
-        "{site} の {device} は余力なし: 空、満充電、または信頼できない。",
+        "{site} の {device} は余力なし: 残量なし、満充電、または計測値を信頼できない。",
     ),
     # --- calls of workload offers --------------------------------------------------------------------------------
     "why.call.needed": (
@@ -38,7 +38,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "why.call.not_needed": (
         "{offer} is not called: cheaper resources suffice (cost {cost}).",
-        "{offer} は呼び出さない: より安い資源で足りる(費用 {cost})。",
+        "{offer} は呼び出さない: より安い手段で足りる(費用 {cost})。",
     ),
     # --- what bound ----------------------------------------------------------------------------------------------
     "why.bind.missing": ("{kw} kW are missing.", "{kw} kW が不足している。"),
@@ -48,7 +48,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "why.bind.import": (
         "The contracted import at {site} binds.",
-        "{site} の契約受電電力に達している。",
+        "{site} の契約電力に達している。",
     ),
     "why.bind.rooms": (
         "All {count} batteries of its sites give all they have.",
@@ -69,7 +69,29 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
-        "ワークロード移動 {offer} に失敗: {why}。蓄電池が補う。",
+        "ワークロードシフト {offer} に失敗: {why}。蓄電池が補う。",
+    ),
+    # --- why an instruction is refused -------------------------------------------------------------------------------
+    "why.opt.no_site": (
+        "none of its sites belongs to this portfolio",
+        "対象範囲にこのゲートウェイの拠点がない",
+    ),
+    "why.opt.over": ("its end has passed", "終了時刻を過ぎている"),
+    "why.opt.unreachable": (
+        "no site of its scope can be reached now ({sites})",
+        "対象範囲のどの拠点とも今は通信できない({sites})",
+    ),
+    "why.opt.load_unknown": (
+        "the load of one of its sites is not known yet",
+        "対象拠点のうち、負荷がまだ分からないものがある",
+    ),
+    "why.opt.short_down": (
+        "asked {kw} kW down for {seconds} s, only {room_kw} kW can be held so long",
+        "下げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
+    ),
+    "why.opt.short_up": (
+        "asked {kw} kW up for {seconds} s, only {room_kw} kW can be held so long",
+        "上げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
     ),
     # --- what is wrong in a file (goes with catalogue_texts) -----------------------------------------------------
     "problem.unsigned": (
@@ -83,23 +105,23 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     # --- alarms --------------------------------------------------------------------------------------------------
     "alarm.site_lost": (
         "Site {site}: no link to its agent ({why}). Its batteries fall back by their own timers.",
-        "拠点 {site}: エージェントと通信できない({why})。蓄電池は自身のタイマーで復帰する。",
+        "拠点 {site}: 拠点エージェントと通信できない({why})。蓄電池は自身の復帰タイマーで既定制御に戻る。",
     ),
     "alarm.device": (
         "{device} at {site} is {health}: {why}.",
-        "{site} の {device} は {health}: {why}。",
+        "{site} の {device}: {health}({why})。",
     ),
     "alarm.room": (
         "{room} is {state}: {why}.",
-        "{room} は {state}: {why}。",
+        "{room}: {state}({why})。",
     ),
     "alarm.plugin": (
         "Workload plug-in {plugin} offers nothing: {why}.",
-        "ワークロードのプラグイン {plugin} は提供なし: {why}。",
+        "ワークロードのプラグイン {plugin} からオファーがない({why})。",
     ),
     "alarm.solver": (
         "The solver is {state}: {why}. The closed form holds meanwhile.",
-        "ソルバーは {state}: {why}。その間は閉形式で配分する。",
+        "ソルバー: {state}({why})。その間は閉形式解で配分する。",
     ),
     "alarm.shortfall": (
         "{event}: {kw} kW are missing.",
@@ -107,14 +129,67 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "alarm.certificate": (
         "The certificate of {room} ends in {days} days: order a new one (`identity csr`) and install it in time.",
-        "{room} の証明書はあと {days} 日で失効する。新しい証明書を申請し(`identity csr`)、期限前に入れ替えること。",
+        "{room} の証明書の有効期限まであと {days} 日。新しい証明書を申請し(`identity csr`)、期限前に入れ替えること。",
     ),
     "alarm.clock": (
         "The machine's clock was set by {by_s} s. Running events keep their times; it is followed when none is near.",
-        "機械の時計が {by_s} 秒ずらされた。実行中のイベントの時刻は変わらず、イベントがない時に追従する。",
+        "この機械の時計が {by_s} 秒変更された。実施中のイベントの時刻は変えず、近くにイベントがないときに合わせる。",
     ),
     "alarm.engine": (
         "Internal trouble ({source}): {why}.",
         "内部の異常({source}): {why}。",
     ),
+    # --- words for the codes of the status -----------------------------------------------------------------------
+    "word.health.good": ("good", "正常"),
+    "word.health.stale": ("stale", "更新遅れ"),
+    "word.health.implausible": ("implausible", "異常値"),
+    "word.health.refusing": ("refusing", "拒否"),
+    "word.health.lost": ("lost", "通信断"),
+    "word.health.warning": ("warning", "注意"),
+    "word.health.bad": ("bad", "使用不可"),
+    "word.severity.trip": ("trip", "緊急"),
+    "word.severity.alarm": ("alarm", "警報"),
+    "word.severity.warning": ("warning", "注意"),
+    "word.severity.info": ("info", "情報"),
+    "word.kind.site": ("site", "拠点"),
+    "word.kind.plugin": ("plugin", "プラグイン"),
+    "word.kind.solver": ("solver", "ソルバー"),
+    "word.kind.journal": ("journal", "ジャーナル"),
+    "word.link.unregistered": ("unregistered", "未登録"),
+    "word.link.registering": ("registering", "登録中"),
+    "word.link.reporting": ("reporting", "報告登録中"),
+    "word.link.registered": ("registered", "登録済み"),
+    "word.link.leaving": ("leaving", "登録取消中"),
+    "word.link.cancelled": ("cancelled", "登録取消"),
+    "word.link.lost": ("lost", "通信断"),
+    "word.link.linked": ("linked", "接続中"),
+    "word.link.ready": ("ready", "待機中"),
+    "word.link.gone": ("gone", "停止"),
+    "word.link.starting": ("starting", "起動中"),
+    "word.link.down": ("down", "停止"),
+    "word.link.ok": ("ok", "正常"),
+    "word.link.degraded": ("degraded", "縮退"),
+    "word.link.ordered": ("ordered", "命令済み"),
+    "word.link.prepared": ("prepared", "準備済み"),
+    "word.link.ramping": ("ramping", "応動中"),
+    "word.link.active": ("active", "実施中"),
+    "word.link.returning": ("returning", "復帰中"),
+    "word.link.returned": ("returned", "復帰済み"),
+    "word.link.failed": ("failed", "失敗"),
+    "word.state.pending": ("pending", "待機"),
+    "word.state.active": ("active", "実施中"),
+    "word.state.completed": ("completed", "完了"),
+    "word.state.cancelled": ("cancelled", "取消"),
+    "word.state.refused": ("refused", "拒否"),
+    "word.opt.in": ("in", "応諾"),
+    "word.opt.out": ("out", "拒否"),
+    "word.direction.down": ("down", "下げDR"),
+    "word.direction.up": ("up", "上げDR"),
+    "word.tier.battery": ("battery", "蓄電池"),
+    "word.tier.workload": ("workload", "ワークロードシフト"),
+    "word.offer.cap": ("cap", "抑制"),
+    "word.offer.pause": ("pause", "一時停止"),
+    "word.offer.shed": ("shed", "遮断"),
+    "word.offer.move": ("move", "移動"),
+    "word.offer.absorb": ("absorb", "吸収"),
 }

@@ -86,6 +86,8 @@ class Gateway:
         self._planned_at = float("-inf")
         self._replan = False
         self._prepared_for: float | None = None
+        self._edge: float | None = None
+        """When the next phase begins or ends."""
         self._begun: set[InstructionId] = set()
         """Instructions in force whose first allocation is not made yet."""
 
@@ -115,8 +117,7 @@ class Gateway:
             case Linked():
                 return self._linked(fact, now)
             case Obeyed():
-                self._advance(now)
-                self.account.obeyed(fact)
+                return self._obeyed(fact, now)
             case Refused() | Lost():
                 self.account.troubled(fact)
                 self._replan = True
@@ -131,7 +132,9 @@ class Gateway:
         return []
 
     def next_wake(self, now: float) -> float | None:
-        """UTC (Unix s) of the next moment that needs a `Woke`, or None."""
+        """UTC (Unix s) of the next moment that needs a `Woke`, or None; a moment that was passed over still does."""
+        if self._edge is not None and self._edge <= now:
+            return self._edge
         change = self.timeline.next_change(now)
         if change is None:
             return None
@@ -158,7 +161,7 @@ class Gateway:
             instruction=instruction.id,
             modification=instruction.modification,
             opt=verdict.opt,
-            reason=verdict.reason,
+            reason=verdict.words,
         )
         if verdict.opt == "out":
             return [answer, *self._drop(instruction.id, now)]
@@ -198,10 +201,15 @@ class Gateway:
 
     # -- time -----------------------------------------------------------------------------------------------
 
+    def _obeyed(self, fact: Obeyed, now: float) -> list[Command]:
+        """Batteries act at the edge of a phase by themselves; their answer may come before the centre's own timer."""
+        commands = [] if self._edge is None or now < self._edge else self._second(now, measured=False)
+        self.account.obeyed(fact)
+        return commands
+
     def _second(self, now: float, *, measured: bool) -> list[Command]:
         """Begin and end what is due, correct what is running, plan what is coming."""
-        commands: list[Command] = []
-        commands.extend(self._advance(now))
+        commands = self._advance(now)
         if measured:
             self._measure(now)
         if not self._listening(now):
@@ -231,18 +239,17 @@ class Gateway:
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
         for instruction in self.timeline.over(now):
-            end_at = instruction.end_at
-            self.account.ended(instruction.id, now if end_at is None else end_at, "completed")
+            self.account.ended(instruction.id, instruction.end_at or now, "completed")
             self.timeline.withdraw(instruction.id)
             self.baselines.forget(instruction.id)
             commands.extend(self._release(instruction.id, now))
         begun = []
         for row in self.timeline.at(now):
-            scope = [self.sites[id] for id in row.sites]
-            self.baselines.freeze(row.instruction.id, scope)
+            self.baselines.freeze(row.instruction.id, [self.sites[id] for id in row.sites])
             if self.account.begun(row.instruction):
                 begun.append(row.instruction.id)
         self._begun.update(begun)
+        self._edge = self.timeline.next_change(now)
         if begun:
             commands.extend(self.shifts.commit_prepared(begun, now))
             self._mark_disturbed(now)
@@ -272,9 +279,8 @@ class Gateway:
         if self._asked is not None and now < self._asked.asked_at + SOLVER_SILENCE_S:
             return []
         rows = self.timeline.at(now)
-        due = now >= self._planned_at + self.policy.replan_s or (
-            self._replan and now >= self._planned_at + 1.0
-        )
+        wait_s = min(self.policy.replan_s, 1.0) if self._replan else self.policy.replan_s
+        due = now >= self._planned_at + wait_s
         if rows and due and self.shifts.settled(now):
             return self._ask(now, now, ShiftVerb.COMMIT)
         start = self.timeline.next_change(now)

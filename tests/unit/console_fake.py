@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+from vpp_gateway.catalogue import retell
 from vpp_gateway.clock import Clock
 from vpp_gateway.console.history import HistoryPoint
 from vpp_gateway.console.rollup import site_health
@@ -105,7 +106,8 @@ class World:
         return BatteryView(
             id=f"{site}-bess-{number}",
             health=Health.REFUSING if refusing else Health.GOOD,
-            reason="local control is switched on at the device" if refusing else "",
+            reason="switched to local control at the device" if refusing else "",
+            reason_ja="機器側で現地操作に切り替えられている" if refusing else "",
             age_s=0.4 + 0.1 * number,
             discharge_w=0.0 if refusing else watts,
             soc=soc,
@@ -115,7 +117,7 @@ class World:
 
     def site(self, index: int, at: float) -> SiteView:
         id_, name, name_ja, area, base, share = SITES[index]
-        meter = MeterView(id=f"{id_}-meter", health=Health.GOOD, reason="", age_s=0.6)
+        meter = MeterView(id=f"{id_}-meter", health=Health.GOOD, reason="", reason_ja="", age_s=0.6)
         batteries = (self.battery(index, 1, at), self.battery(index, 2, at))
         health, reason = site_health(linked=True, link_reason="", children=(meter, *batteries))
         import_w, baseline_w = self.import_w(index, at), self.baseline_w(index, at)
@@ -127,6 +129,7 @@ class World:
             linked=True,
             health=health,
             reason=reason,
+            reason_ja=retell(reason, "ja"),
             age_s=0.3,
             import_w=import_w,
             meter_modelled=False,
@@ -179,6 +182,7 @@ class World:
             state="pending" if t < START_S else "active" if running else "completed",
             opt="in",
             opt_reason="9.0 MW of 10.4 MW available for 30 min",
+            opt_reason_ja="10.4 MW のうち 9.0 MW を 30 分間維持できる",
             test=False,
             stages=StagesView(
                 received_at=received,
@@ -275,6 +279,7 @@ class World:
                     "state": state,
                     "health": health,
                     "detail": detail,
+                    "detail_ja": retell(detail, "ja"),
                     "age_s": age_s,
                     "refused_messages": 2 if kind == "openadr2" else 0,
                 }
@@ -305,6 +310,7 @@ class World:
                 site="tokyo-1",
                 state="active",
                 reason="",
+                reason_ja="",
                 offers=(
                     OfferView(
                         id="move-a",
@@ -322,6 +328,7 @@ class World:
                 site="kanagawa-1",
                 state="ready",
                 reason="",
+                reason_ja="",
                 offers=(
                     OfferView(
                         id="cap-1",

@@ -1,8 +1,9 @@
-"""The brake of the process lever that is a cgroup: what it writes where, for both versions, and what it refuses."""
+"""The brake of the process lever that is a cgroup, on plain folders: what it writes where, for both versions."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,56 @@ def test_the_next_life_lifts_what_it_never_held_and_what_is_no_longer_wanted(tmp
     brake.keep_only(())
     assert limit.read_text().startswith("max")
     assert brake.released(JobId("never-held"))
+
+
+def test_a_quota_that_an_earlier_life_left_is_lifted_by_the_first_look(tmp_path: Path) -> None:
+    GroupBrake(unified(tmp_path)).hold(JOB, WHO, 0.5)
+    kept = JobId("kept")
+    GroupBrake(tmp_path).hold(kept, WHO, 0.5)
+    assert GroupBrake(tmp_path).keep_only({kept}) == {}
+    assert (tmp_path / "job-render-7" / "cpu.max").read_text() == "max 100000"
+    assert (tmp_path / "job-kept" / "cpu.max").read_text() == "50000 100000"
+
+
+@pytest.mark.parametrize("version", [unified, older])
+def test_what_somebody_else_changed_is_set_again(tmp_path: Path, version: Callable[[Path], Path]) -> None:
+    brake = GroupBrake(version(tmp_path))
+    brake.hold(JOB, WHO, 0.5)
+    group = tmp_path / "job-render-7"
+    before = {path.name: path.read_text() for path in group.iterdir()}
+    for name in before:
+        (group / name).write_text("max 100000" if name == "cpu.max" else "-1")
+    brake.hold(JOB, WHO, 0.5)
+    assert {path.name: path.read_text() for path in group.iterdir()} == before
+
+
+def test_a_group_that_is_empty_is_removed_and_one_that_is_not_stays(tmp_path: Path) -> None:
+    brake = GroupBrake(unified(tmp_path))
+    brake.hold(JOB, WHO, 0.5)
+    group = tmp_path / "job-render-7"
+    brake.keep_only(())
+    assert group.exists()  # here its files are in it, there the job
+    for path in group.iterdir():
+        path.unlink()
+    brake.keep_only(())
+    assert not group.exists()
+
+
+def test_one_quota_that_cannot_be_lifted_is_named_and_the_others_are_lifted(tmp_path: Path) -> None:
+    brake = GroupBrake(unified(tmp_path))
+    other = JobId("other")
+    for job in (JOB, other):
+        brake.hold(job, WHO, 0.5)
+    limit = tmp_path / "job-render-7" / "cpu.max"
+    limit.unlink()
+    limit.mkdir()
+    stuck = brake.keep_only(())
+    assert list(stuck) == [JOB]
+    assert "cannot be lifted" in stuck[JOB]
+    assert (tmp_path / "job-other" / "cpu.max").read_text() == "max 100000"
+    limit.rmdir()
+    assert brake.keep_only(()) == {}
+    assert limit.read_text() == "max 100000"
 
 
 def test_what_is_no_cgroup_is_refused(tmp_path: Path) -> None:

@@ -377,7 +377,7 @@ def test_init_asks(tmp_path: Path) -> None:
     result = call("config", "init", file, input=answers)
     assert result.exit_code == 0, result.output
     said = call("config", "check", file).stdout
-    assert "サイト 3、蓄電池 0" in said
+    assert "拠点 3、蓄電池 0" in said
     assert '"東京 VPP"' in file.read_text("utf-8")
 
 

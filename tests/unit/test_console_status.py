@@ -34,7 +34,7 @@ MOMENTS = (
 
 
 def meter(health: Health = Health.GOOD, reason: str = "") -> MeterView:
-    return MeterView(id="m", health=health, reason=reason, age_s=0.5)
+    return MeterView(id="m", health=health, reason=reason, reason_ja="", age_s=0.5)
 
 
 def battery(id_: str, health: Health = Health.GOOD, reason: str = "") -> BatteryView:
@@ -42,6 +42,7 @@ def battery(id_: str, health: Health = Health.GOOD, reason: str = "") -> Battery
         id=id_,
         health=health,
         reason=reason,
+        reason_ja="",
         age_s=0.5,
         discharge_w=None,
         soc=None,
@@ -142,7 +143,7 @@ def test_readiness_warns_of_what_does_not_prevent_delivery() -> None:
     answer = readiness(World(BEGIN, faulty=True).picture(BEGIN))
     assert answer.ready
     assert answer.warnings == (
-        "site saitama-2: refusing, saitama-2-bess-2: local control is switched on at the device",
+        "site saitama-2: refusing, saitama-2-bess-2: switched to local control at the device",
     )
 
 

@@ -14,6 +14,7 @@ from vpp_gateway.domain.fact import (
     Concluded,
     Fact,
     Instructed,
+    Obeyed,
     Offered,
     Shifted,
     Solved,
@@ -22,7 +23,7 @@ from vpp_gateway.domain.fact import (
     Withdrawn,
     Woke,
 )
-from vpp_gateway.domain.instruction import Delta, InstructionId, Setpoint
+from vpp_gateway.domain.instruction import Delta, DeviceId, InstructionId, Setpoint
 from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName, ShiftState, ShiftVerb
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.optimise.linear import solve
@@ -147,7 +148,7 @@ def test_setpoint_is_absolute_at_the_meter(house: House) -> None:
 def test_too_much_is_refused_with_the_reason(house: House) -> None:
     house.feed(Instructed(at=house.now, instruction=instruction(demand=Delta(regulation_w=900_000.0))))
     assert house.answers[-1].opt == "out"
-    assert "only 300000 W" in house.answers[-1].reason
+    assert "only 300.0 kW" in house.answers[-1].reason
     assert not house.gateway.timeline.at(1001.0)
 
 
@@ -201,6 +202,47 @@ def test_a_shift_given_up_that_stands_after_all_is_taken_back(house: House) -> N
     for state in (ShiftState.FAILED, ShiftState.ACTIVE):
         house.feed(Shifted(at=house.now, order=order.id, plugin=LEVER, state=state, reason="died"))
     assert (house.shifts[-1].order.id, house.shifts[-1].order.verb) == (order.id, ShiftVerb.ROLLBACK)
+
+
+def acknowledged(house: House, at: float) -> None:
+    """A battery says that it does what its schedule says; heard before the centre's own timer."""
+    house.now = at
+    house.feed(
+        Obeyed(
+            at=at,
+            site=SITES[0],
+            device=DeviceId("tokyo-1/b1"),
+            epoch=1,
+            seq=1,
+            instruction=InstructionId("tso/EV-1"),
+            discharge_w=10_000.0,
+            acknowledged_at=at,
+            confirmed_at=at,
+        )
+    )
+
+
+def test_an_answer_before_the_timer_loses_no_order(house: House) -> None:
+    """At the start of an event, and at the change from one event to the next."""
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=(offer("move", (0, -80_000.0), (2, 80_000.0)),)))
+    for name, site, w, start_at in (
+        ("EV-1", SITES[0], 75_000.0, 1000.0),
+        ("EV-2", SITES[2], -75_000.0, 1000.0),
+        ("EV-3", SITES[1], 40_000.0, 1600.0),
+    ):
+        wanted = instruction(name, demand=Delta(regulation_w=w), scope=(site,), start_at=start_at)
+        house.feed(Instructed(at=house.now, instruction=wanted))
+    house.run_until(999.0)
+    assert [shift.order.verb for shift in house.shifts] == [ShiftVerb.PREPARE]
+    assert house.gateway.next_wake(1000.01) == 1000.0, "what was passed over is due at once"
+    acknowledged(house, 1000.01)
+    assert house.gateway.next_wake(1000.01) == 1595.0
+    assert [shift.order.verb for shift in house.shifts] == [ShiftVerb.PREPARE, ShiftVerb.COMMIT]
+    house.now = 1000.0
+    house.run_until(1599.0)
+    assert not any(shift.order.verb is ShiftVerb.ROLLBACK for shift in house.shifts)
+    acknowledged(house, 1600.01)
+    assert house.shifts[-1].order.verb is ShiftVerb.ROLLBACK
 
 
 def test_noise_at_the_easy_limit_moves_no_work_to_and_fro() -> None:

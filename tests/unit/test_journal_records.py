@@ -10,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.journal_facts import CODEC, FACT_TYPES, T0, instructed, lost, obeyed, strategy_of, tick
-from vpp_gateway.domain.fact import Tick
+from vpp_gateway.domain.fact import Concluded, Tick
+from vpp_gateway.domain.instruction import InstructionId
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.errors import JournalError, MisuseError
 from vpp_gateway.journal.records import FactCodec, kind_of
+from vpp_gateway.metering.delivery import Delivery
+from vpp_gateway.optimise.explain import told
 
 
 @pytest.mark.parametrize("type_", FACT_TYPES, ids=lambda type_: type_.__name__)
@@ -96,6 +100,39 @@ def test_a_field_of_a_newer_version_is_ignored_and_one_of_an_older_is_filled() -
     assert CODEC.decode(
         "Tick", known.replace(b'"modelled":false,', b"").replace(b',"modelled":false', b"")
     ) == tick(T0)
+
+
+@pytest.mark.parametrize("words", ["", "asked 9000000 W down for 1800 s, only 1 W can be held so long"])
+def test_a_record_from_before_the_opt_had_a_code_keeps_its_words(words: str) -> None:
+    """As version 0.1.0 wrote it, field for field."""
+    record = {
+        "by_site_w": [["dc0", 1.0]],
+        "by_tier_w": [["battery", 1.0]],
+        "delivered_regulation_w": 0.0,
+        "instruction": "tso/007",
+        "opt": "out",
+        "opt_reason": words,
+        "samples": 0,
+        "samples_within": 0,
+        "shortfall_w": 0.0,
+        "state": "refused",
+        "stopwatch": {"received_at": T0, "answered_at": T0, "ended_at": T0},
+        "target_regulation_w": 0.0,
+        "why": [{"code": "bind.missing", "values": [["w", "5"]]}],
+    }
+    body = json.dumps({"at": T0, "record": record}, sort_keys=True, separators=(",", ":")).encode()
+    fact = CODEC.decode("Concluded", body)
+    assert isinstance(fact, Concluded) and fact.record.opt_reason == words
+    assert told(fact.record.opt_reason, "en") == told(fact.record.opt_reason, "ja") == words
+
+
+def test_the_reason_of_an_opt_stands_as_code_and_values() -> None:
+    reason = Reason(code="opt.short_up", values=(("w", "9"), ("seconds", "60"), ("room_w", "1")))
+    delivery = Delivery(instruction=InstructionId("tso/007"), received_at=T0, opt="out", opt_reason=reason)
+    kind, body = CODEC.encode(Concluded(at=T0, record=delivery.record()))
+    assert json.loads(body)["record"]["opt_reason"]["code"] == "opt.short_up"
+    fact = CODEC.decode(kind, body)
+    assert isinstance(fact, Concluded) and fact.record.opt_reason == reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

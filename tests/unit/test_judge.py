@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.fleets import SITES, fleet, instruction
+from vpp_gateway.console.events import event_views
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.command import Answer
-from vpp_gateway.domain.fact import Instructed, Started, Tick
+from vpp_gateway.domain.fact import Instructed, Offered, Started, Tick
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, Instruction, Setpoint
+from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.sim.link_plant import LinkPlant
@@ -64,8 +66,48 @@ def test_sites_that_a_more_urgent_event_rules_count_for_nothing() -> None:
     gateway = house()
     assert opt(gateway, event("urgent", 50_000.0, 0.0, 1.0, scope=SITES[:2], rank=1))[0] == "in"
     said, reason = opt(gateway, event("late", 150_000.0, 0.5, 0.1, rank=50))
-    assert (said, "only 100000 W" in reason) == ("out", True)
+    assert (said, "only 100.0 kW" in reason) == ("out", True)
     assert opt(gateway, event("more urgent", 150_000.0, 0.5, 0.1, rank=0))[0] == "in"
+
+
+def test_the_power_of_one_battery_does_not_carry_the_energy_of_another() -> None:
+    """10 kW with 400 kWh beside 100 kW with 8 kWh: together 110 kW for minutes, some 13 kW for an hour."""
+    of = fleet()
+    uneven = replace(
+        of,
+        sites=tuple(
+            replace(
+                site,
+                batteries=(
+                    replace(site.batteries[0], discharge_max_w=10_000.0, energy_wh=400_000.0),
+                    replace(site.batteries[1], discharge_max_w=100_000.0, energy_wh=8_000.0),
+                ),
+            )
+            for site in of.sites
+        ),
+    )
+    said, reason = opt(house(uneven), event("hour", 300_000.0, 0.0, 1.0))
+    assert said == "out" and "only 39" in reason
+    assert opt(house(uneven), event("minute", 300_000.0, 0.0, 1 / 60))[0] == "in"
+
+
+def test_work_counts_only_where_and_for_whom_it_can_be_called() -> None:
+    gateway = house()
+    pause = Offer(
+        id=OfferId("pause"),
+        plugin=PluginName("lever"),
+        kind="pause",
+        legs=(Leg(site=SITES[0], import_delta_w=-200_000.0, latency_s=0.1),),
+        steps=(1.0,),
+        valid_until=1e9,
+        sustain_s=2 * HOUR,
+    )
+    gateway.step(Offered(at=960.0, plugin=pause.plugin, offers=(pause,)), 960.0)
+    assert opt(gateway, event("urgent", 20_000.0, 0.0, 1.0, scope=SITES[:1], rank=1))[0] == "in"
+    late = event("late", 150_000.0, 0.2, 0.5, scope=SITES[:1], rank=50)
+    said, reason = opt(gateway, late)
+    assert (said, "only 0.0 kW" in reason) == ("out", True)
+    assert opt(gateway, event("later", 150_000.0, 2.0, 0.5, scope=SITES[:1], rank=50))[0] == "in"
 
 
 def test_a_setpoint_is_not_judged_while_a_site_is_unheard_of() -> None:
@@ -89,3 +131,16 @@ def test_an_unknown_load_asks_nothing_of_the_batteries() -> None:
     plan = gateway.battery.plan
     assert plan is not None
     assert [share.regulation_w for share in plan.shares] == pytest.approx([0.0] * 6)
+
+
+def test_a_refusal_is_told_in_the_language_of_its_reader() -> None:
+    gateway = house()
+    said, reason = opt(gateway, event("much", 900_000.0, 0.0, 1.0))
+    (view,) = event_views(gateway)
+    assert (said, view.opt, view.opt_reason) == ("out", "out", reason)
+    assert reason.startswith("asked 900.0 kW down for 3600 s, only ")
+    assert view.opt_reason_ja.startswith("下げDR 900.0 kW を 3600 秒との指令に対し、")
+    assert opt(gateway, event("elsewhere", 1.0, 0.0, 1.0, scope=("atlantis",)))[0] == "out"
+    assert event_views(gateway)[0].opt_reason_ja == "対象範囲にこのゲートウェイの拠点がない"
+    assert opt(gateway, event("little", 9_000.0, 0.0, 1.0)) == ("in", "")
+    assert (event_views(gateway)[0].opt_reason, event_views(gateway)[0].opt_reason_ja) == ("", "")

@@ -157,6 +157,26 @@ def test_a_cap_that_could_not_be_given_back_is_lifted_by_the_next_life() -> None
     afternoon(act, cap_share=0.4)
 
 
+def test_a_cap_that_slips_for_a_moment_stands_and_one_that_slips_for_long_fails_its_order() -> None:
+    async def act(house: Afternoon) -> None:
+        offer = await house.offer("cap")
+        house.bench.give("c1", COMMIT, offer.id)
+        await house.bench.state("c1", ACTIVE)
+        house.work.slipping.add(JobId("fixed"))
+        await asyncio.sleep(1.2)
+        house.work.slipping.clear()
+        await asyncio.sleep(5.0)
+        assert house.bench.states("c1")[-1] is ACTIVE
+        house.work.slipping.add(JobId("fixed"))
+        fact = await house.bench.state("c1", FAILED, within_s=5.0)
+        assert fact.reason == "no longer throttled: job fixed slips"
+        assert house.bench.states("c1")[-2:] == [ShiftState.RETURNING, FAILED]
+        await asyncio.sleep(1.0)
+        assert house.import_w(TOKYO) == pytest.approx(1_200_000.0), "nothing of it remains"
+
+    afternoon(act, cap_share=0.4)
+
+
 def test_absorb_starts_the_queued_job() -> None:
     async def act(house: Afternoon) -> None:
         offer = await house.offer("absorb")

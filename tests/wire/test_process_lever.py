@@ -945,6 +945,7 @@ def test_downtime_counts_what_is_missing_and_what_is_double(tmp_path: Path) -> N
     assert downtime(output) == (pytest.approx(0.6), 5, 2)
     assert downtime(output, since=100.75) == (pytest.approx(0.2), 0, 2)
     assert downtime(output, since=100.75, until=103.0).longest_gap_s == pytest.approx(2.0)
+    assert downtime(output, since=100.75, until=100.9) == (pytest.approx(0.1), 0, 2)
     output.write_text("0 10 100.0 1.0 00\n10 20\n")
     with pytest.raises(ValueError, match=r"output\.log:2: '10 20' is not"):
         downtime(output)

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vpp_gateway.catalogue import Lang, text
-from vpp_gateway.cli.status_view import clean, plain, tiers
+from vpp_gateway.cli.status_view import clean, named, plain, said, tiers
 from vpp_gateway.cli.words import NOTHING, moment, mw
 from vpp_gateway.plain import View
 
@@ -28,6 +28,8 @@ def draw_event(console: Console, event: View, lang: Lang) -> None:
     test = f"  [reverse] {text('events.test', lang)} [/]" if event["test"].true else ""
     console.print(f"[bold]{head}[/]{test}")
     grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for row, value in _rows(event, lang):
         grid.add_row(text(f"events.row.{row}", lang), value)
     console.print(grid)
@@ -40,11 +42,12 @@ def _rows(event: View, lang: Lang) -> list[tuple[str, str]]:
     ordered = f"{mw(event['target_regulation_w'].number, signed=True)} MW, {text(f'events.direction.{direction}', lang)}"
     end = event["end_at"].number
     until = text("events.until_cancelled", lang) if end is None else moment(end)
-    opt = plain(event["opt"]) + (f": {plain(event['opt_reason'])}" if event["opt_reason"].text else "")
+    reason = said(event, "opt_reason", lang)
+    opt = named("opt", event["opt"], lang) + (f": {plain(reason)}" if reason.text else "")
     scope = ", ".join(clean(site.text or "") for site in event["scope"].each())
     why = event["why_ja" if lang == "ja" else "why"]
     return [
-        ("state", plain(event["state"])),
+        ("state", named("state", event["state"], lang)),
         ("order", ordered),
         ("scope", escape(scope) or text("events.portfolio", lang)),
         ("window", f"{moment(event['start_at'].number)} – {until}"),
@@ -56,7 +59,7 @@ def _rows(event: View, lang: Lang) -> list[tuple[str, str]]:
         ("shortfall", f"{mw(event['shortfall_w'].number)} MW"),
         ("tiers", tiers(event["by_tier_w"], lang)),
         ("sites", tiers(event["by_site_w"], lang)),
-        ("why", escape("\n".join(clean(reason.text or "") for reason in why.each())) or NOTHING),
+        ("why", escape("\n".join(clean(one.text or "") for one in why.each())) or NOTHING),
     ]
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vpp_gateway.catalogue import Lang, text
+from vpp_gateway.catalogue import Lang, text, word
 from vpp_gateway.cli.words import NOTHING, age, clock, moment, mw, percent
 from vpp_gateway.plain import View
 
@@ -58,13 +58,13 @@ def draw_events(console: Console, events: Sequence[View], lang: Lang) -> None:
     rows = [
         (
             plain(event["id"]),
-            plain(event["direction"]),
+            named("direction", event["direction"], lang),
             moment(event["start_at"].number)[5:16],
             mw(event["target_regulation_w"].number, signed=True),
             mw(event["delivered_regulation_w"].number, signed=True),
             _met(event["within_10pct"]),
-            plain(event["state"]),
-            plain(event["opt"]),
+            named("state", event["state"], lang),
+            named("opt", event["opt"], lang),
         )
         for event in _by(EVENTS_FIRST, "state", events)
     ]
@@ -76,6 +76,17 @@ def plain(view: View) -> str:
     return NOTHING if view.value is None else escape(clean(str(view.value)))
 
 
+def named(family: str, code: View, lang: Lang) -> str:
+    """A code (a health, a state, a kind) by the operator's word for it."""
+    return NOTHING if code.text is None else escape(clean(word(family, code.text, lang)))
+
+
+def said(view: View, name: str, lang: Lang) -> View:
+    """A text that came in both languages; in English from a gateway that does not know the other yet."""
+    japanese = view[f"{name}_ja"]
+    return japanese if lang == "ja" and japanese.text is not None else view[name]
+
+
 def clean(said: str) -> str:
     """`said` without control characters: parts of it come from peers."""
     return "".join(sign if sign.isprintable() else " " for sign in said)
@@ -84,7 +95,8 @@ def clean(said: str) -> str:
 def tiers(view: View, lang: Lang) -> str:
     """`battery 6.00 MW, workload 3.00 MW`."""
     parts = [
-        text("status.tier", lang, tier=clean(tier), mw=mw(w.number, signed=True)) for tier, w in view.items()
+        text("status.tier", lang, tier=clean(word("tier", tier, lang)), mw=mw(w.number, signed=True))
+        for tier, w in view.items()
     ]
     return escape(", ".join(parts)) or text("status.nothing", lang)
 
@@ -104,13 +116,13 @@ def _headline(console: Console, picture: View, lang: Lang, degraded: bool) -> No
         epoch=plain(gateway["epoch"]),
         up=age(up_s),
     )
-    word = (
+    mark = (
         f"[bold red]▲ {text('status.degraded', lang)}[/]"
         if degraded
         else f"[green]● {text('status.ok', lang)}[/]"
     )
     simulated = f"  [reverse] {text('status.simulated', lang)} [/]" if gateway["simulated"].true else ""
-    console.print(f"{word}  {line}{simulated}")
+    console.print(f"{mark}  {line}{simulated}")
     console.print(_sums(portfolio, lang))
     parts = text("status.tiers", lang, tiers=tiers(portfolio["by_tier_w"], lang))
     console.print(f"{parts}  ({moment(picture['at'].number)} JST)")
@@ -131,9 +143,13 @@ def _sums(portfolio: View, lang: Lang) -> str:
 
 
 def _alarms(console: Console, picture: View, lang: Lang) -> None:
-    said = "text_ja" if lang == "ja" else "text"
     rows = [
-        (_marked(alarm["severity"]), plain(alarm["code"]), plain(alarm[said]), clock(alarm["since"].number))
+        (
+            _marked("severity", alarm["severity"], lang),
+            plain(alarm["code"]),
+            plain(said(alarm, "text", lang)),
+            clock(alarm["since"].number),
+        )
         for alarm in _by(WORST_FIRST, "severity", picture["alarms"].each())
     ]
     columns = (("severity", "left"), ("code", "left"), ("text", "left"), ("since", "right"))
@@ -148,13 +164,13 @@ def _sites(console: Console, picture: View, lang: Lang) -> None:
     rows = [
         (
             plain(site["id"]),
-            _marked(site["health"]),
+            _marked("health", site["health"], lang),
             mw(site["import_w"].number),
             mw(site["regulation_w"].number, signed=True),
             mw(site["target_regulation_w"].number, signed=True),
             _mean_soc(site),
             age(site["age_s"].number),
-            plain(site["reason"]),
+            plain(said(site, "reason", lang)),
         )
         for site in _by(HEALTH_WORST_FIRST, "health", picture["sites"].each())
     ]
@@ -179,9 +195,9 @@ def _devices(console: Console, picture: View, lang: Lang) -> None:
         (
             plain(device["id"]),
             plain(site["id"]),
-            _marked(device["health"]),
+            _marked("health", device["health"], lang),
             age(device["age_s"].number),
-            plain(device["reason"]),
+            plain(said(device, "reason", lang)),
         )
         for site, device in devices
     ]
@@ -193,10 +209,10 @@ def _links(console: Console, picture: View, lang: Lang) -> None:
     rows = [
         (
             plain(link["name"]),
-            plain(link["kind"]),
-            _mark(link["health"]) + plain(link["state"]),
+            named("kind", link["kind"], lang),
+            _mark(link["health"]) + named("link", link["state"], lang),
             age(link["age_s"].number),
-            plain(link["detail"]),
+            plain(said(link, "detail", lang)),
         )
         for link in _by(LINK_WORST_FIRST, "health", picture["links"].each())
     ]
@@ -209,10 +225,9 @@ def _plugins(console: Console, picture: View, lang: Lang) -> None:
         (
             plain(plugin["name"]),
             plain(plugin["site"]),
-            plain(plugin["state"]),
-            escape(", ".join(clean(offer["kind"].text or "") for offer in plugin["offers"].each()))
-            or NOTHING,
-            plain(plugin["reason"]),
+            named("link", plugin["state"], lang),
+            ", ".join(named("offer", offer["kind"], lang) for offer in plugin["offers"].each()) or NOTHING,
+            plain(said(plugin, "reason", lang)),
         )
         for plugin in picture["plugins"].each()
     ]
@@ -261,5 +276,5 @@ def _mark(view: View) -> str:
     return MARKS.get(view.text or "", "[red]?[/] ")
 
 
-def _marked(view: View) -> str:
-    return _mark(view) + plain(view)
+def _marked(family: str, view: View, lang: Lang) -> str:
+    return _mark(view) + named(family, view, lang)

@@ -7,7 +7,7 @@ from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.instruction import Delta, Instruction, Level
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.metering.delivery import within
-from vpp_gateway.optimise.explain import sentences
+from vpp_gateway.optimise.explain import sentences, told
 
 SHOWN_MAX = 50
 """Events in the status document; all others are in the journal."""
@@ -39,7 +39,8 @@ def _view(gateway: Gateway, record: DeliveryRecord) -> EventView | None:
         end_at=instruction.end_at,
         state=record.state,
         opt=record.opt,
-        opt_reason=record.opt_reason,
+        opt_reason=told(record.opt_reason, "en"),
+        opt_reason_ja=told(record.opt_reason, "ja"),
         test=instruction.test,
         stages=StagesView(
             received_at=watch.received_at,

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from vpp_gateway.catalogue import text
+from vpp_gateway.catalogue import retell, text
 from vpp_gateway.console.events import event_views
 from vpp_gateway.console.history import HistoryPoint
 from vpp_gateway.console.rollup import site_health
@@ -143,6 +143,7 @@ class LiveSource:
                     id=battery.id,
                     health=row.health,
                     reason=row.reason,
+                    reason_ja=retell(row.reason, "ja"),
                     age_s=_age(row.seen_at if live is None else live.at, now),
                     discharge_w=None if live is None else live.discharge_w,
                     soc=None if live is None else live.soc,
@@ -156,6 +157,7 @@ class LiveSource:
             id=site.meter,
             health=meter_row.health,
             reason=meter_row.reason,
+            reason_ja=retell(meter_row.reason, "ja"),
             age_s=_age(meter_row.seen_at if meter is None else meter.at, now),
         )
         roll, why = site_health(
@@ -173,6 +175,7 @@ class LiveSource:
             linked=state.linked,
             health=roll,
             reason=why,
+            reason_ja=retell(why, "ja"),
             age_s=_age(None if reading is None else reading.at, now),
             import_w=imported,
             meter_modelled=meter is not None and meter.modelled,
@@ -216,6 +219,7 @@ class LiveSource:
                 state=status.state,
                 health="good" if good and not status.detail else "warning" if good else "bad",
                 detail=status.detail,
+                detail_ja=retell(status.detail, "ja"),
                 age_s=_age(status.last_contact_at, now),
                 refused_messages=status.refused_messages,
             )
@@ -250,6 +254,7 @@ class LiveSource:
                 site=host,
                 state=state,
                 reason=why,
+                reason_ja=retell(why, "ja"),
                 offers=tuple(
                     OfferView(
                         id=offer.id,
@@ -275,12 +280,13 @@ class LiveSource:
                     values = {
                         "device": device.id,
                         "site": site.id,
-                        "health": device.health.value,
+                        "health": f"word.health.{device.health}",
                         "why": device.reason,
                     }
                     rows.append(("device", "alarm", device.id, values))
         for link in links:
-            values = {"room": link.name, "plugin": link.name, "state": link.state, "why": link.detail or "-"}
+            state = f"word.link.{link.state}"
+            values = {"room": link.name, "plugin": link.name, "state": state, "why": link.detail or "-"}
             if link.kind in ("openadr2", "plugin", "solver") and link.health != "good":
                 code = {"openadr2": "room", "plugin": "plugin", "solver": "solver"}[link.kind]
                 rows.append((code, "alarm" if link.health == "bad" else "warning", link.name, values))
@@ -327,7 +333,14 @@ def _link(
     age_s: float | None = None,
 ) -> LinkView:
     return LinkView(
-        name=name, kind=kind, state=state, health=health, detail=detail, age_s=age_s, refused_messages=0
+        name=name,
+        kind=kind,
+        state=state,
+        health=health,
+        detail=detail,
+        detail_ja=retell(detail, "ja"),
+        age_s=age_s,
+        refused_messages=0,
     )
 
 

@@ -85,6 +85,8 @@ class MeterView(View):
     """Judged by the site agent from age and plausibility of the readings."""
     reason: str
     """Why it is not good, in words; empty when good."""
+    reason_ja: str
+    """The same in Japanese, as far as the words are our own."""
     age_s: float | None
     """s since the last good reading, at `Status.at`; null = never seen."""
 
@@ -98,6 +100,8 @@ class BatteryView(View):
     """Judged by the site agent from age, plausibility and obedience."""
     reason: str
     """Why it is not good, in words; empty when good."""
+    reason_ja: str
+    """The same in Japanese, as far as the words are our own."""
     age_s: float | None
     """s since the last good reading, at `Status.at`; null = never seen."""
     discharge_w: float | None
@@ -127,6 +131,8 @@ class SiteView(View):
     """Worst of the agent's link, the meter and the batteries."""
     reason: str
     """Which child made it so, and why; empty when good."""
+    reason_ja: str
+    """The same in Japanese, as far as the words are our own."""
     age_s: float | None
     """s since the last message of the site's agent, at `Status.at`; null = never."""
     import_w: float | None
@@ -174,6 +180,8 @@ class LinkView(View):
     """good = in service; warning = works, but look; bad = not in service."""
     detail: str
     """In words: why, and what comes next."""
+    detail_ja: str
+    """The same in Japanese, as far as the words are our own."""
     age_s: float | None
     """s since the last good exchange, at `Status.at`; null = none yet."""
     refused_messages: int
@@ -226,6 +234,8 @@ class EventView(View):
     """Our answer; null = not answered yet."""
     opt_reason: str
     """Why so, in words, as told to the peer; may be empty."""
+    opt_reason_ja: str
+    """The same in Japanese; English for an event from before reasons were translated."""
     test: bool
     """True when the peer marked it as a test."""
     stages: StagesView
@@ -279,6 +289,8 @@ class PluginView(View):
     """One word: for instance `ready`, `ramping`, `active`, `failed`, `gone`."""
     reason: str
     """Why it offers nothing or failed, in words; empty otherwise."""
+    reason_ja: str
+    """The same in Japanese, as far as the words are our own."""
     offers: tuple[OfferView, ...]
     """Its offers now."""
 

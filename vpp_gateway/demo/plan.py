@@ -69,17 +69,17 @@ class Act:
 ACTS: tuple[Act, ...] = (
     Act(
         title="down-DR: the portfolio takes 150 kW less",
-        title_ja="下げDR: 全体で 150 kW 減らす",
+        title_ja="下げDR: 全拠点で 150 kW 減らす",
         orders=(Order(regulation_w=150_000.0),),
     ),
     Act(
         title="up-DR: the portfolio takes 130 kW more",
-        title_ja="上げDR: 全体で 130 kW 増やす",
+        title_ja="上げDR: 全拠点で 130 kW 増やす",
         orders=(Order(regulation_w=-130_000.0),),
     ),
     Act(
         title="area tokyo-1 down, area kanagawa-1 up: work moves",
-        title_ja="東京第一を下げ、神奈川第一を上げる: ワークロードを移す",
+        title_ja="東京第一を下げ、神奈川第一を上げる: ワークロードが移動する",
         orders=(
             Order(regulation_w=60_000.0, site="tokyo-1"),
             Order(regulation_w=-60_000.0, site="kanagawa-1"),

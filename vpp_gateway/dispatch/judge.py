@@ -1,15 +1,15 @@
 """Opt in or out: can this instruction be delivered for its whole duration, before we promise it?
 
-For every phase, the room of the scope in the direction asked: batteries by power, by the grid connection they sit
-behind, and by the energy that is left after what is promised already; and workload offers that reach the scope. Sites
-that a more urgent instruction rules meanwhile count for nothing. In words, so that the peer's operator understands a
-refusal.
+For every phase, the room of the scope in the direction asked: each battery by its power and by its own energy, the
+grid connection they sit behind, and the energy that is left of all of them after what is promised already; and workload
+offers that reach the scope. Sites that a more urgent instruction rules meanwhile count for nothing, and so does work
+that stands for another instruction. With its reason, so that the peer's operator and ours understand a refusal.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,22 +18,27 @@ from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.instruction import Instruction, Limit, SiteId
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.quantity import regulation_of
+from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.envelope import Room, battery_room, hold_s, nameplate_room, site_bounds
 from vpp_gateway.portfolio.timeline import Timeline
-
-INSTANT_S = 60.0
-"""Power that a battery must at least hold so long to count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Opt and its reason in words."""
+    """Opt and its reason."""
 
     opt: Literal["in", "out"]
-    reason: str
+    reason: Reason | None = None
+    """Why not; None when it is taken."""
     room_w: float
     """Room in the direction asked, W (>= 0), the least over the phases."""
+
+    @property
+    def words(self) -> str:
+        """The reason in English, for the peer."""
+        return told(self.reason, "en")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class Judge:
         """Judge one instruction against the envelope of its scope."""
         scope = self.timeline.scope_of(instruction)
         hindrance = self._hindrance(instruction, scope)
-        if hindrance:
+        if hindrance is not None:
             return Verdict(opt="out", reason=hindrance, room_w=0.0)
         hold = hold_s(instruction.end_at, max(self.now, instruction.start_at))
         states = [self.sites[id] for id in scope]
@@ -63,57 +68,57 @@ class Judge:
                 continue
             asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
             if asked is None:
-                return Verdict(opt="out", reason="the load of one of its sites is not known yet", room_w=0.0)
+                return Verdict(opt="out", reason=Reason(code="opt.load_unknown"), room_w=0.0)
             room = self._room_w(instruction, scope, 1.0 if asked > 0 else -1.0, hold)
             least = min(least, room)
             if room < abs(asked) * self.policy.opt_in_at_least:
                 way = "down" if asked > 0 else "up"
-                reason = (
-                    f"asked {abs(asked):.0f} W {way} for {hold:.0f} s, only {room:.0f} W can be held so long"
-                )
+                values = (("w", f"{abs(asked):.0f}"), ("seconds", f"{hold:.0f}"), ("room_w", f"{room:.0f}"))
+                reason = Reason(code=f"opt.short_{way}", values=values)
                 return Verdict(opt="out", reason=reason, room_w=room)
-        return Verdict(opt="in", reason="", room_w=least if math.isfinite(least) else 0.0)
+        return Verdict(opt="in", room_w=least if math.isfinite(least) else 0.0)
 
-    def _hindrance(self, instruction: Instruction, scope: tuple[SiteId, ...]) -> str:
-        """Why it cannot even be weighed; empty when it can."""
+    def _hindrance(self, instruction: Instruction, scope: tuple[SiteId, ...]) -> Reason | None:
+        """Why it cannot even be weighed; None when it can."""
         if not scope:
-            return "none of its sites belongs to this portfolio"
+            return Reason(code="opt.no_site")
         if instruction.end_at is not None and instruction.end_at <= self.now:
-            return "its end has passed"
+            return Reason(code="opt.over")
         if not self.in_grace and not any(self.sites[id].linked for id in scope):
-            return f"no site of its scope can be reached now ({', '.join(scope)})"
-        return ""
+            return Reason(code="opt.unreachable", values=(("sites", ", ".join(scope)),))
+        return None
 
     def _room_w(self, instruction: Instruction, scope: tuple[SiteId, ...], sign: float, hold: float) -> float:
         """What the scope can hold in one direction for `hold` seconds, W."""
         taken = self.timeline.taken_from(instruction)
         free = [self.sites[id] for id in scope if id not in taken]
-        power = math.fsum(self._power_w(state, sign) for state in free)
-        energy = math.fsum(_energy_wh(room, sign) for state in free for room in self._rooms(state))
-        energy -= self._promised_wh(instruction, [state.site.id for state in free], sign)
-        work = self._work_w(scope, sign, hold)
+        power = math.fsum(self._power_w(state, sign, hold) for state in free)
+        energy = math.fsum(_energy_wh(room, sign) for state in free for room in self._rooms(state, hold))
+        ids = frozenset(state.site.id for state in free)
+        energy -= self._promised_wh(instruction, ids, sign)
+        work = self._work_w(instruction, ids, sign, hold)
         return min(power, max(0.0, energy) * 3600.0 / hold) + work
 
-    def _rooms(self, state: SiteState) -> list[Room]:
-        """Room of each battery of a site that can be counted on."""
+    def _rooms(self, state: SiteState, hold: float) -> list[Room]:
+        """Room of each battery of a site that can be counted on for `hold` seconds."""
         rooms = []
         for battery in state.site.batteries:
             reading = state.usable.get(battery.id)
             if reading is not None:
-                rooms.append(battery_room(battery, reading, INSTANT_S))
+                rooms.append(battery_room(battery, reading, hold))
             elif self.in_grace and state.reading is None:
-                rooms.append(nameplate_room(battery, INSTANT_S))
+                rooms.append(nameplate_room(battery, hold))
         return rooms
 
-    def _power_w(self, state: SiteState, sign: float) -> float:
-        """Power of a site's batteries, as far as its grid connection carries it."""
-        power = math.fsum(room.down_w if sign > 0 else room.up_w for room in self._rooms(state))
+    def _power_w(self, state: SiteState, sign: float, hold: float) -> float:
+        """Power that a site's batteries can hold, as far as its grid connection carries it."""
+        power = math.fsum(room.down_w if sign > 0 else room.up_w for room in self._rooms(state, hold))
         if state.load_w is None:
             return power
         bounds = site_bounds(state.site, state.load_w, None, None)
         return min(power, bounds.down_max_w if sign > 0 else bounds.up_max_w)
 
-    def _promised_wh(self, instruction: Instruction, free: Sequence[SiteId], sign: float) -> float:
+    def _promised_wh(self, instruction: Instruction, free: Set[SiteId], sign: float) -> float:
         """Energy that other accepted instructions may take from these sites in the same direction before our end."""
         end = instruction.end_at
         total = 0.0
@@ -133,18 +138,19 @@ class Judge:
                 total += max(0.0, sign * asked) * share * seconds / 3600.0
         return total
 
-    def _work_w(self, scope: tuple[SiteId, ...], sign: float, hold: float) -> float:
-        """Workload offers that reach the scope, and orders that stand there."""
-        total = 0.0
-        for offer in self.shifts.callable_offers(self.now):
-            net = math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in scope)
-            if offer.sustain_s >= hold:
-                total += max(0.0, sign * net)
-        return total + math.fsum(
-            max(0.0, sign * math.fsum(record.regulation_w(site) for site in scope))
-            for record in self.shifts.standing()
-            if record.committed
+    def _work_w(self, instruction: Instruction, free: Set[SiteId], sign: float, hold: float) -> float:
+        """Workload offers that reach the free sites, and orders that stand there for this instruction."""
+        offers = (
+            math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in free)
+            for offer in self.shifts.callable_offers(self.now)
+            if offer.sustain_s >= hold
         )
+        orders = (
+            math.fsum(record.regulation_w(site) for site in free)
+            for record in self.shifts.standing()
+            if record.committed and record.order.instruction == instruction.id
+        )
+        return math.fsum(max(0.0, sign * net) for net in (*offers, *orders))
 
 
 def _energy_wh(room: Room, sign: float) -> float:

@@ -38,7 +38,8 @@ class DeliveryRecord:
     instruction: InstructionId
     state: DeliveryState
     opt: Literal["in", "out"] | None
-    opt_reason: str
+    opt_reason: Reason | str | None
+    """Why so; None when there is nothing to say. Text in journals that were written before it had a code."""
     stopwatch: Stopwatch
     target_regulation_w: float
     """Target in force last (mean over phases is not formed)."""

@@ -29,7 +29,7 @@ class Account:
         """Batteries of the first allocation."""
 
     def instructed(
-        self, instruction: Instruction, opt: Literal["in", "out"], reason: str, now: float
+        self, instruction: Instruction, opt: Literal["in", "out"], reason: Reason | None, now: float
     ) -> None:
         """An instruction or a higher modification was judged."""
         self._instructions[instruction.id] = instruction

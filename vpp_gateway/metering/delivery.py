@@ -39,7 +39,7 @@ class Delivery:
     instruction: InstructionId
     received_at: float
     opt: Literal["in", "out"] | None = None
-    opt_reason: str = ""
+    opt_reason: Reason | None = None
     answered_at: float | None = None
     started_at: float | None = None
     first_setpoint_at: float | None = None

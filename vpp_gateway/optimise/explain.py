@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vpp_gateway.catalogue import Lang, text
+from vpp_gateway.catalogue import Lang, retell, text
 from vpp_gateway.domain.plan import Reason
 
 KW = {"w": "kw", "room_w": "room_kw"}
@@ -26,6 +26,17 @@ def sentence(reason: Reason, lang: Lang) -> str:
 def sentences(reasons: Iterable[Reason], lang: Lang) -> tuple[str, ...]:
     """Reasons as sentences, in order, each once."""
     return tuple(dict.fromkeys(sentence(reason, lang) for reason in reasons))
+
+
+def told(reason: Reason | str | None, lang: Lang) -> str:
+    """Why an instruction was taken or refused; empty when there is nothing to say. Words of old journals stay words."""
+    match reason:
+        case None:
+            return ""
+        case str():
+            return retell(reason, lang)
+        case _:
+            return sentence(reason, lang)
 
 
 def kw(watts: str) -> str:

@@ -75,6 +75,8 @@ class MemoryWork:
         self.tempo = tempo or Tempo()
         self.stubborn: set[JobId] = set()
         """Jobs that refuse whatever is asked of them, until taken out of this set."""
+        self.slipping: set[JobId] = set()
+        """Throttled jobs whose cap does not hold, until taken out of this set; said, not seen in their power."""
         self.downtimes_s: list[float] = []
         """Of every move so far."""
         self._works = {job.id: _Work(job=job, runs=False) for job in jobs}
@@ -104,7 +106,7 @@ class MemoryWork:
 
     def jobs(self) -> tuple[Job, ...]:
         return tuple(
-            replace(work.job, capped=work.share < 1)
+            replace(work.job, capped=work.share < 1, slipped=self._slipped(work))
             for work in self._works.values()
             if work.runs or work.job.state is not JobState.RUNNING
         )
@@ -170,6 +172,10 @@ class MemoryWork:
         await asyncio.sleep(seconds)
         work.job = replace(work.job, state=state)
         self._set(work, runs=state is JobState.RUNNING)
+
+    def _slipped(self, work: _Work) -> str:
+        slips = work.share < 1 and work.job.id in self.slipping
+        return f"job {work.job.id} slips" if slips else ""
 
     def _willing(self, job: JobId) -> _Work:
         if job in self.stubborn:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,8 +31,6 @@ CORES_MAX = 0.5
 """All workers together, also those still queued."""
 RISE_S = 1.0
 """In which the modelled power of a new process comes up."""
-STILL_S = 0.3
-"""A process that has been stopped and done nothing for so long is paused; a throttled one never rests so long."""
 _DUTY_SHARE_MAX = 1.5
 _LEASH = ".floor.lock"
 
@@ -52,7 +50,8 @@ def downtime(*outputs: Path | str, since: float = 0.0, until: float | None = Non
     Args:
         outputs: output files of the job.
         since: only lines written after this, UTC (Unix s); the last line before it opens the first gap.
-        until: when the output was read, UTC (Unix s); the time since the last line counts as a gap. None = it does not.
+        until: only lines written until then, UTC (Unix s); the time since the last of them counts as a gap. None = all
+            lines, and no gap after the last.
 
     Raises:
         ValueError: a line is not one of a worker's; names file and line.
@@ -61,6 +60,8 @@ def downtime(*outputs: Path | str, since: float = 0.0, until: float | None = Non
     before: tuple[int, float] | None = None
     written_at = since
     for first, last, utc, monotonic in _lines(outputs):
+        if until is not None and utc > until:
+            break
         written_at = utc
         if before is not None and utc >= since:
             gap_s = max(gap_s, monotonic - before[1])
@@ -95,6 +96,14 @@ def _lines(outputs: Sequence[Path | str]) -> list[tuple[int, int, float, float]]
     return lines
 
 
+class Processes(Protocol):
+    """What the load asks about processes; `proc` answers from the kernel."""
+
+    def cpu_ns(self, who: proc.Ident) -> int | None: ...
+
+    def stopped(self, who: proc.Ident) -> bool: ...
+
+
 class SiteLoad:
     """Import of one site: a constant base and its workers, modelled from the CPU time they use.
 
@@ -104,13 +113,17 @@ class SiteLoad:
         base_w: everything that is not a worker: cooling, rigid IT.
         window_s: over how long the duty is read; a process that has just appeared is read over its own time, from
             1 s on. A longer window keeps it out of the power that this machine, not the worker, was busy.
+        processes: who is asked about them.
     """
 
-    def __init__(self, root: Path, site: SiteId, base_w: float, window_s: float = 1.0) -> None:
+    def __init__(
+        self, root: Path, site: SiteId, base_w: float, window_s: float = 1.0, processes: Processes = proc
+    ) -> None:
         self._root = root
         self._site = site
         self._base_w = base_w
         self._window_s = window_s
+        self._processes = processes
         self._used: dict[proc.Ident, deque[tuple[float, int]]] = {}
         self._fresh = True
 
@@ -119,11 +132,17 @@ class SiteLoad:
         seen: dict[proc.Ident, deque[tuple[float, int]]] = {}
         total_w = self._base_w
         for folder in folders(self._root, [self._site]):
-            who, duty = folder.run.who, folder.job.duty
-            used_ns = None if who is None else proc.cpu_ns(who)
+            run, duty = folder.run, folder.job.duty
+            who = run.who
+            used_ns = None if who is None else self._processes.cpu_ns(who)
             if who is None or used_ns is None or duty is None:
                 continue
             past = seen[who] = self._past(who, now, used_ns, duty)
+            if run.state == "paused" and self._processes.stopped(who):
+                # Seen at once; when it goes on, it comes up like a new one. A throttled job stands still too, but is
+                # to run.
+                past.clear()
+                past.append((now, used_ns))
             total_w += folder.job.declared_w * min(self._duty(past, now) / duty, _DUTY_SHARE_MAX)
         self._used, self._fresh = seen, False
         return total_w
@@ -137,10 +156,6 @@ class SiteLoad:
         past.append((now, used_ns))
         while len(past) > 1 and past[1][0] <= now - self._window_s:
             past.popleft()
-        still = past[0][1] == used_ns or any(used == used_ns for at, used in past if at <= now - STILL_S)
-        if still and proc.stopped(who):
-            past.clear()  # paused, which is seen at once; when it goes on, it comes up like a new one
-            past.append((now, used_ns))
         return past
 
     def _duty(self, past: deque[tuple[float, int]], now: float) -> float:

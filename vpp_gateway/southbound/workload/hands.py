@@ -24,7 +24,7 @@ class Hands(Protocol):
     """What can be done to jobs. Each raises DeviceError, naming the job, when it cannot be done."""
 
     def jobs(self) -> tuple[Job, ...]:
-        """What is really there now; jobs whose process died by itself are not."""
+        """What is really there now; jobs whose process died by itself are not. Renews caps that were lost."""
         ...
 
     def samples(self, now: float) -> tuple[Sample, ...]:
@@ -44,7 +44,10 @@ class Hands(Protocol):
         ...
 
     async def release(self, job: JobId) -> None:
-        """Let a throttled job have its usual duty again; one that has ended meanwhile stays ended."""
+        """Let a throttled job have its usual duty again; one that has ended meanwhile stays ended.
+
+        When it cannot be done, the job is still `capped`.
+        """
         ...
 
     async def pause(self, job: JobId) -> None:

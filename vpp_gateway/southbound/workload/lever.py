@@ -20,7 +20,7 @@ from vpp_gateway.domain.order import OfferId, OrderId, ShiftOrder, ShiftState, S
 from vpp_gateway.errors import DeviceError, MisuseError
 from vpp_gateway.southbound.workload.contract import OrderStatus
 from vpp_gateway.southbound.workload.hands import Hands
-from vpp_gateway.southbound.workload.levers import Job, JobState, Pace, Promise, Terms, promises
+from vpp_gateway.southbound.workload.levers import Job, JobId, JobState, Pace, Promise, Terms, promises
 from vpp_gateway.southbound.workload.plugin import Answer, Desk
 from vpp_gateway.southbound.workload.records import Ledger, Part, Record
 from vpp_gateway.southbound.workload.taking import committed, draft
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _UNDO_ATTEMPTS = 5
 _UNDO_PAUSE_S = 0.5
+_SLIPPED_MAX_S = 2.0
+"""A cap that does not hold for longer fails its order: the batteries fill in, and the next plan looks further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class Lever:
         self._edition = 0
         self._seen: tuple[object, ...] | None = None
         self._renew_at = 0.0
+        self._slipped: dict[JobId, float] = {}
+        """Jobs that are not held as ordered, and since when."""
         self._stirred = asyncio.Event()
         self._locks: dict[OrderId, asyncio.Lock] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -173,7 +177,9 @@ class Lever:
             self._waiting.clear()
             await self._release_strays()
             while True:
-                self._publish()
+                jobs = self._jobs()
+                self._watch_caps(jobs)
+                self._publish(jobs)
                 if self._desk.clock.monotonic() >= measure_at:
                     measure_at = self._desk.clock.monotonic() + self._cadence.measure_s
                     self._measure()
@@ -187,6 +193,17 @@ class Lever:
                     await self._hands.release(job.id)
                 except DeviceError as error:
                     log.warning("job stays throttled by no order", job=job.id, reason=str(error))
+
+    def _watch_caps(self, jobs: Sequence[Job]) -> None:
+        """An order whose cap has slipped for too long is given back, and fails: nothing of it remains."""
+        now = self._desk.clock.monotonic()
+        why = {job.id: job.slipped for job in jobs if job.slipped}
+        self._slipped = {id: self._slipped.get(id, now) for id in why}
+        lost = {id for id, since in self._slipped.items() if now - since >= _SLIPPED_MAX_S}
+        for record in list(self._book.records.values()):
+            faults = [why[part.job] for part in record.parts if part.job in lost]
+            if faults and record.state is ShiftState.ACTIVE:
+                self._give_back(replace(record, failure=f"no longer throttled: {'; '.join(faults)}"))
 
     async def _stirred_or(self, seconds: float) -> None:
         try:
@@ -336,10 +353,10 @@ class Lever:
             for job in self._hands.jobs()
         )
 
-    def _publish(self) -> None:
+    def _publish(self, jobs: tuple[Job, ...]) -> None:
         """New offers when anything has changed, or when the old ones come of age."""
         now = self._desk.clock.utc()
-        seen = (self._jobs(), self._stopped)
+        seen = (jobs, self._stopped)
         if seen == self._seen and now < self._renew_at:
             return
         self._seen, self._renew_at = seen, now + self._terms.valid_s / 3
@@ -347,7 +364,7 @@ class Lever:
         fresh = (
             ()
             if self._stopped
-            else promises(seen[0], self._terms, self._paced(), now=now, edition=self._edition)
+            else promises(jobs, self._terms, self._paced(), now=now, edition=self._edition)
         )
         standing = {id: old for id, old in self._published.items() if old.offer.valid_until > now}
         self._published = standing | {promise.offer.id: promise for promise in fresh}

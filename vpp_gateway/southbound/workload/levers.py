@@ -57,6 +57,8 @@ class Job:
     """May be held to a share of its usual duty."""
     capped: bool = False
     """Is held to a share now; what it can still give is not known, so it is in no offer."""
+    slipped: str = ""
+    """Should be held to a share and is not: why. Empty: it is, or should not."""
     held: bool = False
     """An order has it; it is in no offer."""
     keeps: tuple[SiteId, ...] = ()

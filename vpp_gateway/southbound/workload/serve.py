@@ -16,13 +16,13 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from vpp_gateway.clock import Clock, SystemClock
 from vpp_gateway.domain.order import Offer, OrderId, ShiftOrder, ShiftState, ShiftVerb
-from vpp_gateway.errors import GatewayError, MisuseError, PeerError
+from vpp_gateway.errors import GatewayError, MisuseError, PeerError, leaves
 from vpp_gateway.southbound.workload import contract
 from vpp_gateway.southbound.workload.plugin import Answer, Briefing, Profile, SitePlugin
 
@@ -196,15 +196,6 @@ def take_wire() -> Write:
     return write
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """What lies at the bottom of nested groups."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one plug-in on standard input and output; the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -216,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(serve(load(arguments[0]), stdin_lines(), write, SystemClock()))
     except* (GatewayError, BrokenPipeError) as errors:
-        for error in _leaves(errors):
+        for error in leaves(errors):
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
         status = 1
     return status

@@ -20,6 +20,11 @@ export function word(key: string, plain: string): string {
   return key in CATALOGUES.en ? t(key as Key) : plain;
 }
 
+/** Of what came in both languages, the one that the operator reads. */
+export function either<Said>(english: Said, japanese: Said): Said {
+  return lang.value === "ja" ? japanese : english;
+}
+
 export function speak(next: Lang): void {
   lang.value = next;
   localStorage.setItem("lang", next);

@@ -22,6 +22,8 @@ export interface BatteryView {
   readonly health: Health;
   /** Why it is not good, in words; empty when good. */
   readonly reason: string;
+  /** The same in Japanese, as far as the words are our own. */
+  readonly reason_ja: string;
   /** s since the last good reading, at `Status.at`; null = never seen. */
   readonly age_s: number | null;
   /** W leaving the battery on its AC side, by its own meter; < 0 = charging, null = not known. */
@@ -60,6 +62,8 @@ export interface EventView {
   readonly opt: "in" | "out" | null;
   /** Why so, in words, as told to the peer; may be empty. */
   readonly opt_reason: string;
+  /** The same in Japanese; English for an event from before reasons were translated. */
+  readonly opt_reason_ja: string;
   /** True when the peer marked it as a test. */
   readonly test: boolean;
   /** When each stage was passed. */
@@ -143,6 +147,8 @@ export interface LinkView {
   readonly health: "good" | "warning" | "bad";
   /** In words: why, and what comes next. */
   readonly detail: string;
+  /** The same in Japanese, as far as the words are our own. */
+  readonly detail_ja: string;
   /** s since the last good exchange, at `Status.at`; null = none yet. */
   readonly age_s: number | null;
   /** Messages of this peer refused since start (hostile, malformed, for somebody else). */
@@ -157,6 +163,8 @@ export interface MeterView {
   readonly health: Health;
   /** Why it is not good, in words; empty when good. */
   readonly reason: string;
+  /** The same in Japanese, as far as the words are our own. */
+  readonly reason_ja: string;
   /** s since the last good reading, at `Status.at`; null = never seen. */
   readonly age_s: number | null;
 }
@@ -183,6 +191,8 @@ export interface PluginView {
   readonly state: string;
   /** Why it offers nothing or failed, in words; empty otherwise. */
   readonly reason: string;
+  /** The same in Japanese, as far as the words are our own. */
+  readonly reason_ja: string;
   /** Its offers now. */
   readonly offers: readonly OfferView[];
 }
@@ -219,6 +229,8 @@ export interface SiteView {
   readonly health: Health;
   /** Which child made it so, and why; empty when good. */
   readonly reason: string;
+  /** The same in Japanese, as far as the words are our own. */
+  readonly reason_ja: string;
   /** s since the last message of the site's agent, at `Status.at`; null = never. */
   readonly age_s: number | null;
   /** W taken from the grid at the PCC, by the meter; < 0 = export, null = not known. */

@@ -1,7 +1,7 @@
 """Reference plug-in `process-lever`: throttles, pauses, starts and moves real processes that live in site folders.
 
 Entry point `process-lever`. What a job is, and what its program must be able to do, stands in `jobs.py`; how it
-is kept from running twice, in `gate.py`; how a move goes, in `hands.py`; how one is throttled, in `brake.py`.
+is kept from running twice, in `gate.py`; how a move goes, in `hands.py`; how one is throttled, in `caps.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from vpp_gateway.southbound.workload.lever_plugin import LeverPlugin
 from vpp_gateway.southbound.workload.levers import Pace, Terms
 from vpp_gateway.southbound.workload.plugin import Briefing, Desk, Profile
 from vpp_gateway.southbound.workload.process_lever.brake import Brake, GroupBrake, GuardBrake
-from vpp_gateway.southbound.workload.process_lever.hands import Patience, ProcessHands
+from vpp_gateway.southbound.workload.process_lever.hands import ProcessHands
+from vpp_gateway.southbound.workload.process_lever.jobs import folders
+from vpp_gateway.southbound.workload.process_lever.patience import Patience
 from vpp_gateway.southbound.workload.records import FileLedger
 
 FIRST_PACE = Pace(pause_s=0.05, resume_s=0.05, start_s=0.5, move_s=0.5, leave_s=0.1, downtime_s=0.3)
@@ -65,6 +67,11 @@ def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
     """The lever on real processes, as configured. Raises ConfigError."""
     config = _config(briefing)
     _check_folders(config, briefing)
+    ledger = FileLedger(Path(briefing.state_dir) / "orders.json")
+    if not any(record.open for record in ledger.load().records.values()):
+        _check_jobs(
+            config, briefing
+        )  # a life that has orders to give back begins with whatever jobs are good
     patience = Patience(checkpoint_s=config.checkpoint_s)
     throttle = config.throttle
     lever = Lever(
@@ -82,7 +89,7 @@ def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
             cap_cost=0.0 if throttle is None else throttle.cost,
         ),
         pace=FIRST_PACE,
-        ledger=FileLedger(Path(briefing.state_dir) / "orders.json"),
+        ledger=ledger,
         desk=desk,
         cadence=Cadence(watch_s=config.watch_s),
         fence=briefing.fence,
@@ -131,6 +138,12 @@ def _check_folders(config: Config, briefing: Briefing) -> None:
             raise ConfigError(f"config.root: {folder} is not a folder; one is needed for each site")
     if not briefing.state_dir or not Path(briefing.state_dir).is_dir():
         raise ConfigError(f"state_dir: {briefing.state_dir!r} is not a folder")
+
+
+def _check_jobs(config: Config, briefing: Briefing) -> None:
+    """Raises ConfigError on the first bad job."""
+    for folder in folders(Path(config.root), briefing.sites):
+        _ = folder.run
 
 
 def plugin() -> LeverPlugin:

@@ -8,6 +8,9 @@
 
 Moving a job renames its folder from one site to the other: that is atomic, so a job is always at exactly one site.
 Open files and the working directory follow. All sites' folders must be on one file system.
+
+A bad file costs its own job and no other: `Roll` says so once, offers nothing of it, and goes on knowing the job as it
+was last good, so that what orders hold of it can be held and given back.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vpp_gateway.domain.instruction import SiteId
@@ -24,6 +28,8 @@ from vpp_gateway.errors import ConfigError
 from vpp_gateway.southbound.workload.levers import JobId
 from vpp_gateway.southbound.workload.process_lever import proc
 from vpp_gateway.southbound.workload.records import replace_file
+
+log = structlog.get_logger(__name__)
 
 JOB_FILE = "job.json"
 RUN_FILE = "run.json"
@@ -76,7 +82,7 @@ class RunFile(BaseModel):
     leaving: bool = False
     """Told to checkpoint and exit: whether or not it is still there, it will not stay."""
     share: float | None = Field(default=None, gt=0, lt=1)
-    """Held to this share of its duty while it runs; None: not throttled. See brake.py."""
+    """Held to this share of its duty while it runs; None: not throttled. See caps.py."""
 
     @property
     def throttled(self) -> bool:
@@ -98,6 +104,8 @@ class Folder:
     site: SiteId
     path: Path
     job: JobFile
+    sound: bool = True
+    """False: its job file is bad now, and `job` is what it last said."""
 
     @property
     def run(self) -> RunFile:
@@ -117,33 +125,94 @@ class Folder:
 
 def folders(root: Path, sites: Sequence[SiteId]) -> Iterator[Folder]:
     """All jobs at `sites`, by name. Raises ConfigError, naming file and field, on a bad job file."""
+    for site, path in _listed(root, sites):
+        try:
+            yield Folder(site=site, path=path, job=_job(path))
+        except FileNotFoundError:
+            continue  # moved away between listing and reading; it is found at its new site
+
+
+class Roll:
+    """The jobs, looked at again and again."""
+
+    def __init__(self, root: Path, sites: Sequence[SiteId]) -> None:
+        self._root = root
+        self._sites = tuple(sites)
+        self._good: dict[str, JobFile] = {}
+        self._bad: dict[str, str] = {}
+
+    def call(self) -> list[Folder]:
+        """All jobs of which something is known, by site and name."""
+        here: list[Folder] = []
+        faults: dict[str, str] = {}
+        for site, path in _listed(self._root, self._sites):
+            try:
+                folder, fault = self._known(site, path)
+                _ = folder.run  # a bad one is found here, not by whoever works with the job
+            except FileNotFoundError:
+                continue  # as in `folders`
+            except ConfigError as error:
+                faults[path.name] = str(error)
+                continue
+            if fault:
+                faults[path.name] = fault
+            here.append(folder)
+        self._tell(faults)
+        self._good = {folder.job.job: folder.job for folder in here}
+        return here
+
+    def find(self, job: JobId) -> Folder | None:
+        """Where a job is; None when it is nowhere. Raises ConfigError when it is bad and never was good."""
+        for site in self._sites:
+            try:
+                return self._known(site, self._root / site / job)[0]
+            except FileNotFoundError:
+                continue
+        return None
+
+    def _known(self, site: SiteId, path: Path) -> tuple[Folder, str]:
+        """The job, and what is wrong with its file."""
+        try:
+            job = self._good[path.name] = _job(path)
+        except ConfigError as error:
+            if path.name not in self._good:
+                raise
+            return Folder(site=site, path=path, job=self._good[path.name], sound=False), str(error)
+        return Folder(site=site, path=path, job=job), ""
+
+    def _tell(self, faults: dict[str, str]) -> None:
+        """Each job once when it is lost, once when it is back."""
+        for job, why in faults.items():
+            if job not in self._bad:
+                log.warning("job not offered", job=job, reason=why)
+        for job in self._bad:
+            if job not in faults:
+                log.info("job good again", job=job)
+        self._bad = faults
+
+
+def _listed(root: Path, sites: Sequence[SiteId]) -> Iterator[tuple[SiteId, Path]]:
     for site in sites:
         for path in sorted((root / site).glob(f"*/{JOB_FILE}")):
-            try:
-                job = _read(path, JobFile)
-            except FileNotFoundError:
-                continue  # moved away between listing and reading; it is found at its new site
-            if job.job != path.parent.name:
-                raise ConfigError(
-                    f"{path}: job is {job.job!r}, expected its folder's name {path.parent.name!r}"
-                )
-            yield Folder(site=site, path=path.parent, job=job)
+            yield site, path.parent
 
 
-def find(root: Path, sites: Sequence[SiteId], job: JobId) -> Folder | None:
-    """Where a job is; None when it is nowhere."""
-    for site in sites:
-        path = root / site / job
-        try:
-            return Folder(site=site, path=path, job=_read(path / JOB_FILE, JobFile))
-        except FileNotFoundError:
-            continue
-    return None
+def _job(folder: Path) -> JobFile:
+    job = _read(folder / JOB_FILE, JobFile)
+    if job.job != folder.name:
+        raise ConfigError(
+            f"{folder / JOB_FILE}: job is {job.job!r}, expected its folder's name {folder.name!r}"
+        )
+    return job
 
 
 def _read(path: Path, model: type[_Model]) -> _Model:
     try:
         return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "file"

@@ -12,7 +12,7 @@ from vpp_gateway.southbound.workload.contract import Sample
 from vpp_gateway.southbound.workload.process_lever import proc
 from vpp_gateway.southbound.workload.process_lever.jobs import Folder
 
-_SOURCE = "declared_w x CPU duty from /proc/<pid>/schedstat"
+_SOURCE = "declared_w x CPU duty of the process, all threads"
 _DUTY_MAX = 1.5
 """A job that uses more CPU than this times its declared duty is not believed to take more power."""
 

@@ -1,5 +1,5 @@
 // Standing alarms, worst first, each with what to check.
-import { lang, t } from "../i18n";
+import { either, t } from "../i18n";
 import type { AlarmView } from "../model";
 import { status } from "../store";
 import { Card, Mark, Moment, type Mood } from "./parts";
@@ -30,7 +30,7 @@ export function Alarms() {
                     <Moment at={alarm.since} precision="minute" />
                   </span>
                 </p>
-                <p>{lang.value === "ja" ? alarm.text_ja : alarm.text}</p>
+                <p>{either(alarm.text, alarm.text_ja)}</p>
               </div>
             </li>
           ))}

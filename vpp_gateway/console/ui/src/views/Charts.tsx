@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type uPlot from "uplot";
 import type { Unit } from "../format";
 import { power, zone } from "../format";
-import { lang, t, word } from "../i18n";
+import { either, lang, t, word } from "../i18n";
 import { ink } from "../charts/palette";
 import { importChart } from "../charts/import";
 import { stackChart, type StackPicture } from "../charts/stack";
@@ -115,7 +115,7 @@ export function StackChart() {
   const called = (name: string): string => {
     if (by === "tier") return word(`tier.${name}`, name);
     const site = sites.find((one) => one.id === name);
-    return site === undefined ? name : lang.value === "ja" ? site.name_ja : site.name;
+    return site === undefined ? name : either(site.name, site.name_ja);
   };
   const tools = (
     <>

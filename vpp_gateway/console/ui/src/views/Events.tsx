@@ -1,7 +1,7 @@
 // The events, newest first: what was asked, how fast each stage was passed, what was delivered, and why it was split so.
 import { useState } from "preact/hooks";
 import { monthDay, percent, power, utc } from "../format";
-import { lang, t } from "../i18n";
+import { either, t } from "../i18n";
 import type { EventView } from "../model";
 import { current, status } from "../store";
 import { Card, Mark, Moment, type Mood } from "./parts";
@@ -42,7 +42,7 @@ function Chips(props: { readonly event: EventView }) {
 }
 
 function Why(props: { readonly event: EventView }) {
-  const sentences = lang.value === "ja" ? props.event.why_ja : props.event.why;
+  const sentences = either(props.event.why, props.event.why_ja);
   if (sentences.length === 0) return null;
   return (
     <ul class="why" aria-label={t("event.why")}>
@@ -56,7 +56,8 @@ function Why(props: { readonly event: EventView }) {
 function About(props: { readonly event: EventView }) {
   const { event } = props;
   const scope = event.scope.length === 0 ? t("event.portfolio") : event.scope.join(", ");
-  const opt = event.opt === null ? "" : `${t(`opt.${event.opt}`)}${event.opt_reason === "" ? "" : `: ${event.opt_reason}`}`;
+  const reason = either(event.opt_reason, event.opt_reason_ja);
+  const opt = event.opt === null ? "" : [t(`opt.${event.opt}`), reason].filter((text) => text !== "").join(": ");
   return (
     <div class="about">
       <p class="muted small">{[scope, opt, t("event.modification", { n: event.modification })].filter((text) => text !== "").join(" · ")}</p>

@@ -1,6 +1,6 @@
 // The strip of everything that delivery depends on, one group per kind, each member with the age of its last word.
 import { age } from "../format";
-import { t } from "../i18n";
+import { either, t, word } from "../i18n";
 import type { LinkView } from "../model";
 import { ageNow, status } from "../store";
 import { healthWord, Mark, moodOf } from "./parts";
@@ -8,9 +8,11 @@ import { healthWord, Mark, moodOf } from "./parts";
 const KINDS: readonly LinkView["kind"][] = ["openadr2", "site", "plugin", "solver", "journal"];
 const BADNESS: readonly LinkView["health"][] = ["good", "warning", "bad"];
 
+const stateOf = (link: LinkView): string => word(`linkstate.${link.state}`, link.state);
+
 function tooltip(link: LinkView): string {
   const refused = link.refused_messages > 0 ? [t("link.refused", { n: link.refused_messages })] : [];
-  return [`${link.state}: ${link.detail}`, ...refused].join("\n");
+  return [`${stateOf(link)}: ${either(link.detail, link.detail_ja)}`, ...refused].join("\n");
 }
 
 function Link(props: { readonly link: LinkView }) {
@@ -21,8 +23,8 @@ function Link(props: { readonly link: LinkView }) {
   return (
     <li class="link" title={tooltip(link)}>
       <Mark mood={moodOf(link.health)} label={healthWord(link.health)} />
-      <strong>{organ ? link.state : link.name}</strong>
-      {!organ && link.health !== "good" && <span>{link.state}</span>}
+      <strong>{organ ? stateOf(link) : link.name}</strong>
+      {!organ && link.health !== "good" && <span>{stateOf(link)}</span>}
       {aged !== null && <span class="muted num">{age(aged)}</span>}
     </li>
   );

@@ -1,7 +1,7 @@
 // Sites and their devices: state, power, order, and the age of every reading. What is older than 3 s turns grey.
 import { Fragment } from "preact";
 import { age, percent, power } from "../format";
-import { lang, t, word } from "../i18n";
+import { either, t, word } from "../i18n";
 import type { BatteryView, Health, SiteView } from "../model";
 import { ink } from "../charts/palette";
 import { ageNow, isFresh, status } from "../store";
@@ -57,14 +57,15 @@ function Soc(props: { readonly soc: number | null }) {
 function SiteRow(props: { readonly site: SiteView }) {
   const { site } = props;
   const stale = fresh(site.meter.age_s);
+  const reason = either(site.reason, site.reason_ja);
   return (
     <tr class="site-row">
       <th scope="rowgroup">
-        {lang.value === "ja" ? site.name_ja : site.name}
+        {either(site.name, site.name_ja)}
         <span class="muted small"> {site.meter.id}</span>
         {site.meter_modelled && <span class="badge badge-test" title={t("modelled")}>~</span>}
       </th>
-      <State health={site.health} reason={site.linked ? site.reason : `${t("unlinked")}: ${site.reason}`} />
+      <State health={site.health} reason={site.linked ? reason : `${t("unlinked")}: ${reason}`} />
       <td class={`num right ${stale}`} title={t("site.import")}>
         {site.import_w === null ? "–" : power(site.import_w)}
       </td>
@@ -95,7 +96,7 @@ function BatteryRow(props: { readonly battery: BatteryView }) {
         <span class={battery.armed ? "armed" : "armed armed-off"} title={t(battery.armed ? "battery.armed" : "battery.idle")} />
         {battery.id}
       </th>
-      <State health={battery.health} reason={battery.reason} />
+      <State health={battery.health} reason={either(battery.reason, battery.reason_ja)} />
       <td class={`num right ${stale}`} title={t("battery.discharge")}>
         {battery.discharge_w === null ? "–" : power(battery.discharge_w)}
       </td>
