@@ -428,6 +428,16 @@ def test_a_held_order_is_asserted_again_and_not_told_twice() -> None:
     assert book.outcomes() == []
 
 
+def test_a_held_order_is_not_told_again_because_another_was_refused_beside_it() -> None:
+    book = holding()
+    book.order(an_order(6e5, seq=2, deadline_at=book.now - 1.0)).settle()
+    assert [type(each) for each in book.outcomes()] == [Refused]
+    book.lose()
+    book.connect()
+    assert book.device.get("704.WSetEna") == 1, "it is asserted again"
+    assert [each for each in book.outcomes() if isinstance(each, Obeyed)] == []
+
+
 def test_a_held_order_past_its_deadline_is_not_asserted_again() -> None:
     book = armed().order(an_order(5e5, deadline_at=1010.0)).settle()
     book.outcomes()

@@ -6,6 +6,9 @@ from vpp_gateway.domain.fact import Lost, Obeyed, Outcome, Refused
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.southbound.modbus.wire import DeviceOrder
 
+REMEMBERED = 16
+"""Newest orders whose last word is known: one that is held, and those that were refused beside it meanwhile."""
+
 
 class Ledger:
     """Outcomes of one battery's orders.
@@ -16,13 +19,12 @@ class Ledger:
 
     def __init__(self, battery: Battery) -> None:
         self._battery = battery
-        self._order: DeviceOrder | None = None
-        self._word = ""
+        self._words: dict[DeviceOrder, str] = {}
         self._outcomes: list[Outcome] = []
 
     def told(self, order: DeviceOrder) -> str:
         """The last word on `order`: obeyed, refused, lost or nothing."""
-        return self._word if order == self._order else ""
+        return self._words.get(order, "")
 
     def take(self) -> list[Outcome]:
         """The outcomes since the last call."""
@@ -66,7 +68,9 @@ class Ledger:
     def _news(self, order: DeviceOrder, word: str) -> bool:
         if self.told(order) == word:
             return False
-        self._order, self._word = order, word
+        self._words[order] = word
+        if len(self._words) > REMEMBERED:
+            del self._words[next(iter(self._words))]
         return True
 
     def _tell(self, kind: type[Refused] | type[Lost], order: DeviceOrder, reason: str, now: float) -> None:
