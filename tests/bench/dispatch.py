@@ -12,7 +12,6 @@ ROUNDS = {6: 40, 100: 40, 300: 30}
 ARMINGS = 5
 P99_MS = {100: 100.0, 300: 250.0}
 RATIO, RATIO_MAX = "ratio of medians", 2.0
-"""Where a p99 has a goal, its own ratio is bounded too."""
 ORIGIN = (
     "from before engine.take([Instructed]) by the centre's clock to the last answer by the site agent's clock, same "
     "machine; the raw client by its own perf_counter"
@@ -44,7 +43,6 @@ def measure(batteries: int, rounds: int) -> Iterator[Row]:
     goal = [Goal(of=RATIO, at_most=RATIO_MAX)]
     if batteries in P99_MS:
         goal.append(Goal(of="ours", at_most=P99_MS[batteries]))
-        goal.append(Goal(of="ratio", at_most=RATIO_MAX))
     yield row(
         f"dispatch_{batteries}",
         quantity="event accepted to last Modbus acknowledgement, p99",
