@@ -253,7 +253,7 @@ def test_an_act_that_comes_to_nothing_leaves_the_watched_demo_running(
         async def play(self, _: object) -> None:
             raise PeerError("event EV-001: the gateway has no record of its end; see its log")
 
-    asyncio.run(screen.play_act(Spoilt(), plan.ACTS[0]))  # type: ignore[arg-type]
+    asyncio.run(screen.play_act(Spoilt(), plan.ACTS[0]))
     assert "the act came to nothing: event EV-001: the gateway has no record" in capsys.readouterr().out
 
 

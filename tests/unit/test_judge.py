@@ -43,7 +43,7 @@ def opt(gateway: Gateway, event: Instruction) -> tuple[str, str]:
 def event(name: str, w: float, start_h: float, hours: float, **more: object) -> Instruction:
     return instruction(
         name, demand=Delta(regulation_w=w), start_at=1000.0 + start_h * HOUR, duration_s=hours * HOUR, **more
-    )  # type: ignore[arg-type]
+    )
 
 
 def test_energy_promised_already_is_not_promised_twice() -> None:

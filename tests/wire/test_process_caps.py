@@ -32,6 +32,7 @@ from tests.wire.test_process_lever import (
     capped,
     duty_over,
     guards,
+    guards_of,
     killed,
     own_cgroup,
     run_at,
@@ -179,18 +180,6 @@ def wait_until_gone(brake: GuardBrake, job: JobId) -> None:
     while not brake.released(job):
         assert time.monotonic() < deadline
         time.sleep(0.001)
-
-
-def guards_of(who: proc.Ident) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(word.endswith(b"guard.py") for word in words) and str(who.pid).encode() in words:
-            found.append(int(entry.name))
-    return found
 
 
 def one_guard(who: proc.Ident) -> proc.Ident:

@@ -238,7 +238,12 @@ async def killed(bench: Bench) -> None:
 
 def guards(floor: WorkFloor, job: str) -> list[int]:
     """Living guards of a job's process."""
-    pid = str(who(floor, job).pid)
+    return guards_of(who(floor, job))
+
+
+def guards_of(guarded: proc.Ident) -> list[int]:
+    """Living guards of a process."""
+    pid = str(guarded.pid)
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
