@@ -31,7 +31,7 @@ VEN: Final[Mapping[str, tuple[str, str]]] = {
     "ven.event_over": ("event {event} is over", "イベント {event} は終了しています"),
     "ven.event_refused": (
         "event {event} was refused when it came, so there is nothing to opt in to or out of",
-        "イベント {event} は受信時に拒否したため、参加・不参加を変えられません",
+        "イベント {event} は受信時に拒否したため、応諾・拒否を変えられません",
     ),
     "ven.unknown_opt": ("no opt {found}; known: {known}", "opt {found} はありません。あるもの: {known}"),
     "ven.reason": (
@@ -75,13 +75,13 @@ VEN: Final[Mapping[str, tuple[str, str]]] = {
     # --- what was done -------------------------------------------------------------------------------------------
     "ven.done": ("{room}: {verb}: done", "{room}: {verb}: 受け付けました"),
     "ven.already": ("{room}: {verb}: nothing to do", "{room}: {verb}: 変更はありません"),
-    "ven.state": ("{room}: {state}", "{room}: {state}"),
+    "ven.state": ("{room}: {state}", "{room}:{state}"),
     "ven.opted": ("event {event}: {opt}", "イベント {event}: {opt}"),
-    "ven.opt_made": ("opt {opt_id}: {opt}", "opt {opt_id}: {opt}"),
+    "ven.opt_made": ("opt {opt_id}: {opt}", "opt {opt_id} を作成: {opt}"),
     "ven.opt_gone": ("opt {opt_id}: cancelled", "opt {opt_id}: 取り消しました"),
     "ven.enough": (
         "{need_kw} kW can be held in every block; nothing is opted out of",
-        "全区間で {need_kw} kW を維持できます。不参加の予定は送りません",
+        "全区間で {need_kw} kW を維持できます。拒否の予定は送りません",
     ),
     "ven.no_events": ("no events", "イベントはありません"),
     "ven.no_opts": ("no opts", "opt はありません"),
@@ -114,6 +114,6 @@ VEN: Final[Mapping[str, tuple[str, str]]] = {
     "word.ven.taken": ("taken", "受付済み"),
     "word.ven.refused": ("refused", "拒否"),
     "word.ven.cancelling": ("being cancelled", "取り消し中"),
-    "word.ven.optIn": ("optIn", "参加(optIn)"),
-    "word.ven.optOut": ("optOut", "不参加(optOut)"),
+    "word.ven.optIn": ("optIn", "応諾(optIn)"),
+    "word.ven.optOut": ("optOut", "拒否(optOut)"),
 }
