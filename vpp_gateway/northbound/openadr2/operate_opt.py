@@ -54,7 +54,8 @@ def opt(desk: Desk, event_id: str, wanted: Opt, reason: str, now: float) -> tupl
     told: Shown = {"event": event_id, "modification": held.modification, "opt": wanted}
     if held.opt == wanted:
         return [], told
-    facts = change(desk, held, wanted, f"operator: {wanted}", now, origin="operator", reason=reason or None)
+    text = f"operator: {reason or wanted}"
+    facts = change(desk, held, wanted, text, now, origin="operator", reason=reason or None)
     return [*facts, *_gateway(desk, held, wanted, now)], told
 
 
@@ -73,7 +74,7 @@ def create_for_event(desk: Desk, event_id: str, wanted: Opt, reason: str, now: f
                 event_id=event_id,
                 modification=held.modification,
                 opt=wanted,
-                reason=f"operator: {wanted}",
+                reason=f"operator: {reason or wanted}",
             )
         )
     facts += [OptCancelWanted(at=now, room=desk.room, opt_id=one.created.opt_id) for one in said if one.live]
@@ -154,6 +155,8 @@ def _restored(desk: Desk, known: HeldOpt, now: float) -> Facts:
     before = made.before
     if held is None or before is None or held.opt == before or known.standing == "refused":
         return []
+    if held.modification != made.modification or held.event_id not in desk.state.instructions:
+        return []  # a later modification has been answered for itself
     back = Opted(
         at=now,
         room=desk.room,

@@ -16,6 +16,8 @@ from vpp_gateway.northbound.openadr2.opt_facts import OptCancelWanted, OptCreate
 from vpp_gateway.northbound.openadr2.opt_words import Availability
 from vpp_gateway.northbound.turn import SpareBlock, Telemetry
 
+SETTLE_S = 30.0
+"""After a start the sites come one after another: the first look waits for them."""
 UNKNOWN_AGAIN_S = 30.0
 """While no site can be read, capacity is asked for again so soon."""
 
@@ -37,6 +39,9 @@ def renew(desk: Desk, now: float, telemetry: Telemetry) -> Facts:
     """Facts of a changed schedule; none when it is not time, or nothing has changed."""
     rule = desk.program.opt.availability
     if rule is None or now < desk.pace.availability_at:
+        return []
+    if not desk.pace.availability_at:
+        desk.pace.availability_at = now + min(SETTLE_S, rule.every_s)
         return []
     blocks = telemetry.spare(rule.direction, now, rule.block_s, rule.horizon_s)
     if not blocks:
