@@ -37,6 +37,9 @@ class Root(LazyGroup):
         "run": Lazy("run", "run", "Run the gateway."),
         "status": Lazy("status", "status", "What the running gateway sees, worst first."),
         "events": Lazy("events", "events", "Events of the grid operators: ls, show."),
+        "ven": Lazy(
+            "ven", "ven", "Registration and opts of one connection: register, cancel, opt, create-opt, ..."
+        ),
         "config": Lazy("config", "config", "The configuration file: check, schema, init."),
         "identity": Lazy("identity", "identity", "Keys and certificates: show, csr, fingerprint, dev-ca."),
         "site": Lazy("run", "site", "The agent of one site: run."),
