@@ -42,6 +42,9 @@ class Root(LazyGroup):
         ),
         "config": Lazy("config", "config", "The configuration file: check, schema, init."),
         "identity": Lazy("identity", "identity", "Keys and certificates: show, csr, fingerprint, dev-ca."),
+        "conform": Lazy(
+            "conform", "conform", "Conformance: play the procedures of a standard against a VEN."
+        ),
         "site": Lazy("run", "site", "The agent of one site: run."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

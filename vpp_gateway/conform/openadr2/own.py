@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
+from pydantic import ValidationError
 
 from vpp_gateway import __version__
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.conform.openadr2.own_house import LOAD_W, SITES, house
 from vpp_gateway.conform.openadr2.procedure import Procedure
-from vpp_gateway.conform.openadr2.subject import NotPossible
+from vpp_gateway.conform.openadr2.xml import ProcedureError
+from vpp_gateway.console.operator import Do, Operator
 from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.engine import Engine
 from vpp_gateway.errors import GatewayError
@@ -33,7 +35,7 @@ VEN_NAME = "centre"
 class OwnVen:
     """Our VEN, composed as `compose_centre` does it."""
 
-    claims = frozenset({"pull", "operator", "program", "reports"})
+    claims = frozenset({"pull", "operator", "program", "reports", "opt"})
 
     def __init__(self, *, clock: Clock, rng: Rng, schema: etree.XMLSchema) -> None:
         self.name = f"vpp-gateway {__version__}"
@@ -71,21 +73,25 @@ class OwnVen:
 
         with tempfile.TemporaryDirectory(prefix="vppgw-conform-") as folder:
             async with house(Path(folder), self._clock, rooms) as engine:
-                yield OwnOperator(engine, self._clock)
+                yield OwnOperator(engine)
 
 
 class OwnOperator:
     """What `vpp-gateway ven ...` does, without the socket between."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine = engine
-        self._clock = clock
+    def __init__(self, engine: Engine) -> None:
+        self._operator = Operator(engine)
 
     async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Do it; see `operate`."""
-        session = self._engine.rooms[ROOM].session
-        assert isinstance(session, VenSession)
-        raise NotPossible(f"{verb}: the operator of this VEN cannot do that")
+        """Do it."""
+        try:
+            act = Do.model_validate({"do": verb, **give})
+        except ValidationError as error:
+            raise ProcedureError(f"prompt {verb}: {error}") from None
+        try:
+            return self._operator.do(act)
+        except GatewayError as error:
+            return {"refused": str(error)}
 
 
 def program_of(changes: Mapping[str, Any]) -> ProgramProfile:

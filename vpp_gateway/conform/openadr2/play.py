@@ -32,7 +32,7 @@ from vpp_gateway.conform.openadr2.procedure import (
 from vpp_gateway.conform.openadr2.server import Server
 from vpp_gateway.conform.openadr2.subject import Operator
 from vpp_gateway.conform.openadr2.vtn import Heard, LiteralVtn, Script
-from vpp_gateway.conform.openadr2.xml import evaluate, values
+from vpp_gateway.conform.openadr2.xml import ProcedureError, evaluate, values
 
 
 class Breached(Exception):
@@ -70,6 +70,8 @@ class Play:
             try:
                 await self._step(step)
                 self._lawful()
+            except ProcedureError as error:
+                raise ProcedureError(f"{self.procedure.id}: step {number} ({step.do}): {error}") from None
             except Breached as breach:
                 raise Breached(breach.rule, f"step {number} ({step.do}): {_bare(breach)}") from None
 
