@@ -35,7 +35,7 @@ def leave(desk: Desk, cause: str, detail: str, now: float) -> Facts:
                 cause="unregistered",
             )
         )
-        if event.instructed and not event.cancelled:
+        if event.running:
             facts.append(
                 Withdrawn(
                     at=now,

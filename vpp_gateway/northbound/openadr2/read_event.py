@@ -53,6 +53,7 @@ def unit(parent: etree._Element) -> Unit | None:
         units = _item_units(child)
         if units is None:
             continue
+        pulse = optional(child, "oadr:pulseFactor")
         attributes = find(child, "power:powerAttributes")
         return Unit(
             name=local(child),
@@ -61,6 +62,8 @@ def unit(parent: etree._Element) -> Unit | None:
             hertz=None if attributes is None else float(text(attributes, "power:hertz")),
             voltage=None if attributes is None else float(text(attributes, "power:voltage")),
             ac=None if attributes is None else read_bool(text(attributes, "power:ac")),
+            description=optional(child, "oadr:itemDescription") if local(child) == "customUnit" else None,
+            pulse_factor=None if pulse is None else read_float(pulse),
         )
     return None
 
@@ -178,6 +181,7 @@ def _event(element: etree._Element) -> Event:
 
 
 def _signal(element: etree._Element) -> Signal:
+    current = optional(element, "ei:currentValue", "ei:payloadFloat", "ei:value")
     return Signal(
         name=text(element, "ei:signalName").strip(),
         type=text(element, "ei:signalType").strip(),
@@ -185,6 +189,7 @@ def _signal(element: etree._Element) -> Signal:
         intervals=tuple(_interval(child) for child in need(element, "strm:intervals")),
         unit=unit(element),
         targets=targets(find(element, "ei:eiTarget")),
+        current_value=None if current is None else read_float(current),
     )
 
 
