@@ -9,12 +9,15 @@ a ramp on a setpoint            rule 31 asks for what cannot be done without a l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
-from vpp_gateway.northbound.openadr2.xml_text import shown
+from vpp_gateway.northbound.openadr2.state import HeldEvent
+from vpp_gateway.northbound.openadr2.xml_text import shown, write_date
 
+NOT_CARRIED_OUT = "test event, not carried out"
 SHOWN_MAX = 5
 """Remarks on one list that are spelled out."""
 
@@ -25,6 +28,18 @@ def remarks_on(events: Sequence[Event], program: ProgramProfile, now: float) -> 
     found += _overlaps(events, now)
     more = len(found) - SHOWN_MAX
     return found if more <= 0 else [*found[:SHOWN_MAX], f"{more} more remarks on the list of events"]
+
+
+def remarks_held(events: Iterable[HeldEvent]) -> list[str]:
+    """What of the known events the operator should know although nothing is wrong with it."""
+    found = []
+    for event in events:
+        if event.ending_at is not None:
+            at = write_date(math.floor(event.ending_at))
+            found.append(f"event {shown(event.event_id)}: cancelled and active, ends by draw at {at}")
+        elif event.test and not event.instructed and event.opt == "optIn" and not event.cancelled:
+            found.append(f"event {shown(event.event_id)}: {NOT_CARRIED_OUT}")
+    return found[:SHOWN_MAX]
 
 
 def _on_one(event: Event, program: ProgramProfile, now: float) -> Iterable[str]:

@@ -25,7 +25,7 @@ from vpp_gateway.clock import Rng
 from vpp_gateway.domain.fact import Fact, Instructed, Withdrawn
 from vpp_gateway.domain.instruction import Instruction
 from vpp_gateway.northbound.openadr2 import ending
-from vpp_gateway.northbound.openadr2.event_remarks import remarks_on
+from vpp_gateway.northbound.openadr2.event_remarks import NOT_CARRIED_OUT, remarks_on
 from vpp_gateway.northbound.openadr2.facts import EventDropped, EventHeld, Opted, ResponseOwed, VenFact
 from vpp_gateway.northbound.openadr2.mapping import (
     Party,
@@ -174,7 +174,6 @@ class Judge:
         self, event: Event, known: HeldEvent | None, instruction: Instruction, offset_s: float
     ) -> None:
         """Rule 6: the program says that its test events are not to be carried out."""
-        reason = "test event, not carried out"
         if known is None or known.modification != event.modification:
             self._hold(event, instruction=instruction, instructed=False, offset_s=offset_s)
             self.facts.append(
@@ -184,12 +183,12 @@ class Judge:
                     event_id=event.event_id,
                     modification=event.modification,
                     opt="optIn",
-                    reason=reason,
+                    reason=NOT_CARRIED_OUT,
                 )
             )
         if known is not None:
             self._withdraw(known, "cancelled")
-        self._respond(event, "200", reason, "optIn")
+        self._respond(event, "200", NOT_CARRIED_OUT, "optIn")
 
     def _not_taken(self, event: Event, known: HeldEvent | None, code: str, reason: str) -> None:
         """The VTN learns optOut, so an older modification must not run on either."""

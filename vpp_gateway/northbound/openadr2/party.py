@@ -42,3 +42,11 @@ class Refused(Exception):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.refusal = Refusal(code=code, reason=reason)
+
+
+def first_names(resources: Mapping[str, SiteId]) -> dict[str, SiteId]:
+    """One name for each site, for reports."""
+    first: dict[SiteId, str] = {}
+    for name, site in resources.items():
+        first.setdefault(site, name)
+    return {name: site for site, name in first.items()}

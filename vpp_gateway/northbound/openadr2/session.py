@@ -30,6 +30,7 @@ from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.errors import ConfigError
 from vpp_gateway.northbound.openadr2 import ending, hear, speak
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Pace, Sent
+from vpp_gateway.northbound.openadr2.event_remarks import remarks_held
 from vpp_gateway.northbound.openadr2.facts import (
     FACT_TYPES,
     JoinWanted,
@@ -52,6 +53,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Received,
     name_of,
 )
+from vpp_gateway.northbound.openadr2.party import first_names
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_words import CancelReport, CreateReport, RegisterReport
 from vpp_gateway.northbound.openadr2.reports import offer_of
@@ -123,7 +125,7 @@ class VenSession:
             capacity_w=most_w,
             groups=frozenset(groups),
             parties=frozenset(parties),
-            offer=None if program.reports is None else offer_of(program.reports, named),
+            offer=None if program.reports is None else offer_of(program.reports, first_names(named)),
             signing=signing,
             poll_s=poll_s,
             rng=rng,
@@ -332,7 +334,7 @@ class VenSession:
                 f"clock: the VTN is {abs(pace.skew_s):.0f} s {side} us, allowed are "
                 f"{program.clock_tolerance_s:g} s; compare time sources"
             )
-        remarks += pace.remarks
+        remarks += [*remarks_held(state.events.values()), *pace.remarks]
         if state.owed and pace.failures:
             remarks.append(f"{len(state.owed)} answers wait for the VTN")
         if pace.refused:
