@@ -38,11 +38,11 @@ EVENTS_SAID: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "said.event_ramp": (
         "a setpoint has no ramp, it is asked in full from dtstart to the end",
-        "設定値にはランプを付けられない。開始から終了まで全量を求める",
+        "目標値指令にはランプを付けられず、開始から終了まで全量を求める",
     ),
     "said.event_overlap": (
         "events {one} and {other} overlap in one market context",
-        "同じ市場コンテキストでイベント {one} と {other} が重なっている",
+        "同じマーケットコンテキストでイベント {one} と {other} が重なっている",
     ),
     "said.event_overlap_rule": (
         "priority decides, then the one that is active first",

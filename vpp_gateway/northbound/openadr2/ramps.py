@@ -11,12 +11,16 @@ from dtstart to the end (the operator is told). An open end has no recovery.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import assert_never
 
 from vpp_gateway.domain.instruction import Delta, Demand, Level, Limit, Multiplier, Phase, Setpoint
 
 STEP_MIN_S = 1.0
+SLIVER_S = 1e-3
+"""Edges of steps and intervals that lie closer are one: what is between them is rounding."""
 _Step = tuple[float, float, float]
 """From, until, share of the demand."""
 
@@ -90,19 +94,15 @@ def _cut(phase: Phase, line: list[_Step]) -> list[Phase]:
     """The phase in pieces, each with the share of the steps it lies in."""
     if not line or not can_ramp(phase.demand):
         return [phase]
-    inside = {
-        edge
-        for since, until, _ in line
-        for edge in (since, until)
-        if edge > phase.start_at and (phase.end_at is None or edge < phase.end_at)
-    }
-    edges = [phase.start_at, *sorted(inside)]
+    far = float("inf") if phase.end_at is None else phase.end_at
+    edges = [phase.start_at]
+    for edge in sorted(edge for since, until, _ in line for edge in (since, until)):
+        if edges[-1] + SLIVER_S < edge < far - SLIVER_S:
+            edges.append(edge)
     pieces = []
-    for index, since in enumerate(edges):
-        until = edges[index + 1] if index + 1 < len(edges) else phase.end_at
-        share = 1.0
-        for low, high, part in line:
-            if low <= since and until is not None and until <= high:
-                share *= part
+    for since, until in pairwise([*edges, phase.end_at]):
+        assert since is not None
+        middle = since + SLIVER_S if until is None else (since + until) / 2
+        share = math.prod(part for low, high, part in line if low <= middle < high)
         pieces.append(Phase(start_at=since, end_at=until, demand=part_of(phase.demand, share)))
     return pieces
