@@ -261,6 +261,18 @@ def test_an_event_without_an_id_costs_only_itself() -> None:
     assert "no readable id" in stage.session.status().detail
 
 
+def test_a_payload_of_the_wrong_type_costs_only_its_event() -> None:
+    stage = registered()
+    status = (
+        "<oadr:oadrPayloadResourceStatus><oadr:oadrOnline>true</oadr:oadrOnline>"
+        "<oadr:oadrManualOverride>false</oadr:oadrManualOverride></oadr:oadrPayloadResourceStatus>"
+    )
+    number = "<ei:payloadFloat><ei:value>-7</ei:value></ei:payloadFloat>"
+    rewritten(stage, number, status, event("odd", value=-7.0), event("good"))
+    assert stage.opts("odd") == [("454", "optOut", 0)]
+    assert [i.event_id for i in stage.instructions] == ["good"]
+
+
 def test_identifiers_stay_text() -> None:
     stage = registered()
     names = ("007", "7", "1.0", "1", "true", "A&B<c>", " x ", "２")
