@@ -36,6 +36,10 @@ EVENTS_SAID: Final[Mapping[str, tuple[str, str]]] = {
         "currentValue is not 0 while the event is pending",
         "開始前なのに currentValue が 0 でない",
     ),
+    "said.event_notice": (
+        "told {by} s before its start, its notification is {notice} s",
+        "開始の {by} 秒前に届いた(通知期間は {notice} 秒)",
+    ),
     "said.event_ramp": (
         "a setpoint has no ramp, it is asked in full from dtstart to the end",
         "目標値指令にはランプを付けられず、開始から終了まで全量を求める",

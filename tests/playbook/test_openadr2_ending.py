@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,8 @@ from tests.playbook.ven_stage import START, Stage, program, registered
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Withdrawn
 from vpp_gateway.domain.instruction import InstructionId
-from vpp_gateway.northbound.openadr2.facts import EventEnded, EventEnding, EventHeld
+from vpp_gateway.journal.records import FactCodec
+from vpp_gateway.northbound.openadr2.facts import FACT_TYPES, EventEnded, EventEnding, EventHeld
 from vpp_gateway.northbound.openadr2.messages import CreatedEvent
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.state import VenState
@@ -260,6 +262,21 @@ def test_replay_of_an_ending_gives_the_same_state() -> None:
     live = vars(stage.session._desk.state)
     stage.restart()
     assert vars(stage.session._desk.state) == live
+
+
+def test_the_facts_of_an_ending_are_the_same_after_the_journal() -> None:
+    stage = active()
+    end_of(stage, "cancelled")
+    stage.run(STARTAFTER)
+    codec = FactCodec(FACT_TYPES)
+    own = [fact for fact in stage.facts if isinstance(fact, EventHeld | EventEnding | EventEnded)]
+    assert {type(fact) for fact in own} == {EventHeld, EventEnding, EventEnded}
+    assert [codec.decode(*codec.encode(fact)) for fact in own] == own
+    kind, body = codec.encode(own[0])
+    new = ("start_at", "active_until", "notification_s", "ramp_up_s", "recovery_s", "market_context", "test")
+    older = {key: value for key, value in json.loads(body).items() if key not in (*new, "priority")}
+    read = codec.decode(kind, json.dumps(older).encode())
+    assert isinstance(read, EventHeld) and read.start_at is None and read.event_id == "E1"
 
 
 def test_a_journal_from_before_the_times_of_events_were_kept_can_be_read() -> None:

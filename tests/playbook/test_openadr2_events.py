@@ -475,6 +475,17 @@ def test_a_setpoint_with_a_ramp_is_asked_in_full_and_said() -> None:
     assert "no ramp" not in detail(replace(event(), ramp_up_s=300.0))
 
 
+def test_a_notice_that_came_late_is_a_remark_on_first_sight_alone() -> None:
+    stage = registered()
+    late = replace(event(), notification_s=900.0)
+    say(stage, late)
+    assert "told 590 s before its start, its notification is 900 s" in stage.session.status().detail
+    assert stage.opts("E1") == [("200", "optIn", 0)]
+    say(stage, late)
+    assert stage.session.status().detail == ""
+    assert detail(replace(event(), notification_s=300.0)) == ""
+
+
 def test_overlaps_in_one_market_context_are_a_remark() -> None:
     other = "http://other.example/program"
     assert "'A' and 'B' overlap in one market context" in detail(event("A"), event("B", start_at=START + 900))

@@ -1,16 +1,19 @@
 """What is odd in a list of events and yet no reason to refuse one: for the operator, never for the VTN.
 
-status against our clock        we act by dtstart; a VTN that says otherwise has another clock, or we have
-createdDateTime in the future   the same
-overlap in one market context   rule 18 forbids it to the VTN and leaves the outcome open; ours is named
-currentValue while pending      rule 14
-a ramp on a setpoint            rule 31 asks for what cannot be done without a load forecast
+    status against our clock        we act by dtstart; a VTN that says otherwise has another clock, or we have
+    createdDateTime in the future   the same
+    overlap in one market context   rule 18 forbids it to the VTN and leaves the outcome open; ours is named
+    currentValue while pending      rule 14
+    a notice that came late         x-eiNotification (rule 31)
+    a ramp on a setpoint            rule 31 asks for what cannot be done without a load forecast
+
+Remarks on a list stand until the next list; those on known events (`remarks_held`) as long as they are true.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
@@ -22,9 +25,14 @@ SHOWN_MAX = 5
 """Remarks on one list that are spelled out."""
 
 
-def remarks_on(events: Sequence[Event], program: ProgramProfile, now: float) -> list[str]:
-    """In words, the first `SHOWN_MAX` and how many more."""
+def remarks_on(events: Sequence[Event], unknown: Set[str], program: ProgramProfile, now: float) -> list[str]:
+    """In words, the first `SHOWN_MAX` and how many more.
+
+    Args:
+        unknown: Ids of the events that came for the first time.
+    """
     found = [remark for event in events for remark in _on_one(event, program, now)]
+    found += [remark for event in events if event.event_id in unknown for remark in _late(event, now)]
     found += _overlaps(events, now)
     more = len(found) - SHOWN_MAX
     return found if more <= 0 else [*found[:SHOWN_MAX], f"{more} more remarks on the list of events"]
@@ -59,6 +67,16 @@ def _on_one(event: Event, program: ProgramProfile, now: float) -> Iterable[str]:
     absolute = any((s.name, s.type) == (r.name, r.type) for s in event.signals for r in targets)
     if program.apply_ramps and absolute and (event.ramp_up_s or event.recovery_s):
         yield f"{name}: a setpoint has no ramp, it is asked in full from dtstart to the end"
+
+
+def _late(event: Event, now: float) -> Iterable[str]:
+    """x-eiNotification: the event was to be here so long before dtstart."""
+    notice_s, told_s = event.notification_s or 0.0, event.start_at - now
+    if event.status not in ("cancelled", "completed") and notice_s > 0 and 0.0 < told_s < notice_s:
+        yield (
+            f"event {shown(event.event_id)}: told {told_s:.0f} s before its start, "
+            f"its notification is {notice_s:.0f} s"
+        )
 
 
 def _contradiction(event: Event, slack: float, now: float) -> str:

@@ -77,9 +77,9 @@ class Judge:
             self._event(event)
         if not message.unreadable:  # an event without a readable id may be any of the known ones
             self._implied(newest.keys())
-        self.remarks = remarks_on(
-            tuple(event for event in newest.values() if isinstance(event, Event)), self._program, self._now
-        )
+        readable = tuple(event for event in newest.values() if isinstance(event, Event))
+        unknown = frozenset(newest) - self._state.events.keys()
+        self.remarks = remarks_on(readable, unknown, self._program, self._now)
 
     def _newest(self, message: DistributeEvent) -> dict[str, Event | BrokenEvent]:
         """Each event of the list once."""

@@ -181,6 +181,8 @@ def _event(element: etree._Element) -> Event:
 
 
 def _signal(element: etree._Element) -> Signal:
+    if find(element, "oadr:oadrGBDataDescription") is not None:
+        raise ValueError("expected a unit of the signal, found oadrGBDataDescription")
     current = optional(element, "ei:currentValue", "ei:payloadFloat", "ei:value")
     return Signal(
         name=text(element, "ei:signalName").strip(),
