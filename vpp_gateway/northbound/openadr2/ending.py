@@ -1,8 +1,8 @@
 """The end of a cancelled event that is active and has startafter (rules 61, 65): randomised, so that not every VEN of a
 programme returns in the same second.
 
-    cancelled or dropped from the list  ->  EventEnding(ending_at = now + 0..startafter)      the VTN is answered at once
-    ending_at                           ->  EventEnded, Withdrawn                             said by `wake`, also after a restart
+    cancelled or dropped from the list  ->  EventEnding(ending_at = now + 0..startafter), answered at once
+    ending_at, also after a restart     ->  EventEnded (implied: EventDropped), Withdrawn
     listed again before that            ->  EventHeld: it goes on
 
 An event that has not begun, one that we opted out of, and one without startafter end at once: whatever stands behind
@@ -18,10 +18,11 @@ from typing import Literal
 from vpp_gateway.clock import Rng
 from vpp_gateway.domain.fact import Fact, Withdrawn
 from vpp_gateway.domain.instruction import RoomName
-from vpp_gateway.northbound.openadr2.facts import EventEnded, EventEnding, VenFact
+from vpp_gateway.northbound.openadr2.facts import EventDropped, EventEnded, EventEnding, VenFact
+from vpp_gateway.northbound.openadr2.held import HeldEvent
 from vpp_gateway.northbound.openadr2.mapping import instruction_id
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
-from vpp_gateway.northbound.openadr2.state import HeldEvent, VenState
+from vpp_gateway.northbound.openadr2.state import VenState
 
 
 def drawn(known: HeldEvent, program: ProgramProfile, rng: Rng, now: float) -> float | None:
@@ -56,16 +57,22 @@ def begun(
 def due(state: VenState, room: RoomName, now: float) -> list[Fact | VenFact]:
     """Events whose randomised end has come. One that ran out by itself meanwhile needs no withdrawal."""
     facts: list[Fact | VenFact] = []
+    done: EventDropped | EventEnded
     for event in state.events.values():
         if event.ending_at is None or event.ending_at > now:
             continue
-        facts.append(EventEnded(at=now, room=room, event_id=event.event_id, modification=event.modification))
+        id, modification = event.event_id, event.modification
+        if event.ending_cause == "implied":
+            done = EventDropped(at=now, room=room, event_id=id, modification=modification, cause="implied")
+        else:
+            done = EventEnded(at=now, room=room, event_id=id, modification=modification)
+        facts.append(done)
         if event.end_at is None or event.end_at > event.ending_at:
             facts.append(
                 Withdrawn(
                     at=now,
-                    instruction=instruction_id(room, event.event_id),
-                    modification=event.modification,
+                    instruction=instruction_id(room, id),
+                    modification=modification,
                     cause=event.ending_cause,
                 )
             )

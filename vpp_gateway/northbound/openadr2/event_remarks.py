@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence, Set
 
+from vpp_gateway.northbound.openadr2.held import HeldEvent
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
-from vpp_gateway.northbound.openadr2.state import HeldEvent
 from vpp_gateway.northbound.openadr2.xml_text import shown, write_date
 
 NOT_CARRIED_OUT = "test event, not carried out"

@@ -27,6 +27,7 @@ from vpp_gateway.domain.instruction import Instruction
 from vpp_gateway.northbound.openadr2 import ending
 from vpp_gateway.northbound.openadr2.event_remarks import NOT_CARRIED_OUT, remarks_on
 from vpp_gateway.northbound.openadr2.facts import EventDropped, EventHeld, Opted, ResponseOwed, VenFact
+from vpp_gateway.northbound.openadr2.held import HeldEvent, held_again
 from vpp_gateway.northbound.openadr2.mapping import (
     Party,
     Refusal,
@@ -36,7 +37,7 @@ from vpp_gateway.northbound.openadr2.mapping import (
 )
 from vpp_gateway.northbound.openadr2.messages import BrokenEvent, DistributeEvent, Event, OptType
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
-from vpp_gateway.northbound.openadr2.state import HeldEvent, VenState, held_again
+from vpp_gateway.northbound.openadr2.state import VenState
 from vpp_gateway.northbound.openadr2.xml_text import shown
 
 

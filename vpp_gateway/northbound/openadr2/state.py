@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal, assert_never
+from typing import assert_never
 
-from vpp_gateway.domain.instruction import RoomName
+from vpp_gateway.northbound.openadr2 import held
 from vpp_gateway.northbound.openadr2.facts import (
     EventDropped,
     EventEnded,
@@ -41,7 +41,9 @@ from vpp_gateway.northbound.openadr2.facts import (
     Unregistered,
     VenFact,
 )
-from vpp_gateway.northbound.openadr2.messages import OptType
+from vpp_gateway.northbound.openadr2.held import HeldEvent
+
+__all__ = ["TABLE", "Duty", "HeldEvent", "Phase", "VenState"]
 
 
 class Phase(StrEnum):
@@ -76,88 +78,6 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (Phase.LEAVING, "join"): Phase.UNREGISTERED,
 }
 """(phase, what happened) -> phase; whatever is missing changes nothing."""
-
-
-LocalStatus = Literal["far", "near", "active", "completed", "cancelled"]
-"""Where an event stands by our clock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldEvent:
-    """What is remembered of an event; the fields are those of `EventHeld`."""
-
-    event_id: str
-    modification: int
-    request_id: str
-    answer_required: bool
-    instructed: bool
-    cancelled: bool
-    end_at: float | None
-    startafter_s: float
-    offset_s: float
-    held_at: float
-    opt: OptType | None = None
-    reason: str = ""
-    start_at: float | None = None
-    active_until: float | None = None
-    notification_s: float = 0.0
-    ramp_up_s: float = 0.0
-    recovery_s: float = 0.0
-    market_context: str = ""
-    priority: int | None = None
-    test: bool = False
-    ending_at: float | None = None
-    """Cancelled, and to be withdrawn at this moment (rule 65); None = not so."""
-    ending_cause: Literal["cancelled", "implied"] = "cancelled"
-
-    @property
-    def undecided(self) -> bool:
-        """The VTN wants an answer and the gateway has not given its opt yet."""
-        return self.answer_required and self.instructed and not self.cancelled and self.opt is None
-
-    @property
-    def running(self) -> bool:
-        """The gateway has its instruction: taken, and not withdrawn yet."""
-        return self.instructed and (not self.cancelled or self.ending_at is not None)
-
-    def status(self, now: float) -> LocalStatus:
-        """Where the event stands by our clock, whatever the VTN says.
-
-        `near` begins with a ramp-up before dtstart, as in openleadr 0.5.36 (`utils.determine_event_status`); a
-        negative ramp lies after dtstart and makes nothing near.
-        """
-        if self.cancelled or self.ending_at is not None:
-            return "cancelled"
-        if self.active_until is not None and now >= self.active_until:
-            return "completed"
-        if self.start_at is None or now >= self.start_at:
-            return "active"
-        return "near" if now >= self.start_at - max(self.ramp_up_s, 0.0) else "far"
-
-
-def held_again(known: HeldEvent, at: float, room: RoomName) -> EventHeld:
-    """The fact that says again what is known of an event."""
-    return EventHeld(
-        at=at,
-        room=room,
-        event_id=known.event_id,
-        modification=known.modification,
-        request_id=known.request_id,
-        answer_required=known.answer_required,
-        instructed=known.instructed,
-        cancelled=known.cancelled,
-        end_at=known.end_at,
-        startafter_s=known.startafter_s,
-        offset_s=known.offset_s,
-        start_at=known.start_at,
-        active_until=known.active_until,
-        notification_s=known.notification_s,
-        ramp_up_s=known.ramp_up_s,
-        recovery_s=known.recovery_s,
-        market_context=known.market_context,
-        priority=known.priority,
-        test=known.test,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +133,10 @@ class VenState:
             case JoinWanted():
                 if self._turn("join"):
                     self.detail, self.registration_id = "", None
-            case EventHeld() | EventDropped() | EventEnding() | EventEnded() | Opted():
+            case EventHeld() | EventDropped() | Opted():
                 self._apply_event(fact)
+            case EventEnding() | EventEnded():
+                held.apply_ending(self.events, fact)
             case ResponseOwed() | ReplyOwed() | Settled():
                 self._apply_outbox(fact)
             case ReportRequested() | ReportSent() | ReportEnding() | ReportClosed():
@@ -260,7 +182,7 @@ class VenState:
                 if isinstance(owed, ReplyOwed) and owed.kind == "canceled-registration"
             }
 
-    def _apply_event(self, fact: EventHeld | EventDropped | EventEnding | EventEnded | Opted) -> None:
+    def _apply_event(self, fact: EventHeld | EventDropped | Opted) -> None:
         match fact:
             case EventHeld():
                 known = self.events.get(fact.event_id)
@@ -289,20 +211,6 @@ class VenState:
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)
-            case EventEnding():
-                known = self.events.get(fact.event_id)
-                if known is not None:
-                    self.events[fact.event_id] = replace(
-                        known, ending_at=fact.ending_at, ending_cause=fact.cause
-                    )
-            case EventEnded():
-                known = self.events.get(fact.event_id)
-                if known is None or known.ending_at is None:
-                    return
-                if known.ending_cause == "implied":
-                    del self.events[fact.event_id]
-                else:  # stays as a mark until the VTN stops listing it
-                    self.events[fact.event_id] = replace(known, ending_at=None)
             case Opted():
                 known = self.events.get(fact.event_id)
                 if known is not None and known.modification == fact.modification:
