@@ -109,6 +109,22 @@ def test_interval_uids_that_are_odd_are_borne(uids: tuple[str | None, str | None
     ]
 
 
+def test_intervals_without_uid_are_borne() -> None:
+    stage = registered()
+    rewritten(stage, "<xcal:uid><xcal:text>0</xcal:text></xcal:uid>", "", event())
+    assert stage.opts("E1") == [("200", "optIn", 0)]
+
+
+def test_an_interval_with_two_payloads_costs_its_event() -> None:
+    stage = registered()
+    payload = (
+        "<ei:signalPayload><ei:payloadFloat><ei:value>-7</ei:value></ei:payloadFloat></ei:signalPayload>"
+    )
+    rewritten(stage, payload, payload + payload.replace("-7", "-8"), event(value=-7.0), event("good"))
+    assert stage.opts("E1") == [("454", "optOut", 0)]
+    assert [i.event_id for i in stage.instructions] == ["good"]
+
+
 @pytest.mark.parametrize(
     ("period", "interval", "fits"),
     [

@@ -34,6 +34,7 @@ from vpp_gateway.northbound.openadr2.xml_text import read_bool, read_count, read
 
 _KNOWN_TARGETS = {tag(f"ei:{name}") for name in ("venID", "resourceID", "groupID", "partyID")}
 _DEVICE = tag("power:endDeviceAsset")
+_PAYLOAD = tag("ei:signalPayload")
 
 
 def response(parent: etree._Element, *path: str) -> EiResponse:
@@ -199,6 +200,8 @@ def _interval(element: etree._Element) -> SignalInterval:
     value = optional(element, "ei:signalPayload", "ei:payloadFloat", "ei:value")
     if value is None:
         raise ValueError("expected a payloadFloat in each signal interval, found none")
+    if len(element.findall(_PAYLOAD)) > 1:
+        raise ValueError("expected one signalPayload in each interval, found several")
     return SignalInterval(
         duration_s=duration(element, "xcal:duration") or 0.0,
         value=read_float(value),
