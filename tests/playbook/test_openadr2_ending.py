@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.playbook.test_openadr2_events import say
 from tests.playbook.test_openadr2_session import event
 from tests.playbook.ven_stage import START, Stage, program, registered
 from vpp_gateway.domain.command import Answer
@@ -368,6 +369,34 @@ def test_an_event_whose_active_period_is_over_leaves_the_list_without_harm_to_it
     stage.run(300)
     assert stage.instructions[0].end_at == START + 600 + 60 + 300
     assert stage.withdrawn == []
+
+
+def in_recovery(startafter_s: float) -> Stage:
+    stage = registered()
+    stage.vtn.add_event(replace(event(duration_s=300.0, startafter_s=startafter_s), recovery_s=900.0))
+    stage.run(600 + 300 + startafter_s + 60)
+    assert stage.session._desk.state.events["E1"].status(stage.now) == "completed"
+    return stage
+
+
+def test_a_cancellation_in_the_recovery_ends_it_at_once() -> None:
+    stage = in_recovery(startafter_s=100.0)
+    stage.vtn.cancel("E1")
+    stage.run(11)
+    assert stage.withdrawn == [("tso/E1", "cancelled")] and stage.facts_of(EventEnding) == []
+
+
+def test_a_modification_in_the_recovery_lets_it_go_on() -> None:
+    stage = in_recovery(startafter_s=0.0)
+    say(stage, replace(event(duration_s=300.0), recovery_s=900.0, modification=1, status="active"))
+    assert stage.withdrawn == [] and [i.modification for i in stage.instructions] == [0, 1]
+    assert stage.instructions[1].end_at == START + 600 + 300 + 900
+
+
+def test_a_recovery_is_not_begun_for_its_own_sake() -> None:
+    stage = registered()
+    say(stage, replace(event(start_at=START - 400, duration_s=300.0), recovery_s=900.0, status="active"))
+    assert stage.instructions == [] and stage.opts("E1") == [("200", "optOut", 0)]
 
 
 def test_every_order_of_withdrawal_follows_an_instruction() -> None:

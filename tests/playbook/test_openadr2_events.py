@@ -73,6 +73,7 @@ def test_a_program_may_say_that_test_events_are_not_carried_out() -> None:
     assert "test event, not carried out" in stage.session.status().detail
     say(stage, replace(event("drill"), test=True), event("real"))
     assert stage.opts("drill") == [("200", "optIn", 0)] * 2 and len(stage.instructions) == 1
+    assert len(stage.facts_of(EventHeld)) == 2  # what is known already is not written again
     say(stage, replace(event("drill"), test=True, status="cancelled", modification=1), event("real"))
     assert stage.opts("drill")[2] == ("200", "optIn", 1) and stage.withdrawn == []
     say(stage, event("real"))

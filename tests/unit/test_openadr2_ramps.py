@@ -80,6 +80,11 @@ def test_both_at_once_and_longer_than_the_event() -> None:
     assert asked(phases, 1) < asked(phases, 300) > asked(phases, 599)
 
 
+def test_a_ramp_longer_than_its_event_is_pressed_into_it() -> None:
+    assert asked(made(recovery_s=-900.0), 1) == pytest.approx(950.0)
+    assert asked(made(ramp_up_s=-900.0), 599) == pytest.approx(950.0)
+
+
 def test_an_open_end_has_no_recovery() -> None:
     assert made(recovery_s=100.0, duration_s=None) == made(recovery_s=-100.0, duration_s=None)
     rising = made(ramp_up_s=-100.0, duration_s=None)

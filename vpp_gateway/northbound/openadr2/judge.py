@@ -132,9 +132,7 @@ class Judge:
         self._respond(event, "200", "cancelled" if known is not None else "unknown and cancelled", "optIn")
 
     def _completed(self, event: Event, known: HeldEvent | None) -> None:
-        """Rules 62, 66: answered, nothing else. An opt that is not decided yet answers by itself."""
-        if known is not None and known.undecided:
-            return
+        """Rules 62, 66: answered, nothing else. An opt that is decided later replaces this answer."""
         opt: OptType = "optOut" if known is None or known.opt is None else known.opt
         self._respond(
             event, "200", "completed" if known is not None else "completed before it was known", opt
