@@ -10,12 +10,15 @@ import pytest
 from tests.playbook.test_openadr2_events import say
 from tests.playbook.test_openadr2_session import event
 from tests.playbook.ven_stage import START, Stage, program, registered
+from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Withdrawn
 from vpp_gateway.domain.instruction import InstructionId
 from vpp_gateway.journal.records import FactCodec
+from vpp_gateway.northbound.openadr2 import operate_view as view
 from vpp_gateway.northbound.openadr2.facts import FACT_TYPES, EventDropped, EventEnded, EventEnding, EventHeld
 from vpp_gateway.northbound.openadr2.messages import CreatedEvent
+from vpp_gateway.northbound.openadr2.operate import VenRequest
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.state import VenState
 
@@ -418,3 +421,39 @@ def test_every_order_of_withdrawal_follows_an_instruction() -> None:
         if isinstance(fact, Withdrawn):
             assert running
             running = False
+
+
+# -- what the operator sees ------------------------------------------------------------------------------------
+
+
+def row(stage: Stage) -> dict[str, object]:
+    (found,) = view.events(stage.session.desk, stage.now)["events"]  # type: ignore[union-attr]
+    assert isinstance(found, dict)
+    return dict(found)
+
+
+def test_the_operator_sees_where_an_event_stands() -> None:
+    stage = registered()
+    say(stage, replace(event(), ramp_up_s=300.0, test=True))
+    assert (row(stage)["status"], row(stage)["start_at"], row(stage)["test"]) == ("far", START + 600, True)
+    stage.run(400)
+    assert row(stage)["status"] == "near"
+    stage.run(300)
+    assert row(stage)["status"] == "active"
+    stage.run(HOUR)
+    assert row(stage)["status"] == "completed"
+
+
+def test_the_operator_sees_when_a_cancelled_event_ends_and_cannot_opt_on_it() -> None:
+    stage = active()
+    end_of(stage, "implied")
+    (ending,) = stage.facts_of(EventEnding)
+    assert (row(stage)["status"], row(stage)["ending_at"]) == ("cancelled", ending.ending_at)
+    with pytest.raises(Told, match="cancelled"):
+        stage.session.operate(VenRequest(verb="opt", event="E1", opt="optOut"), stage.now)
+
+
+def test_a_refused_event_has_no_place_in_time() -> None:
+    stage = registered()
+    say(stage, event(ven_ids=["VEN-9"]))
+    assert row(stage)["status"] == "none"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from vpp_gateway.clock import Rng, uuid
 from vpp_gateway.domain.fact import Fact
@@ -44,6 +44,8 @@ class Sent:
     owed: tuple[int, ...] = ()
     """Numbers of the outbox that it carries."""
     parcel: Parcel | None = None
+    opt_id: str = ""
+    """The opt that it creates or cancels."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +68,12 @@ class Pace:
     """Not yet taken by the VTN."""
     report_failures: int = 0
     report_hold_until: float = 0.0
+    opt_failures: int = 0
+    opt_attempts: int = 0
+    """Sendings of the present opt that the VTN's server failed on."""
+    opt_hold_until: float = 0.0
+    availability_at: float = 0.0
+    """When the spare capacity is looked at next (UTC, Unix s)."""
     attempts: Counter[int] = field(default_factory=Counter)
     """Failed sendings per outbox number."""
     last_contact_at: float | None = None
@@ -77,6 +85,12 @@ class Pace:
     last_refusal: str = ""
     remarks: tuple[str, ...] = ()
     """What was odd in the last list of events without being refused, in words."""
+
+    def begin_anew(self) -> None:
+        """As after a start; the exchange under way is given up, and its answer will find nobody."""
+        fresh = Pace(number=self.number, skew_s=self.skew_s, refused=self.refused)
+        for one in fields(self):
+            setattr(self, one.name, getattr(fresh, one.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
