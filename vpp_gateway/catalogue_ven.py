@@ -85,10 +85,10 @@ VEN: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "ven.no_events": ("no events", "イベントはありません"),
     "ven.no_opts": ("no opts", "opt はありません"),
-    "ven.no_reports": ("no reports", "レポートはありません"),
+    "ven.no_reports": ("no reports", "報告はありません"),
     "ven.event_line": (
         "{event}  mod {modification}  {status}  {start} – {end}  {opt}  {reason}",
-        "{event}  修正 {modification}  {status}  {start} – {end}  {opt}  {reason}",
+        "{event}  変更番号 {modification}  {status}  {start} – {end}  {opt}  {reason}",
     ),
     "ven.opt_line": (
         "{opt_id}  {opt}  {reason}  {standing}  {what}",
@@ -101,7 +101,7 @@ VEN: Final[Mapping[str, tuple[str, str]]] = {
     # --- words ---------------------------------------------------------------------------------------------------
     "word.ven.unregistered": ("unregistered", "未登録"),
     "word.ven.registering": ("registering", "登録中"),
-    "word.ven.reporting": ("registering reports", "レポート登録中"),
+    "word.ven.reporting": ("registering reports", "報告登録中"),
     "word.ven.registered": ("registered", "登録済み"),
     "word.ven.leaving": ("leaving", "登録解除中"),
     "word.ven.cancelled": ("cancelled", "登録解除済み"),

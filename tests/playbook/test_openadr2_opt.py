@@ -21,7 +21,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Response,
 )
 from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
-from vpp_gateway.northbound.openadr2.opt_facts import Operated, OptCreated, OptRefused, OptTaken
+from vpp_gateway.northbound.openadr2.opt_facts import Operated, OptCancelled, OptCreated, OptRefused, OptTaken
 from vpp_gateway.northbound.openadr2.opt_words import Availability, CancelOpt, CreatedOpt, CreateOpt
 from vpp_gateway.northbound.openadr2.report_words import EiResponse
 from vpp_gateway.northbound.openadr2.state import Phase
@@ -260,6 +260,29 @@ def test_a_schedule_that_is_over_is_forgotten_and_not_sent_again() -> None:
     stage.vtn.forget_ven()
     stage.run(30)
     assert stage.vtn.live_opts == {}
+
+
+def test_cancelling_what_the_vtn_has_forgotten_is_done_with() -> None:
+    stage = registered()
+    opt_id = act(stage, verb="create-opt", available=schedule((3600, 1800)))["opt_id"]
+    stage.run(1)
+    stage.vtn.live_opts.clear()
+    act(stage, verb="cancel-opt", opt_id=opt_id)
+    stage.run(60)
+    assert [fact.detail for fact in stage.facts_of(OptCancelled)] == [
+        "the VTN answered oadrCancelOpt with 452 'unknown optID'"
+    ]
+    assert len(stage.sent(CancelOpt)) == 1 and act(stage, verb="opts")["opts"] == []
+
+
+def test_an_opt_cancelled_before_it_was_sent_never_holds() -> None:
+    stage = registered()
+    stage.down = "unreachable"
+    opt_id = act(stage, verb="create-opt", available=schedule((3600, 1800)))["opt_id"]
+    act(stage, verb="cancel-opt", opt_id=opt_id)
+    stage.down = ""
+    stage.run(60)
+    assert stage.sent(CreateOpt) == [] and stage.vtn.live_opts == {}
 
 
 def test_a_vtn_without_ei_opt_is_polled_all_the_same_and_given_up_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,16 +14,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.playbook.ven_stage import ROOM, START, Stage, registered
+from tests.repository import ROOT
 from tests.unit.console_fake import FakeSource, ToyClock, World
 from tests.unit.control_thread import answering
+from vpp_gateway.catalogue_ven import VEN
 from vpp_gateway.cli import root
 from vpp_gateway.console.operator import Do, Operator
 from vpp_gateway.engine import Engine
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2.messages import CreatePartyRegistration
 from vpp_gateway.northbound.openadr2.opt_words import CancelOpt, CreateOpt
+from vpp_gateway.northbound.openadr2.state import Phase
 from vpp_gateway.northbound.turn import SpareBlock
 from vpp_gateway.sim.vtn import dispatch
+
+PACKAGE = ROOT / "vpp_gateway"
 
 
 @dataclass
@@ -271,6 +277,18 @@ def test_other_troubles_of_the_gateway_are_told_as_they_are(tmp_path: Path) -> N
     with answering(FakeSource(World(START), ToyClock(START + 60)), tmp_path, Full()):
         result = ven(tmp_path, "reset")
     assert result.exit_code == 1 and "the journal cannot be written" in result.stderr
+
+
+def test_every_text_is_used_and_every_used_one_exists() -> None:
+    code = "".join(
+        path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "catalogue_ven.py"
+    )
+    files = {"ven.key", "ven.csr", "ven.pem"}  # of `config init`
+    named = set(re.findall(r'"(ven\.[a-z_]+)"', code)) - files
+    named |= {f"ven.no_{verb}" for verb in ("events", "opts", "reports")}
+    assert named == {key for key in VEN if key.startswith("ven.")}
+    phases = {f"word.ven.{phase.value}" for phase in Phase}
+    assert phases <= set(VEN)
 
 
 def test_control_socket_stays_its_owners(tmp_path: Path) -> None:

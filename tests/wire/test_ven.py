@@ -58,7 +58,9 @@ async def acts(tmp_path: Path) -> None:
         assert heard(world, event.id) == ["optIn", "optOut"]
         status = await world.status()
         assert status is not None
-        assert [row["state"] for row in status["events"]] == ["cancelled"], "the gateway is released"
+        (row,) = status["events"]
+        assert (row["state"], row["opt"]) == ("cancelled", "out"), "the gateway is released"
+        assert row["opt_reason_ja"] == "運用者の判断による拒否"
         await ven(world, "opt", event.id, "optIn", "--wait", "10")
         assert heard(world, event.id) == ["optIn", "optOut", "optIn"]
         status = await world.status()

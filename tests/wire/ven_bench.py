@@ -161,7 +161,7 @@ class Bench:
             self.facts.append(fact)
             if isinstance(fact, self.session.fact_types):
                 self.session.apply(fact)  # type: ignore[arg-type]
-            elif isinstance(fact, Instructed):
+            if isinstance(fact, Instructed):
                 one = fact.instruction
                 opt = "in" if self.opt(one) == "in" else "out"
                 answers.append(

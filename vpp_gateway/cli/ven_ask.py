@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +65,13 @@ def wait(running: Gateway, reply: dict[str, Json], wait_s: float) -> None:
     """
     from vpp_gateway.clock import SystemClock
 
-    clock = SystemClock()
+    clock, pause = SystemClock(), threading.Event()
     until = clock.monotonic() + wait_s
     while not _answered(running, reply):
         if clock.monotonic() >= until:
             why = running.do("status")["detail"] or "-"
             raise Absent("ven.unanswered", room=reply["room"], seconds=f"{wait_s:g}", detail=why)
-        time.sleep(LOOK_S)
+        pause.wait(LOOK_S)
 
 
 def _answered(running: Gateway, reply: dict[str, Json]) -> bool:

@@ -68,8 +68,10 @@ class Play:
         """
         for number, step in enumerate(self.procedure.steps, start=1):
             try:
-                await self._step(step)
-                self._lawful()
+                try:
+                    await self._step(step)
+                finally:
+                    self._lawful()
             except ProcedureError as error:
                 raise ProcedureError(f"{self.procedure.id}: step {number} ({step.do}): {error}") from None
             except Breached as breach:
@@ -131,6 +133,7 @@ class Play:
             self._vtn.names[name] = (values(tree, path) or [""])[0]
 
     async def _silence(self, step: Silence) -> None:
+        self._seen[step.message] = len(self._vtn.heard)  # what came before is not asked for
         if await self._until(lambda: self._next(step.message, step.where) is not None, self._seconds(step)):
             raise Breached(
                 self._rule, f"expected no {step.message}{' with ' + step.where if step.where else ''}"
@@ -155,7 +158,7 @@ class Play:
 
     def _filled(self, give: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            key: self._vtn.names.get(value[1:-1], value) if isinstance(value, str) else value
+            key: self._vtn.known.get(value[1:-1], value) if isinstance(value, str) else value
             for key, value in give.items()
         }
 
@@ -201,12 +204,14 @@ class Play:
 
     def _lawful(self) -> None:
         """A breach of a law that the procedure is about fails it; others are told beside it."""
+        if self.server.fault is not None:
+            raise self.server.fault
         for breach in self._vtn.breaches:
             if breach.rule in self.procedure.rules:
                 raise Breached(breach.rule, breach.what)
 
     def _hold(self, check: Check, found: list[str], where: str) -> None:
-        wrong = _complaint(check, found, self._vtn.names, self._vtn.t0)
+        wrong = _complaint(check, found, self._vtn.known, self._vtn.t0)
         if wrong:
             raise Breached(check.rule or self._rule, f"{where}: {check.at}: {wrong}")
 

@@ -24,6 +24,7 @@ from vpp_gateway.conform.openadr2.laws import Breach, of_request
 from vpp_gateway.conform.openadr2.say import build
 from vpp_gateway.conform.openadr2.vtn import Answer, LiteralVtn
 from vpp_gateway.conform.openadr2.words import Scene
+from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError, parse
 
@@ -48,6 +49,8 @@ class Server:
         self.vtn = vtn
         self.stirred = asyncio.Event()
         """Set when something was heard."""
+        self.fault: ProcedureError | None = None
+        """What the procedure asks for cannot be said."""
         self._wire = wire
         self._clock = clock
         self._security = security
@@ -82,7 +85,11 @@ class Server:
         except WireError as error:
             self.vtn.breaches.append(Breach(rule="schema", what=str(error)))
             return web.Response(status=400, headers=headers, text=str(error))
-        answer = self._answer(service, tree, now)
+        try:
+            answer = self._answer(service, tree, now)
+        except ProcedureError as error:
+            self.fault = error
+            answer = Answer(status=500)
         self.stirred.set()
         return web.Response(
             status=answer.status,

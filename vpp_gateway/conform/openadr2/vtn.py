@@ -19,7 +19,7 @@ from vpp_gateway.clock import Rng, uuid
 from vpp_gateway.conform.openadr2 import laws
 from vpp_gateway.conform.openadr2.laws import Breach
 from vpp_gateway.conform.openadr2.say import build
-from vpp_gateway.conform.openadr2.words import Scene
+from vpp_gateway.conform.openadr2.words import Scene, seconds_of
 from vpp_gateway.conform.openadr2.xml import Alteration, alter, name_of, values
 
 POLL_TOLERANCE_S = 0.15
@@ -91,6 +91,12 @@ class LiteralVtn:
     _asked: dict[str, set[str]] = field(default_factory=dict)
     """eventID -> requestIDs of the lists in which an answer to it was asked for."""
 
+    @property
+    def known(self) -> dict[str, str]:
+        """Everything that a procedure may refer to as `{name}`."""
+        who = {"ven_id": self.ven_id, "vtn_id": self.vtn_id, "registration_id": self.registered}
+        return {**who, **self.names}
+
     def say(self, script: Script) -> None:
         """In answer to the next poll."""
         if script.message is not None and "oadrDistributeEvent" in script.message:
@@ -155,9 +161,8 @@ class LiteralVtn:
                 return self._tree({"oadrResponse": {}}, tree, now)
 
     def _register(self, tree: etree._Element, now: float) -> Answer:
-        self.registered = self.registration_id or (values(tree, "//ei:registrationID") or [uuid(self.rng)])[0]
-        self._promised_s, self._polled_at = self.poll_s, None
-        given = {"registration": self.registered, "ven": self.ven_id, "poll": self.poll_s}
+        known = values(tree, "//ei:registrationID") or [uuid(self.rng)]
+        given = {"registration": self.registration_id or known[0], "ven": self.ven_id, "poll": self.poll_s}
         return self._tree({"oadrCreatedPartyRegistration": given}, tree, now)
 
     def _poll(self, tree: etree._Element, now: float) -> Answer:
@@ -187,7 +192,16 @@ class LiteralVtn:
         tree = build(script.message, scene)
         alter(tree, script.alter)
         self._note_asked(tree)
+        self._note_registered(tree)
         return Answer(tree=tree, status=script.status)
+
+    def _note_registered(self, tree: etree._Element) -> None:
+        given = values(tree, "//oadr:oadrCreatedPartyRegistration[ei:venID]/ei:registrationID")
+        if not given:
+            return
+        self.registered, self._polled_at = given[0], None
+        pace = values(tree, "//oadr:oadrRequestedOadrPollFreq/xcal:duration")
+        self._promised_s = seconds_of(pace[0]) if pace else None
 
     def _note_asked(self, tree: etree._Element) -> None:
         request = values(tree, "//oadr:oadrDistributeEvent/pyld:requestID")

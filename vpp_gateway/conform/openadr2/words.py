@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,6 +107,16 @@ def duration(seconds: float) -> str:
     """Whole seconds."""
     whole = round(seconds)
     return f"-PT{-whole}S" if whole < 0 else f"PT{whole}S"
+
+
+def seconds_of(written: str) -> float | None:
+    """Seconds of a duration of days, hours, minutes and seconds; None when it is none."""
+    found = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", written)
+    if found is None:
+        return None
+    return float(
+        sum(int(n or 0) * size for n, size in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+    )
 
 
 def put(parent: etree._Element, name: str, content: str | None = None) -> etree._Element:

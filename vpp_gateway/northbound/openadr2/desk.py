@@ -121,6 +121,12 @@ class Desk:
         return self.state.ven_id or self.ven_id or ""
 
     @property
+    def poll_period_s(self) -> float:
+        """The operator's pace, or the program's; never faster than the VTN asked for (rule 54)."""
+        wanted = self.poll_s or (None if self.state.poll_s is not None else self.program.polling.poll_s)
+        return max(wanted or 0.0, self.state.poll_s or 0.0)
+
+    @property
     def party(self) -> Party:
         """Who we are, for the mapping."""
         return Party(

@@ -26,7 +26,7 @@ def status(desk: Desk, now: float) -> Shown:
         "ven_id": desk.name or None,
         "ven_name": desk.ven_name,
         "vtn_id": state.vtn_id,
-        "poll_s": desk.poll_s or state.poll_s or desk.program.polling.poll_s,
+        "poll_s": desk.poll_period_s,
         "events": len(state.events),
         "opts": sum(1 for known in state.opts.held.values() if known.live),
         "reports": len(state.duties),

@@ -248,7 +248,7 @@ def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts
 
 def _poll(desk: Desk, now: float) -> Sent:
     polling = desk.program.polling
-    period_s = desk.poll_s or desk.state.poll_s or polling.poll_s
+    period_s = desk.poll_period_s
     desk.pace.next_poll_at = now + period_s * (1.0 + desk.rng.uniform(0.0, polling.jitter_share))
     return _sent(desk, "OadrPoll", Poll(ven_id=desk.name), now)
 
