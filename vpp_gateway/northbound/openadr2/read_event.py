@@ -34,6 +34,7 @@ from vpp_gateway.northbound.openadr2.xml_text import read_bool, read_count, read
 
 _KNOWN_TARGETS = {tag(f"ei:{name}") for name in ("venID", "resourceID", "groupID", "partyID")}
 _DEVICE = tag("power:endDeviceAsset")
+_PAYLOAD = tag("ei:signalPayload")
 
 
 def response(parent: etree._Element, *path: str) -> EiResponse:
@@ -53,6 +54,7 @@ def unit(parent: etree._Element) -> Unit | None:
         units = _item_units(child)
         if units is None:
             continue
+        pulse = optional(child, "oadr:pulseFactor")
         attributes = find(child, "power:powerAttributes")
         return Unit(
             name=local(child),
@@ -61,6 +63,8 @@ def unit(parent: etree._Element) -> Unit | None:
             hertz=None if attributes is None else float(text(attributes, "power:hertz")),
             voltage=None if attributes is None else float(text(attributes, "power:voltage")),
             ac=None if attributes is None else read_bool(text(attributes, "power:ac")),
+            description=optional(child, "oadr:itemDescription") if local(child) == "customUnit" else None,
+            pulse_factor=None if pulse is None else read_float(pulse),
         )
     return None
 
@@ -178,6 +182,9 @@ def _event(element: etree._Element) -> Event:
 
 
 def _signal(element: etree._Element) -> Signal:
+    if find(element, "oadr:oadrGBDataDescription") is not None:
+        raise ValueError("expected a unit of the signal, found oadrGBDataDescription")
+    current = optional(element, "ei:currentValue", "ei:payloadFloat", "ei:value")
     return Signal(
         name=text(element, "ei:signalName").strip(),
         type=text(element, "ei:signalType").strip(),
@@ -185,6 +192,7 @@ def _signal(element: etree._Element) -> Signal:
         intervals=tuple(_interval(child) for child in need(element, "strm:intervals")),
         unit=unit(element),
         targets=targets(find(element, "ei:eiTarget")),
+        current_value=None if current is None else read_float(current),
     )
 
 
@@ -192,6 +200,8 @@ def _interval(element: etree._Element) -> SignalInterval:
     value = optional(element, "ei:signalPayload", "ei:payloadFloat", "ei:value")
     if value is None:
         raise ValueError("expected a payloadFloat in each signal interval, found none")
+    if len(element.findall(_PAYLOAD)) > 1:
+        raise ValueError("expected one signalPayload in each interval, found several")
     return SignalInterval(
         duration_s=duration(element, "xcal:duration") or 0.0,
         value=read_float(value),
