@@ -146,7 +146,8 @@ class ProgramProfile(Profile):
     polling: Polling = Polling()
     signature: Signature
     tls: Tls = Tls()
-    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 1024 * 1024
+    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 4 * 1024 * 1024
+    """1000 events are 1.7 to 2.4 MiB."""
     reports: UsageReport | None = UsageReport()
     """None = this program takes no reports."""
 
