@@ -27,6 +27,7 @@ from vpp_gateway.domain.instruction import (
     SiteId,
 )
 from vpp_gateway.domain.quantity import regulation_of
+from vpp_gateway.northbound.openadr2.addressing import naming
 from vpp_gateway.northbound.openadr2.messages import Event, Signal
 from vpp_gateway.northbound.openadr2.program import ProgramProfile, SignalRule
 from vpp_gateway.northbound.openadr2.report_words import SI_SCALE
@@ -114,7 +115,7 @@ def _scope(event: Event, party: Party, program: ProgramProfile) -> tuple[SiteId,
     if program.market_contexts and event.market_context not in program.market_contexts:
         allowed = ", ".join(program.market_contexts)
         raise _Refused("453", f"market context: expected {allowed}, found {shown(event.market_context)}")
-    targets = event.targets
+    targets = naming(event.targets, program)
     if targets.empty:
         return ()
     sites = tuple(dict.fromkeys(party.resources[id] for id in targets.resource_ids if id in party.resources))

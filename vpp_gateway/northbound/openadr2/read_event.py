@@ -212,13 +212,16 @@ def _signal(parts: dict[str, etree._Element]) -> Signal:
         name=(parts[_SIGNAL_NAME].text or "").strip(),
         type=(parts[_SIGNAL_TYPE].text or "").strip(),
         id=parts[_SIGNAL_ID].text or "",
-        intervals=tuple([_interval(branches(child)) for child in parts[_INTERVALS]]),
+        intervals=tuple([_interval(child) for child in parts[_INTERVALS]]),
         unit=unit([child for name, child in parts.items() if name not in _NO_ITEMS]),
         targets=targets(parts.get(_TARGET)),
     )
 
 
-def _interval(parts: dict[str, etree._Element]) -> SignalInterval:
+def _interval(element: etree._Element) -> SignalInterval:
+    parts = branches(element)
+    if len(parts) != len(element):
+        raise ValueError("expected one signalPayload in each interval, found several")
     payload = parts.get(_PAYLOAD)
     value = None if payload is None else optional(payload, "ei:payloadFloat", "ei:value")
     if value is None:

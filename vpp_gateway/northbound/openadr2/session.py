@@ -28,7 +28,7 @@ from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Fact, Instructed
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.errors import ConfigError
-from vpp_gateway.northbound.openadr2 import hear, speak
+from vpp_gateway.northbound.openadr2 import hear, silence, speak
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Pace, Sent
 from vpp_gateway.northbound.openadr2.facts import (
     FACT_TYPES,
@@ -157,6 +157,8 @@ class VenSession:
         pace = self._desk.pace
         deadline_s = self._desk.program.answer_deadline_s
         times = [event.held_at + deadline_s for event in self._desk.state.events.values() if event.undecided]
+        if (release_at := silence.release_at(self._desk)) is not None:
+            times.append(release_at)
         if pace.in_flight is not None:
             return min([*times, pace.in_flight.at + self._patience_s])
         due = speak.next_at(self._desk)

@@ -21,6 +21,7 @@ from typing import assert_never
 from vpp_gateway.northbound.openadr2.facts import (
     EventDropped,
     EventHeld,
+    EventReleased,
     JoinWanted,
     LeaveWanted,
     NonceSeen,
@@ -151,7 +152,7 @@ class VenState:
             case JoinWanted():
                 if self._turn("join"):
                     self.detail, self.registration_id = "", None
-            case EventHeld() | EventDropped() | Opted():
+            case EventHeld() | EventDropped() | EventReleased() | Opted():
                 self._apply_event(fact)
             case ResponseOwed() | ReplyOwed() | Settled():
                 self._apply_outbox(fact)
@@ -198,7 +199,7 @@ class VenState:
                 if isinstance(owed, ReplyOwed) and owed.kind == "canceled-registration"
             }
 
-    def _apply_event(self, fact: EventHeld | EventDropped | Opted) -> None:
+    def _apply_event(self, fact: EventHeld | EventDropped | EventReleased | Opted) -> None:
         match fact:
             case EventHeld():
                 known = self.events.get(fact.event_id)
@@ -219,6 +220,10 @@ class VenState:
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)
+            case EventReleased():
+                known = self.events.get(fact.event_id)
+                if known is not None:
+                    self.events[fact.event_id] = replace(known, instructed=False)
             case Opted():
                 known = self.events.get(fact.event_id)
                 if known is not None and known.modification == fact.modification:
