@@ -109,12 +109,11 @@ class VenClient:
             return Failed(
                 number=post.number, cause="timeout", detail=f"{url}: no answer within {self._deadline_s:g} s"
             )
-        except aiohttp.ClientSSLError as error:
-            return Failed(number=post.number, cause="tls", detail=f"{url}: {error}")
         except (aiohttp.ClientError, OSError) as error:
-            return Failed(
-                number=post.number, cause="unreachable", detail=f"{url}: {error or type(error).__name__}"
-            )
+            inner = _inner(error)
+            tls = isinstance(error, aiohttp.ClientSSLError) or isinstance(inner, ssl.SSLError)
+            detail = f"{url}: {'TLS: ' if tls else ''}{_reason(inner)}"
+            return Failed(number=post.number, cause="tls" if tls else "unreachable", detail=detail)
 
     async def _post(
         self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, url: str, post: Post, body: bytes
@@ -167,3 +166,17 @@ class VenClient:
             )  # Date is cut to the second
         except (ValueError, OverflowError):
             return None
+
+
+def _inner(error: Exception) -> BaseException:
+    """What stopped a connection, without aiohttp's wrapping."""
+    wrapped = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error.__cause__
+    return wrapped if isinstance(wrapped, OSError) else error
+
+
+def _reason(error: BaseException) -> str:
+    """It in the words of the system or of OpenSSL."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        verified = getattr(error, "verify_message", "")
+        return f"{error.reason}: {verified}" if verified else error.reason
+    return str(error) or type(error).__name__
