@@ -31,11 +31,15 @@ def shown(text: str | None, limit: int = 60) -> str:
 
 def read_date(text: str) -> float:
     """UTC (Unix s) of an xs:dateTime with or without `Z`. Raises ValueError when there is no such time."""
-    if len(text) == 20 and _USUAL.match(text):  # without fraction, as nearly everybody writes it
-        try:
-            return datetime.fromisoformat(text).timestamp()
-        except ValueError:  # midnight as 24:00:00, or no such time: the long way says which
-            pass
+    if not _USUAL.fullmatch(text):
+        return _read_any_date(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()  # many in a long list, so the quick way first
+    except ValueError:  # midnight as 24:00:00, or no such time: the long way says which
+        return _read_any_date(text)
+
+
+def _read_any_date(text: str) -> float:
     found = _DATE.fullmatch(text)
     if found is None:
         raise ValueError(f"expected a date-time like 2026-01-31T09:00:00Z, found {shown(text)}")
