@@ -291,11 +291,12 @@ async def _console(
     """Control socket always, page only when the settings ask for it."""
     from vpp_gateway.console.control import serve_control
     from vpp_gateway.console.live import Identity, LiveSource
+    from vpp_gateway.console.operator import Operator
 
     identity = Identity(name=settings.gateway.name, version=__version__, simulated=settings.gateway.simulated)
     source = LiveSource(engine, identity, solver, expiry.days_left)
     engine.on_second = source.beat
-    await stack.enter_async_context(serve_control(source, settings.gateway.state_dir))
+    await stack.enter_async_context(serve_control(source, settings.gateway.state_dir, Operator(engine)))
     if not settings.console.enabled:
         return
     from vpp_gateway.console.access import Access

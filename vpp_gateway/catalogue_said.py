@@ -209,6 +209,10 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.vtn_anew": ("the VTN asked for a new registration", "VTN が再登録を求めた"),
     "said.vtn_cancelled": ("the VTN cancelled the registration", "VTN が登録を取り消した"),
     "said.rejoin": ("rejoin by hand", "手動で登録し直すこと"),
+    "said.reset": ("reset by the operator", "運用者が初期化した"),
+    "said.stays_out": ("stays out until told to register", "登録を指示されるまで登録しない"),
+    "said.operator_anew": ("the operator asked for a new registration", "運用者が再登録を求めた"),
+    "said.given_up": ("given up", "送信を断念"),
     "said.unregistered": ("registration refused", "登録を拒否された"),
     "said.no_ids": (
         "the VTN gave no registrationID or no venID",

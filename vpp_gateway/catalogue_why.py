@@ -76,6 +76,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "none of its sites belongs to this portfolio",
         "対象範囲にこのゲートウェイの拠点がない",
     ),
+    "why.opt.operator": ("opted out by the operator", "運用者の判断による拒否"),
     "why.opt.over": ("its end has passed", "終了時刻を過ぎている"),
     "why.opt.unreachable": (
         "no site of its scope can be reached now ({sites})",

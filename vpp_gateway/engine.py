@@ -93,7 +93,7 @@ class Engine:
         self.gateway = gateway
         self.journal = journal
         self.clock = clock
-        self.history = History(telemetry)
+        self.history = History(telemetry, gateway)
         self.rooms: dict[RoomName, Room] = {}
         self.trouble: dict[str, str] = {}
         """Standing troubles of the engine's own boundary, by source, in words."""
@@ -127,6 +127,8 @@ class Engine:
         rest goes on, the same way live and on replay.
         """
         try:
+            if isinstance(fact, Instructed) and (own := self.rooms.get(fact.instruction.room)) is not None:
+                own.session.apply(fact)
             if isinstance(fact, FACT_TYPES):
                 return self.gateway.step(fact, fact.at)  # type: ignore[arg-type]  # narrowed by FACT_TYPES
             room = self.rooms.get(fact.room)  # type: ignore[union-attr]  # a session fact, it has a room
@@ -195,6 +197,17 @@ class Engine:
             log.exception("a message could not be judged", room=room)
             return
         self._turn(entry, turn)
+
+    def operate(self, room: RoomName, request: Any) -> Mapping[str, Any]:
+        """An act of the operator on one session, journalled as his; what he is told.
+
+        Raises:
+            GatewayError: The act is not possible now, in words; nothing has changed.
+        """
+        entry = self.rooms[room]
+        turn, told = entry.session.operate(request, self.clock.utc())
+        self._turn(entry, turn)
+        return told
 
     def from_site(self, site: SiteId, message: Up) -> None:
         """A site agent said something."""

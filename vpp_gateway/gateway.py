@@ -172,7 +172,7 @@ class Gateway:
 
     def _withdrawn(self, fact: Withdrawn, now: float) -> list[Command]:
         known = self.timeline.get(fact.instruction)
-        self.account.ended(fact.instruction, now, "cancelled")
+        self.account.withdrawn(fact, now)
         commands: list[Command] = []
         if known is not None and fact.cause == "cancelled":
             commands.append(

@@ -1,4 +1,4 @@
-"""The last quarter of an hour, second by second, in memory: for reports and the page."""
+"""The last quarter of an hour, second by second, in memory: for reports and the page; and what could be offered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.telemetry import TelemetryStore
-from vpp_gateway.northbound.turn import UsageSample
+from vpp_gateway.northbound.turn import SpareBlock, UsageSample
+from vpp_gateway.portfolio.availability import Block, Direction, SiteNow, blocks
 
 KEEP_S = 900
 
@@ -58,10 +59,12 @@ class History:
 
     Args:
         store: Answers for what is older than the ring; None = nothing older is known.
+        gateway: Knows the sites and what is owed, for `spare`; None = nothing can be offered.
     """
 
-    def __init__(self, store: TelemetryStore | None = None) -> None:
+    def __init__(self, store: TelemetryStore | None = None, gateway: Gateway | None = None) -> None:
         self._store = store
+        self._gateway = gateway
         self._seconds: deque[Second] = deque(maxlen=KEEP_S)
 
     def __iter__(self) -> Iterator[Second]:
@@ -121,6 +124,30 @@ class History:
             if w is not None:
                 result.append(UsageSample(at=second.at, import_w=w, modelled=second.modelled))
         return result
+
+    def spare(
+        self, direction: Direction, now: float, block_s: float, horizon_s: float
+    ) -> Sequence[SpareBlock]:
+        """Spare regulation per block; empty while no site can be read."""
+        return [
+            SpareBlock(start_at=block.start_at, end_at=block.end_at, regulation_w=block.room_w(direction))
+            for block in self.available(now, block_s, horizon_s)
+        ]
+
+    def available(self, now: float, block_s: float, horizon_s: float) -> Sequence[Block]:
+        """Spare regulation per block and site, in both directions; empty while no site can be read."""
+        gateway = self._gateway
+        if gateway is None or not any(state.fresh for state in gateway.sites):
+            return []
+        sites = [
+            SiteNow(
+                site=state.site,
+                load_w=state.load_w if state.fresh else None,
+                usable=state.usable,
+            )
+            for state in gateway.sites
+        ]
+        return blocks(sites, gateway.timeline, now, block_s=block_s, horizon_s=horizon_s)
 
     def _older(self, site: SiteId | None, since: float, until: float) -> list[UsageSample]:
         """What the ring has forgotten, or what an earlier life of this process has measured."""

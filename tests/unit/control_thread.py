@@ -10,16 +10,17 @@ from pathlib import Path
 
 from tests.unit.console_fake import FakeSource
 from vpp_gateway.console.control import serve_control
+from vpp_gateway.console.operator import Acts
 
 
 @contextmanager
-def answering(source: FakeSource, state_dir: Path) -> Iterator[Path]:
+def answering(source: FakeSource, state_dir: Path, acts: Acts | None = None) -> Iterator[Path]:
     """Answer on `state_dir/control.sock` during the block."""
     ready, loop = threading.Event(), asyncio.new_event_loop()
     done = asyncio.Event()
 
     async def serve() -> None:
-        async with serve_control(source, state_dir):
+        async with serve_control(source, state_dir, acts):
             ready.set()
             await done.wait()
 

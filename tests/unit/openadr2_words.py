@@ -25,6 +25,14 @@ from vpp_gateway.northbound.openadr2.messages import (
     SignalInterval,
     Targets,
 )
+from vpp_gateway.northbound.openadr2.opt_words import (
+    OPT_REASONS,
+    Availability,
+    CanceledOpt,
+    CancelOpt,
+    CreatedOpt,
+    CreateOpt,
+)
 from vpp_gateway.northbound.openadr2.report_words import (
     SI_SCALE,
     CanceledReport,
@@ -157,6 +165,20 @@ CANCELS = st.builds(
     CancelReport, request_id=IDS, report_request_ids=tuples(IDS, 1), follow=st.booleans(), ven_id=MAYBE_ID
 )
 VEN_ID = st.none() | IDS
+OPT_FIELDS: dict[str, Any] = {
+    "request_id": IDS,
+    "opt_id": IDS,
+    "opt": st.sampled_from(["optIn", "optOut"]),
+    "reason": st.sampled_from([*OPT_REASONS, "x-own"]),
+    "ven_id": IDS,
+    "created_at": WHEN,
+    "market_context": st.none() | CONTEXT,
+    "ven_ids": tuples(IDS),
+    "resource_ids": tuples(IDS),
+    "group_ids": tuples(IDS),
+    "party_ids": tuples(IDS),
+    "device_classes": tuples(IDS),
+}
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(QueryRegistration, request_id=IDS),
     st.builds(
@@ -210,6 +232,13 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(UpdatedReport, response=RESPONSES, cancel=st.none() | CANCELS, ven_id=VEN_ID),
     CANCELS,
     st.builds(CanceledReport, response=RESPONSES, pending=tuples(IDS), ven_id=VEN_ID),
+    st.builds(CreateOpt, event_id=IDS, modification=st.integers(0, 99), **OPT_FIELDS),
+    st.builds(
+        CreateOpt, available=tuples(st.builds(Availability, start_at=WHEN, duration_s=SPAN), 1), **OPT_FIELDS
+    ),
+    st.builds(CreatedOpt, response=RESPONSES, opt_id=IDS),
+    st.builds(CancelOpt, request_id=IDS, opt_id=IDS, ven_id=IDS),
+    st.builds(CanceledOpt, response=RESPONSES, opt_id=VEN_ID),
 )
 
 OADR = "http://openadr.org/oadr-2.0b/2012/07"

@@ -145,7 +145,7 @@ def test_impossible_path_is_a_config_error(tmp_path: Path, where: str) -> None:
         (b'{"get":"keys"}\n', b"'status', 'events' or 'event'"),
         (b'{"get":"status","more":1}\n', b"more: Extra inputs"),
         (b'{"get":"event","id":"nope"}\n', EVENT.encode()),
-        (b"x" * (LINE_MAX_BYTES * 3) + b"\n", b"at most 4096 bytes"),
+        (b"x" * (LINE_MAX_BYTES * 3) + b"\n", f"at most {LINE_MAX_BYTES} bytes".encode()),
     ],
 )
 def test_bad_requests_are_told_what_is_allowed(tmp_path: Path, line: bytes, told: bytes) -> None:

@@ -173,6 +173,25 @@ def test_cancellation_releases_everything(house: House) -> None:
     assert all(b.discharge_w == 0.0 for s in house.plant.sites.values() for b in s.batteries.values())
 
 
+def test_operators_opt_out_releases_everything_and_his_opt_in_calls_it_again(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction()))
+    house.run_until(1050.0)
+    answered = len(house.answers)
+    house.feed(
+        Withdrawn(at=house.now, instruction=InstructionId("tso/EV-1"), modification=1, cause="opted-out")
+    )
+    assert len(house.answers) == answered, "the operator has said it himself"
+    house.run_until(1055.0)
+    assert all(b.discharge_w == 0.0 for s in house.plant.sites.values() for b in s.batteries.values())
+    (record,) = house.gateway.account.records()
+    assert (record.state, record.opt) == ("cancelled", "out")
+    assert record.opt_reason is not None and record.opt_reason.code == "opt.operator"
+    house.feed(Instructed(at=house.now, instruction=instruction()))
+    assert house.answers[-1].opt == "in"
+    house.run_until(1065.0)
+    assert any(b.discharge_w > 0.0 for s in house.plant.sites.values() for b in s.batteries.values())
+
+
 def test_move_serves_area_down_and_area_up_and_hands_over(house: House) -> None:
     house.feed(Offered(at=house.now, plugin=LEVER, offers=(offer("move", (0, -80_000.0), (2, 80_000.0)),)))
     for name, site, w in (("down", SITES[0], 75_000.0), ("up", SITES[2], -75_000.0)):

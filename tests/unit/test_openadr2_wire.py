@@ -18,7 +18,14 @@ from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2 import schema
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import BrokenEvent, DistributeEvent, Event, Message, Poll
-from vpp_gateway.northbound.openadr2.report_words import Point, Report, UpdateReport
+from vpp_gateway.northbound.openadr2.opt_words import (
+    Availability,
+    CanceledOpt,
+    CancelOpt,
+    CreatedOpt,
+    CreateOpt,
+)
+from vpp_gateway.northbound.openadr2.report_words import EiResponse, Point, Report, UpdateReport
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError
 from vpp_gateway.northbound.openadr2.xml_text import read_date, read_duration, write_date, write_duration
 from vpp_gateway.sim.vtn import dispatch
@@ -60,7 +67,21 @@ def test_a_second_schema_processor_agrees(codec: Codec) -> None:
             vtn_id="v",
             events=(dispatch("E", start_at=START, duration_s=0, value=1, startafter_s=5),),
         ),
-    ):
+        *(
+            CreateOpt(
+                request_id="r", opt_id="o", opt="optOut", reason="x-own", ven_id="VEN-1", created_at=START,
+                market_context="http://utility.example/program", ven_ids=("VEN-1",), resource_ids=("tokyo",),
+                group_ids=("g",), party_ids=("p",), device_classes=("battery",), **subject,
+            )
+            for subject in (
+                {"event_id": "E", "modification": 1},
+                {"available": (Availability(start_at=START, duration_s=1800.0),)},
+            )
+        ),
+        CreatedOpt(response=EiResponse(code="200", request_id="r"), opt_id="o"),
+        CancelOpt(request_id="r", opt_id="o", ven_id="VEN-1"),
+        CanceledOpt(response=EiResponse(code="452", request_id="r")),
+    ):  # fmt: skip
         oracle.validate(codec.encode(message, START).decode())
 
 

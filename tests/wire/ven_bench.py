@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.playbook.ven_stage import ROOM, SITES, program, xsd
 from vpp_gateway.clock import Clock, SeededRng, SystemClock
@@ -44,8 +44,11 @@ class Ramp:
         ]
 
 
+Security = Literal["plain", "tls", "signed"]
+
+
 class Bench:
-    """One VEN at work."""
+    """One VEN at work. `facts`: those of an earlier life, which it starts from."""
 
     def __init__(
         self,
@@ -55,15 +58,29 @@ class Bench:
         ven: str = "ven",
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
+        security: Security = "signed",
+        facts: Sequence[Any] = (),
         **changes: Any,
     ) -> None:
+        self.again = lambda: Bench(
+            pki,
+            port,
+            ven=ven,
+            clock=clock,
+            telemetry=telemetry,
+            security=security,
+            facts=self.facts,
+            **changes,
+        )
+        """The next life of the same VEN: a new process that knows the facts."""
         self.clock = clock or SystemClock()
         self._telemetry = telemetry or Ramp()
-        self.facts: list[Any] = []
+        self.facts: list[Any] = list(facts)
+        chance = f"{port}-{len(self.facts)}"  # a second life must not repeat the nonces of the first
         self.failures: list[Failed] = []
         self.opt: Callable[[Instruction], str] = lambda instruction: "in"
         given = {
-            "signature": {"required": True},
+            "signature": {"required": security == "signed"},
             "polling": {"poll_s": 1.0, "jitter_share": 0.0, "backoff_min_s": 0.2, "backoff_max_s": 1.0},
         }
         self.program = program(**{**given, **changes})
@@ -73,24 +90,21 @@ class Bench:
             ven_id=None,
             program=self.program,
             sites=SITES,
-            rng=SeededRng(port),
-            signing=True,
+            rng=SeededRng(chance),
+            signing=security == "signed",
             level_base_w=dict.fromkeys(SITES, 100_000.0),
         )
-        codec = Codec(
-            schema=xsd(),
-            signer=Signer(
-                key_pem=pki.ven_key(ven).read_bytes(),
-                cert_pem=pki.ven_cert(ven).read_bytes(),
-                rng=SeededRng(port),
-            ),
-            verifier=Verifier(pins=[fingerprint(pki.vtn_cert.read_bytes())], roots_pem=pki.ca.read_bytes()),
-        )
+        for fact in self.facts:
+            if isinstance(fact, self.session.fact_types):
+                self.session.apply(fact)
+        codec = _signing_codec(pki, ven, chance) if security == "signed" else Codec(schema=xsd())
         self.client = VenClient(
             room=ROOM,
-            base_url=f"https://127.0.0.1:{port}/OpenADR2/Simple/2.0b",
+            base_url=f"http{'' if security == 'plain' else 's'}://127.0.0.1:{port}/OpenADR2/Simple/2.0b",
             codec=codec,
-            tls=tls_context(
+            tls=None
+            if security == "plain"
+            else tls_context(
                 ca_file=str(pki.ca),
                 cert_file=str(pki.ven_cert(ven)),
                 key_file=str(pki.ven_key(ven)),
@@ -147,7 +161,7 @@ class Bench:
             self.facts.append(fact)
             if isinstance(fact, self.session.fact_types):
                 self.session.apply(fact)  # type: ignore[arg-type]
-            elif isinstance(fact, Instructed):
+            if isinstance(fact, Instructed):
                 one = fact.instruction
                 opt = "in" if self.opt(one) == "in" else "out"
                 answers.append(
@@ -179,6 +193,18 @@ class Bench:
                     await self._stirred.wait()
             except TimeoutError:
                 continue
+
+
+def _signing_codec(pki: DevCa, ven: str, seed: str) -> Codec:
+    return Codec(
+        schema=xsd(),
+        signer=Signer(
+            key_pem=pki.ven_key(ven).read_bytes(),
+            cert_pem=pki.ven_cert(ven).read_bytes(),
+            rng=SeededRng(seed),
+        ),
+        verifier=Verifier(pins=[fingerprint(pki.vtn_cert.read_bytes())], roots_pem=pki.ca.read_bytes()),
+    )
 
 
 class OpenLeadr:

@@ -37,8 +37,14 @@ class Root(LazyGroup):
         "run": Lazy("run", "run", "Run the gateway."),
         "status": Lazy("status", "status", "What the running gateway sees, worst first."),
         "events": Lazy("events", "events", "Events of the grid operators: ls, show."),
+        "ven": Lazy(
+            "ven", "ven", "Registration and opts of one connection: register, cancel, opt, create-opt, ..."
+        ),
         "config": Lazy("config", "config", "The configuration file: check, schema, init."),
         "identity": Lazy("identity", "identity", "Keys and certificates: show, csr, fingerprint, dev-ca."),
+        "conform": Lazy(
+            "conform", "conform", "Conformance: play the procedures of a standard against a VEN."
+        ),
         "site": Lazy("run", "site", "The agent of one site: run."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -2,6 +2,7 @@
 
     {"get": "status"}                      -> {"ok": true, "reply": {...}}
     {"get": "event", "id": "tso/EV-1"}     -> {"ok": false, "error": "no event 'tso/EV-1'; known: ..."}
+    {"do": "opt", "event": "EV-1", ...}    -> {"ok": true, "reply": {...}}
 
 Imports nothing but the standard library and the error tree: `vpp-gateway status` must start at once.
 """
@@ -29,15 +30,25 @@ class NotAllowed(GatewayError):
 
 
 class Declined(GatewayError):
-    """The gateway understood and said no; the text is its own."""
+    """The gateway understood and said no; the text is its own.
+
+    Args:
+        code: key of the text in the catalogue, empty where it has none.
+        values: fill the text's placeholders.
+    """
+
+    def __init__(self, text: str, code: str = "", values: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.values = dict(values or {})
 
 
-def ask(path: Path, request: Mapping[str, str], timeout_s: float = 5.0) -> dict[str, Json]:
+def ask(path: Path, request: Mapping[str, Json], timeout_s: float = 5.0) -> dict[str, Json]:
     """Ask the gateway that listens on `path`.
 
     Args:
         path: its control socket, in the state directory of the settings.
-        request: `{"get": "status"}`, `{"get": "events"}` or `{"get": "event", "id": ...}`.
+        request: `{"get": "status"}`, `{"get": "events"}`, `{"get": "event", "id": ...}` or `{"do": VERB, ...}`.
         timeout_s: for each step: connecting, and every wait for bytes.
 
     Raises:
@@ -87,6 +98,8 @@ def _reply(answer: bytes, path: Path) -> dict[str, Json]:
     match parsed:
         case {"ok": True, "reply": dict(reply)}:
             return reply
+        case {"ok": False, "error": str(text), "code": str(code), "values": dict(values)}:
+            raise Declined(text, code, {name: str(value) for name, value in values.items()})
         case {"ok": False, "error": str(text)}:
             raise Declined(text)
         case _:

@@ -1,8 +1,8 @@
-"""The control socket: the CLI's read verbs, for the user who runs the gateway and nobody else.
+"""The control socket: the CLI's reads and the operator's acts, for the user who runs the gateway and nobody else.
 
 A Unix socket in the state directory with mode 0600: the file system is the access control. One JSON line asks, one
-JSON line answers, then the connection ends (`ask.py` is the other side). Only reads: what changes the gateway comes
-by instruction or by its settings file.
+JSON line answers, then the connection ends (`ask.py` is the other side). `get` reads; `do` is an act on a connection
+to a utility (`operator.py`). What is ordered of the sites comes by instruction or by the settings file alone.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vpp_gateway.catalogue import Told
 from vpp_gateway.console.api import EventsReply
+from vpp_gateway.console.operator import Acts, Do
 from vpp_gateway.console.source import StatusSource
 from vpp_gateway.console.status import View
-from vpp_gateway.errors import ConfigError, MisuseError
+from vpp_gateway.errors import ConfigError, GatewayError, MisuseError
 
 SOCKET_NAME = "control.sock"
 PATH_MAX_BYTES = 107
 """Linux: sizeof(sun_path) less the closing zero."""
-LINE_MAX_BYTES = 4096
+LINE_MAX_BYTES = 65536
 WAIT_S = 5.0
 
 
@@ -41,8 +43,13 @@ class Request(BaseModel):
 
 
 @asynccontextmanager
-async def serve_control(source: StatusSource, state_dir: Path) -> AsyncIterator[Path]:
+async def serve_control(
+    source: StatusSource, state_dir: Path, acts: Acts | None = None
+) -> AsyncIterator[Path]:
     """Answer on `state_dir/control.sock` during the block; yields the path.
+
+    Args:
+        acts: Carries out `do`; None = this gateway only answers questions.
 
     Raises:
         ConfigError: the path is too long for a socket, or cannot be written.
@@ -52,7 +59,7 @@ async def serve_control(source: StatusSource, state_dir: Path) -> AsyncIterator[
     listener = _bind(path)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _serve_one(source, reader, writer)
+        await _serve_one(source, acts, reader, writer)
 
     server = await asyncio.start_unix_server(answer, sock=listener, limit=LINE_MAX_BYTES)
     try:
@@ -99,11 +106,11 @@ def _clear_stale(path: Path) -> None:
 
 
 async def _serve_one(
-    source: StatusSource, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    source: StatusSource, acts: Acts | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     try:
         async with asyncio.timeout(WAIT_S):
-            writer.write(await _answer(source, reader))
+            writer.write(await _answer(source, acts, reader))
             await writer.drain()
     except (TimeoutError, ConnectionError):
         writer.transport.abort()  # who asks and does not listen is not worth a log line
@@ -111,19 +118,35 @@ async def _serve_one(
         writer.close()
 
 
-async def _answer(source: StatusSource, reader: asyncio.StreamReader) -> bytes:
+async def _answer(source: StatusSource, acts: Acts | None, reader: asyncio.StreamReader) -> bytes:
     try:
         line = await reader.readline()
     except ValueError:
         return _refuse(f"a request line is at most {LINE_MAX_BYTES} bytes long")
+    act = acts is not None and b'"do"' in line
     try:
+        if act and acts is not None:
+            return _do(acts, Do.model_validate_json(line))
         request = Request.model_validate_json(line)
     except ValidationError as failure:
         found = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'line'}: {item['msg']}" for item in failure.errors()
         )
-        return _refuse(f'expected {{"get": "status" | "events" | "event", "id": ...}}: {found}')
+        wanted = '{"do": "register" | ...}' if act else '{"get": "status" | "events" | "event", "id": ...}'
+        return _refuse(f"expected {wanted}: {found}")
     return _read(source, request)
+
+
+def _do(acts: Acts, request: Do) -> bytes:
+    """Carry out an act; a refusal goes back with its code, so that the asker can say it in his language."""
+    try:
+        told = acts.do(request)
+    except Told as refusal:
+        values = {"code": refusal.code, "values": refusal.values}
+        return json.dumps({"ok": False, "error": str(refusal), **values}).encode() + b"\n"
+    except GatewayError as refusal:
+        return _refuse(str(refusal))
+    return json.dumps({"ok": True, "reply": dict(told)}).encode() + b"\n"
 
 
 def _read(source: StatusSource, request: Request) -> bytes:

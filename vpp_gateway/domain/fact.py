@@ -36,12 +36,12 @@ class Instructed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """The peer took an instruction back."""
+    """The peer took an instruction back, or our operator opted out of it."""
 
     at: float
     instruction: InstructionId
     modification: int
-    cause: Literal["cancelled", "implied", "unregistered", "silence"]
+    cause: Literal["cancelled", "implied", "unregistered", "opted-out", "silence"]
     """`silence`: nothing usable came from the peer for longer than its program allows."""
 
 

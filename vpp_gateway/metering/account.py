@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from vpp_gateway.domain.delivery import DeliveryRecord
-from vpp_gateway.domain.fact import Lost, Obeyed, Refused
+from vpp_gateway.domain.fact import Lost, Obeyed, Refused, Withdrawn
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, Delivery
@@ -59,6 +59,13 @@ class Account:
         delivery = self._running.get(id)
         if delivery is not None and delivery.ended_at is None:
             delivery.state, delivery.ended_at = state, at
+
+    def withdrawn(self, fact: Withdrawn, now: float) -> None:
+        """It was taken back, by the peer or by our operator; his opt replaces the gateway's."""
+        self.ended(fact.instruction, now, "cancelled")
+        delivery = self._running.get(fact.instruction)
+        if delivery is not None and fact.cause == "opted-out":
+            delivery.opt, delivery.opt_reason = "out", Reason(code="opt.operator")
 
     def sample(
         self,

@@ -13,12 +13,12 @@ A session changes only by `apply(fact)`, so that replaying the journal rebuilds 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from vpp_gateway.domain.command import Answer
-from vpp_gateway.domain.fact import Fact
+from vpp_gateway.domain.fact import Fact, Instructed
 from vpp_gateway.domain.instruction import RoomName, SiteId
 
 
@@ -32,11 +32,28 @@ class UsageSample:
     modelled: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpareBlock:
+    """What the portfolio could hold in one block of time, beside what it owes already."""
+
+    start_at: float
+    """UTC (Unix s)."""
+    end_at: float
+    regulation_w: float
+    """Magnitude in the direction asked for, >= 0."""
+
+
 class Telemetry(Protocol):
-    """What a session may ask of the measured past when a report is due."""
+    """What a session may ask of the measured past when a report is due, and of what can be offered."""
 
     def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[UsageSample]:
         """Samples in [since, until) of one site, or of the portfolio's sum when `site` is None."""
+        ...
+
+    def spare(
+        self, direction: Literal["down", "up"], now: float, block_s: float, horizon_s: float
+    ) -> Sequence[SpareBlock]:
+        """Spare regulation per block from `now` to the horizon; empty while no site can be read."""
         ...
 
 
@@ -98,7 +115,15 @@ class Session(Protocol):
         """The gateway opted on instructions of the message received last (also later changes of mind)."""
         ...
 
-    def apply(self, fact: SessionFact) -> None:
+    def operate(self, request: Any, now: float) -> tuple[Turn, Mapping[str, Any]]:
+        """An act of the operator, or a look: what follows, and what he is told in plain values.
+
+        Raises:
+            GatewayError: The act is not possible now, in words.
+        """
+        ...
+
+    def apply(self, fact: SessionFact | Instructed) -> None:
         """Change state; called for every journalled fact of this room, live and on replay."""
         ...
 

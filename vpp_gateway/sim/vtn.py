@@ -36,6 +36,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     SignalInterval,
     Targets,
 )
+from vpp_gateway.northbound.openadr2.opt_words import CanceledOpt, CancelOpt, CreatedOpt, CreateOpt
 from vpp_gateway.northbound.openadr2.report_words import (
     CancelReport,
     CreateReport,
@@ -144,6 +145,10 @@ class Vtn:
         self.registration_id: str | None = None
         self.heard: list[Heard] = []
         self.opts: dict[str, list[HeardOpt]] = {}
+        self.live_opts: dict[str, CreateOpt] = {}
+        """EiOpt: what holds, by optID."""
+        self.refuse_opts = ""
+        """Response code for every oadrCreateOpt; empty = they are taken."""
         self.points: list[HeardPoint] = []
         self.offered: tuple[str, ...] = ()
         """rIDs of the METADATA report."""
@@ -224,6 +229,7 @@ class Vtn:
         """Lose everything about the VEN, as a restart without a memory does."""
         self.registration_id = None
         self.orders.clear()
+        self.live_opts.clear()
 
     def said(self, kind: type) -> list[Any]:
         """All messages of one type that the VEN sent, in order."""
@@ -263,6 +269,10 @@ class Vtn:
                 return self._metadata(message)
             case UpdateReport():
                 return self._update(message, now)
+            case CreateOpt():
+                return self._opt(message)
+            case CancelOpt():
+                return self._cancel_opt(message)
             case _:
                 return self._ok_response("")
 
@@ -321,6 +331,21 @@ class Vtn:
             )
         cancel = self._piggyback.popleft() if self._piggyback else None
         return UpdatedReport(response=self._ok(message.request_id), cancel=cancel, ven_id=self.ven_id)
+
+    def _opt(self, message: CreateOpt) -> CreatedOpt:
+        if self.refuse_opts:
+            refused = EiResponse(
+                code=self.refuse_opts, description="not taken", request_id=message.request_id
+            )
+            return CreatedOpt(response=refused, opt_id=message.opt_id)
+        self.live_opts[message.opt_id] = message
+        return CreatedOpt(response=self._ok(message.request_id), opt_id=message.opt_id)
+
+    def _cancel_opt(self, message: CancelOpt) -> CanceledOpt:
+        if self.live_opts.pop(message.opt_id, None) is None:
+            unknown = EiResponse(code="452", description="unknown optID", request_id=message.request_id)
+            return CanceledOpt(response=unknown, opt_id=message.opt_id)
+        return CanceledOpt(response=self._ok(message.request_id), opt_id=message.opt_id)
 
     def _request(
         self, r_ids: tuple[str, ...], specifier_id: str, granularity_s: float, back_duration_s: float

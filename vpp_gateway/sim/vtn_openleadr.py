@@ -3,8 +3,8 @@
     python -m vpp_gateway.sim.vtn_openleadr --port 8443 --cert vtn.pem --key vtn-key.pem --ca ca.pem \\
         --ven-name centre --ven-fingerprint AA:BB:...
 
-It speaks TLS with client certificates and signed messages, registers the one VEN it knows, and orders TELEMETRY_USAGE
-at the given granularity. It is driven by JSON lines on stdin (or on a Unix socket, `--control-socket`):
+It speaks TLS with client certificates and signed messages (`--security`: or TLS alone, or plain HTTP), registers the
+one VEN it knows, and orders TELEMETRY_USAGE at the given granularity. It is driven by JSON lines on stdin (or on a Unix socket, `--control-socket`):
 
     {"do": "event", "event_id": "E1", "type": "setpoint", "value": 300, "scale": "k", "start_at": 1767225600,
      "duration_s": 900, "resource": "tokyo", "priority": 1}
@@ -47,7 +47,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--cert", required=True, help="PEM certificate, for TLS and for signing (P-256)")
+    parser.add_argument("--security", choices=("plain", "tls", "signed"), default="signed")
+    parser.add_argument("--cert", required=True, help="PEM certificate, for TLS and for signing")
     parser.add_argument("--key", required=True, help="PEM private key of --cert")
     parser.add_argument("--ca", required=True, help="PEM file that client certificates are checked against")
     parser.add_argument("--vtn-id", default="VTN-1")
@@ -79,15 +80,17 @@ class Utility:
         self._ends: dict[str, float] = {}
         self._objects = openleadr.objects
         self._measurements = openleadr.enums.MEASUREMENTS
+        signed, tls = options.security == "signed", options.security != "plain"
         self.server: Any = openleadr.OpenADRServer(
             vtn_id=options.vtn_id,
-            cert=options.cert,
-            key=options.key,
+            cert=options.cert if signed else None,
+            key=options.key if signed else None,
             http_host=options.host,
             http_port=options.port,
-            http_cert=options.cert,
-            http_key=options.key,
-            http_ca_file=options.ca,
+            http_cert=options.cert if tls else None,
+            http_key=options.key if tls else None,
+            http_ca_file=options.ca if tls else None,
+            verify_message_signatures=signed,
             requested_poll_freq=timedelta(seconds=options.poll_s),
             show_fingerprint=False,
             ven_lookup=self._lookup,
@@ -137,7 +140,8 @@ class Utility:
 
     async def _register(self, message: dict[str, Any]) -> tuple[str, str] | bool:
         known = message.get("ven_name") == self._options.ven_name
-        fits = message.get("fingerprint") == self._options.ven_fingerprint
+        plain = self._options.security == "plain"  # nobody shows a certificate
+        fits = plain or message.get("fingerprint") == self._options.ven_fingerprint
         self._tell("registration", ven_name=message.get("ven_name"), accepted=known and fits)
         if not (known and fits):
             return False
@@ -151,7 +155,7 @@ class Utility:
     async def _order_report(self, report: dict[str, Any]) -> list[tuple[Any, ...]] | None:
         r_ids = [description["r_id"] for description in report["report_descriptions"]]
         self._tell("reports_offered", name=report["report_name"], r_ids=r_ids)
-        if not self._options.granularity_s:
+        if not self._options.granularity_s or report["report_name"] != "METADATA_TELEMETRY_USAGE":
             return None
         granularity = timedelta(seconds=self._options.granularity_s)
         back = timedelta(seconds=self._options.back_duration_s or self._options.granularity_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from vpp_gateway.clock import Rng, uuid
 from vpp_gateway.domain.fact import Fact
@@ -44,6 +44,8 @@ class Sent:
     owed: tuple[int, ...] = ()
     """Numbers of the outbox that it carries."""
     parcel: Parcel | None = None
+    opt_id: str = ""
+    """The opt that it creates or cancels."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +68,12 @@ class Pace:
     """Not yet taken by the VTN."""
     report_failures: int = 0
     report_hold_until: float = 0.0
+    opt_failures: int = 0
+    opt_attempts: int = 0
+    """Sendings of the present opt that the VTN's server failed on."""
+    opt_hold_until: float = 0.0
+    availability_at: float = 0.0
+    """When the spare capacity is looked at next (UTC, Unix s)."""
     attempts: Counter[int] = field(default_factory=Counter)
     """Failed sendings per outbox number."""
     last_contact_at: float | None = None
@@ -77,6 +85,12 @@ class Pace:
     refused: Counter[str] = field(default_factory=Counter)
     """Refused messages by kind."""
     last_refusal: str = ""
+
+    def begin_anew(self) -> None:
+        """As after a start; the exchange under way is given up, and its answer will find nobody."""
+        fresh = Pace(number=self.number, skew_s=self.skew_s, refused=self.refused)
+        for one in fields(self):
+            setattr(self, one.name, getattr(fresh, one.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +116,12 @@ class Desk:
     def name(self) -> str:
         """Our venID: the registered one, else the operator's, else none yet."""
         return self.state.ven_id or self.ven_id or ""
+
+    @property
+    def poll_period_s(self) -> float:
+        """The operator's pace, or the program's; never faster than the VTN asked for (rule 54)."""
+        wanted = self.poll_s or (None if self.state.poll_s is not None else self.program.polling.poll_s)
+        return max(wanted or 0.0, self.state.poll_s or 0.0)
 
     @property
     def party(self) -> Party:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.northbound.openadr2.messages import OptType
+from vpp_gateway.northbound.openadr2.opt_facts import OPT_FACT_TYPES, OperatorFact, OptFact
 
 ReplyKind = Literal[
     "response",
@@ -255,6 +256,8 @@ VenFact = (
     | ReportEnding
     | ReportClosed
     | NonceSeen
+    | OptFact
+    | OperatorFact
 )
 FACT_TYPES: tuple[type, ...] = (
     Queried,
@@ -275,4 +278,5 @@ FACT_TYPES: tuple[type, ...] = (
     ReportEnding,
     ReportClosed,
     NonceSeen,
+    *OPT_FACT_TYPES,
 )

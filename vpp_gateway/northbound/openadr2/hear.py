@@ -9,7 +9,7 @@ Error codes of the whole exchange (only their class is fixed by rule 48; the rea
 
 from __future__ import annotations
 
-from vpp_gateway.northbound.openadr2 import hear_party, hear_report
+from vpp_gateway.northbound.openadr2 import hear_opt, hear_party, hear_report
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Sent, reply_owed
 from vpp_gateway.northbound.openadr2.facts import (
     ReportClosed,
@@ -32,6 +32,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Response,
     name_of,
 )
+from vpp_gateway.northbound.openadr2.opt_words import CanceledOpt, CreatedOpt
 from vpp_gateway.northbound.openadr2.report_words import (
     CancelReport,
     CreateReport,
@@ -76,6 +77,8 @@ def message(desk: Desk, sent: Sent, said: Message, now: float) -> Facts:
             facts += hear_party.reregister(desk, now)
         case CancelPartyRegistration():
             facts += hear_party.cancelled_by_vtn(desk, said, now)
+        case CreatedOpt() | CanceledOpt():
+            facts += hear_opt.taken(desk, sent, said.opt_id, now)
         case CanceledPartyRegistration() if desk.state.phase is Phase.LEAVING:
             facts += hear_party.leave(desk, "ven", "cancelled at our request", now)
         case _:
@@ -83,6 +86,8 @@ def message(desk: Desk, sent: Sent, said: Message, now: float) -> Facts:
             desk.refuse("unexpected", reason)
     if sent.parcel is not None and desk.pace.parcel is not None:  # answered, but not as a report is
         hear_report.hold(desk, now)
+    if sent.opt_id and not isinstance(said, CreatedOpt | CanceledOpt | Response):  # nor as an opt is
+        hear_opt.hold(desk, now)
     if (
         not facts
         and desk.state.phase not in (Phase.REGISTERED, Phase.CANCELLED)
@@ -100,6 +105,8 @@ def empty(desk: Desk, sent: Sent, now: float) -> Facts:
         desk.refuse("empty", f"{name_of(sent.post.message)} was answered with an empty body")
         if not isinstance(sent.post.message, Poll):
             desk.fail(now, desk.pace.last_refusal)
+        if sent.opt_id:
+            return hear_opt.undelivered(desk, sent, desk.pace.last_refusal, now, reached=True)
         return []
     return settle(desk, sent, now)
 
@@ -119,6 +126,8 @@ def undelivered(desk: Desk, sent: Sent, detail: str, now: float, *, reached: boo
         desk.pace.refresh = True
     if sent.parcel is not None:
         hear_report.hold(desk, now)
+    if sent.opt_id:
+        return hear_opt.undelivered(desk, sent, detail, now, reached=reached)
     if not reached:
         return []
     if (
@@ -152,6 +161,8 @@ def _peer_error(desk: Desk, sent: Sent, error: EiResponse, now: float) -> Facts:
         if desk.pace.relapses > 1:
             desk.pace.hold_until = now + desk.backoff_s(desk.pace.relapses)
         return [Unregistered(at=now, room=desk.room, cause="unknown", detail=trouble)]
+    if sent.opt_id:
+        return hear_opt.refused(desk, sent, error.code, trouble, now)
     if sent.owed:
         desk.refuse("answer refused", trouble)
         return [Settled(at=now, room=desk.room, numbers=sent.owed, outcome="refused", detail=trouble)]
@@ -180,6 +191,8 @@ def _quiet(desk: Desk, sent: Sent, now: float) -> Facts:
     """oadrResponse 200: nothing more to say."""
     if sent.parcel is not None:
         return hear_report.updated(desk, sent, now)
+    if sent.opt_id:
+        return hear_opt.taken(desk, sent, None, now)
     match sent.post.message:
         case RegisterReport() if not sent.owed:
             return [ReportsRegistered(at=now, room=desk.room)]

@@ -24,6 +24,15 @@ from vpp_gateway.northbound.openadr2.xml_text import shown
 
 def leave(desk: Desk, cause: str, detail: str, now: float) -> Facts:
     """The registration ends for good: every instruction of this room is withdrawn."""
+    facts = withdrawals(desk, now)
+    facts.append(
+        Unregistered(at=now, room=desk.room, cause="vtn" if cause == "vtn" else "ven", detail=detail)
+    )
+    return facts
+
+
+def withdrawals(desk: Desk, now: float) -> Facts:
+    """Every event is dropped and every instruction of this room taken back."""
     facts: Facts = []
     for event in desk.state.events.values():
         facts.append(
@@ -44,9 +53,6 @@ def leave(desk: Desk, cause: str, detail: str, now: float) -> Facts:
                     cause="unregistered",
                 )
             )
-    facts.append(
-        Unregistered(at=now, room=desk.room, cause="vtn" if cause == "vtn" else "ven", detail=detail)
-    )
     return facts
 
 

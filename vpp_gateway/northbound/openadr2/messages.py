@@ -6,10 +6,12 @@
     RegisterReport (METADATA)    ->       RegisteredReport (may carry report requests)
     Poll                         ->       Response | DistributeEvent | CreateReport | CancelReport | ...
     CreatedEvent, CreatedReport  ->       Response
+    CreateOpt, CancelOpt         ->       CreatedOpt, CanceledOpt
     UpdateReport                 ->       UpdatedReport (may carry a CancelReport)
 
 Identifiers are text as received ("007" stays "007"). Times are UTC as Unix seconds, durations are seconds, powers
-keep the unit they came with until `mapping` turns them into W. Report words stand in `report_words`.
+keep the unit they came with until `mapping` turns them into W. Report words stand in `report_words`,
+those of opts in `opt_words`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vpp_gateway.northbound.openadr2.opt_words import CanceledOpt, CancelOpt, CreatedOpt, CreateOpt
 from vpp_gateway.northbound.openadr2.report_words import (
     CanceledReport,
     CancelReport,
@@ -30,7 +33,7 @@ from vpp_gateway.northbound.openadr2.report_words import (
     UpdateReport,
 )
 
-Service = Literal["EiRegisterParty", "EiEvent", "EiReport", "OadrPoll"]
+Service = Literal["EiRegisterParty", "EiEvent", "EiReport", "EiOpt", "OadrPoll"]
 """Last part of the URL that a message is posted to."""
 EventStatus = Literal["none", "far", "near", "active", "completed", "cancelled"]
 OptType = Literal["optIn", "optOut"]
@@ -262,6 +265,10 @@ Message = (
     | UpdatedReport
     | CancelReport
     | CanceledReport
+    | CreateOpt
+    | CreatedOpt
+    | CancelOpt
+    | CanceledOpt
 )
 
 

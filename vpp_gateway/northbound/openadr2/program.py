@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vpp_gateway.northbound.openadr2.opt_words import OPT_REASONS, valid_reason
 from vpp_gateway.profile import Profile
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -137,6 +138,36 @@ class UsageReport(_Model):
     """powerAttributes at the grid connection point."""
 
 
+class AvailabilityRule(_Model):
+    """Opting out by the clock where the spare capacity is short."""
+
+    need_kw: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """A block in which less can be held is opted out of."""
+    direction: Literal["down", "up"] = "down"
+    """`down`: relieving the grid (下げDR); `up`: taking more (上げDR)."""
+    every_s: Annotated[float, Field(ge=60, allow_inf_nan=False)] = 900.0
+    """How often it is looked at; the VTN is told only of changes."""
+    horizon_s: Annotated[float, Field(ge=1800, le=31 * 86400, allow_inf_nan=False)] = 86400.0
+    block_s: Annotated[float, Field(ge=60, le=86400, allow_inf_nan=False)] = 1800.0
+    reason: str = "notParticipating"
+    """optReason."""
+
+    @model_validator(mode="after")
+    def _known_reason(self) -> Self:
+        if not valid_reason(self.reason):
+            raise ValueError(f"reason: one of {', '.join(OPT_REASONS)}, or x- and a word")
+        return self
+
+
+class OptRules(_Model):
+    """EiOpt as this program uses it."""
+
+    change_by: Literal["created-event", "create-opt"] = "created-event"
+    """How a changed opt of an event is told, until an oadrCreateOpt was sent for it (rule 206)."""
+    availability: AvailabilityRule | None = None
+    """None = no schedules by the clock."""
+
+
 class ProgramProfile(Profile):
     """One program of one utility over OpenADR 2.0b."""
 
@@ -173,6 +204,7 @@ class ProgramProfile(Profile):
     """1000 events are 1.7 to 2.4 MiB."""
     reports: UsageReport | None = UsageReport()
     """None = this program takes no reports."""
+    opt: OptRules = OptRules()
 
     @model_validator(mode="after")
     def _levels_given(self) -> Self:

@@ -35,7 +35,6 @@ from vpp_gateway.northbound.openadr2.facts import (
     JoinWanted,
     LeaveWanted,
     NonceSeen,
-    Opted,
     ReplyKind,
     ReplyOwed,
     ResponseOwed,
@@ -52,6 +51,9 @@ from vpp_gateway.northbound.openadr2.messages import (
     Received,
     name_of,
 )
+from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
+from vpp_gateway.northbound.openadr2.operate_view import Shown
+from vpp_gateway.northbound.openadr2.opt_change import change
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_words import CancelReport, CreateReport, RegisterReport
 from vpp_gateway.northbound.openadr2.reports import offer_of
@@ -84,7 +86,8 @@ class VenSession:
         ConfigError: The profile asks for something that was not given.
     """
 
-    fact_types: tuple[type, ...] = FACT_TYPES
+    fact_types: tuple[type, ...] = (*FACT_TYPES, Instructed)
+    """Its own, and the one of the domain that it remembers."""
 
     def __init__(
         self,
@@ -169,7 +172,6 @@ class VenSession:
     def answer(self, answers: Sequence[Answer], now: float) -> Turn:
         """Opt in or out; a later answer that differs is a change of mind and is sent as well (rule 42)."""
         facts: Facts = []
-        number = self._desk.state.next_number
         for one in answers:
             held = self._desk.state.events.get(event_id_of(self.room, one.instruction))
             opt: OptType = "optIn" if one.opt == "in" else "optOut"
@@ -177,31 +179,8 @@ class VenSession:
                 continue
             if held.modification != one.modification or held.opt == opt:
                 continue
-            facts.append(
-                Opted(
-                    at=now,
-                    room=self.room,
-                    event_id=held.event_id,
-                    modification=held.modification,
-                    opt=opt,
-                    reason=one.reason,
-                )
-            )
-            if held.answer_required:
-                facts.append(
-                    ResponseOwed(
-                        at=now,
-                        room=self.room,
-                        number=number,
-                        event_id=held.event_id,
-                        modification=held.modification,
-                        request_id=held.request_id,
-                        code="200",
-                        description=one.reason,
-                        opt=opt,
-                    )
-                )
-                number += 1
+            skip = sum(1 for fact in facts if isinstance(fact, ResponseOwed))
+            facts += change(self._desk, held, opt, one.reason, now, origin="gateway", skip=skip)
         return Turn(facts=tuple(facts))
 
     def leave(self, now: float) -> Turn:
@@ -214,9 +193,21 @@ class VenSession:
         """The operator wants to register again after a cancellation by either side."""
         return Turn(facts=(JoinWanted(at=now, room=self.room),))
 
-    def apply(self, fact: SessionFact) -> None:
+    def operate(self, request: VenRequest, now: float) -> tuple[Turn, Shown]:
+        """An act of the operator: see `operate`."""
+        return operate(self, request, now)
+
+    @property
+    def desk(self) -> Desk:
+        """What the operator's acts work on."""
+        return self._desk
+
+    def apply(self, fact: SessionFact | Instructed) -> None:
         """Change durable state; live and on replay alike."""
-        if isinstance(fact, NonceSeen):
+        if isinstance(fact, Instructed):
+            if fact.instruction.room == self.room:
+                self._desk.state.remember(fact.instruction)
+        elif isinstance(fact, NonceSeen):
             self._guard.remember(fact.signed_at, fact.nonce)
         elif isinstance(fact, FACT_TYPES):
             self._desk.state.apply(fact)  # type: ignore[arg-type]  # FACT_TYPES are exactly VenFact

@@ -1,6 +1,6 @@
 """What to say next. One exchange at a time, in this order:
 
-    what is owed to the VTN  ->  registration  ->  METADATA  ->  due reports  ->  the full event list  ->  poll
+    what is owed to the VTN  ->  registration  ->  METADATA  ->  opts  ->  due reports  ->  the event list  ->  poll
 
 Everything received is answered before the next poll (rule 64). Responses to events wait for each other, so that one
 oadrCreatedEvent carries them all, but never longer than the program's answer deadline.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from vpp_gateway.northbound.openadr2 import reports, silence
+from vpp_gateway.northbound.openadr2 import reports, silence, speak_opt
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Parcel, Sent
 from vpp_gateway.northbound.openadr2.facts import Opted, ReplyOwed, ReportClosed, ReportSent, ResponseOwed
 from vpp_gateway.northbound.openadr2.messages import (
@@ -100,9 +100,7 @@ def next_at(desk: Desk) -> float | None:
     if state.phase is Phase.CANCELLED:
         return None
     times = [] if _waiting(desk) else [0.0 if pace.refresh else pace.next_poll_at]
-    report_at = _report_at(desk)
-    if report_at is not None:
-        times.append(report_at)
+    times += [at for at in (_report_at(desk), speak_opt.next_at(desk)) if at is not None]
     return min(times, default=None)
 
 
@@ -121,6 +119,9 @@ def say_next(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent 
         case Phase.REPORTING if desk.offer is not None:
             return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
         case Phase.REPORTING | Phase.REGISTERED:
+            facts, due = speak_opt.say(desk, now, telemetry)
+            if facts or due is not None:
+                return facts, due
             return _report_or_poll(desk, now, telemetry)
         case Phase.CANCELLED:
             return [], None
@@ -249,7 +250,7 @@ def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts
 
 def _poll(desk: Desk, now: float) -> Sent:
     polling = desk.program.polling
-    period_s = desk.poll_s or desk.state.poll_s or polling.poll_s
+    period_s = desk.poll_period_s
     desk.pace.next_poll_at = now + period_s * (1.0 + desk.rng.uniform(0.0, polling.jitter_share))
     return _sent(desk, "OadrPoll", Poll(ven_id=desk.name), now)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from vpp_gateway.domain.instruction import Instruction
 from vpp_gateway.northbound.openadr2.facts import (
     EventDropped,
     EventHeld,
@@ -40,6 +41,17 @@ from vpp_gateway.northbound.openadr2.facts import (
     VenFact,
 )
 from vpp_gateway.northbound.openadr2.messages import OptType
+from vpp_gateway.northbound.openadr2.opt_facts import (
+    FactoryReset,
+    Operated,
+    OptCancelled,
+    OptCancelWanted,
+    OptCreated,
+    OptOver,
+    OptRefused,
+    OptTaken,
+)
+from vpp_gateway.northbound.openadr2.opts import Opts
 
 
 class Phase(StrEnum):
@@ -128,6 +140,9 @@ class VenState:
         self.events: dict[str, HeldEvent] = {}
         self.owed: dict[int, ResponseOwed | ReplyOwed] = {}
         self.duties: dict[str, Duty] = {}
+        self.opts = Opts()
+        self.instructions: dict[str, Instruction] = {}
+        """What each event in `events` asks, by event id, so that an operator's opt-in can give it again."""
         self.next_number = 1
 
     @property
@@ -158,10 +173,29 @@ class VenState:
                 self._apply_outbox(fact)
             case ReportRequested() | ReportSent() | ReportEnding() | ReportClosed():
                 self._apply_report(fact)
-            case NonceSeen():
-                pass  # the session's replay guard remembers it
+            case OptCreated() | OptTaken() | OptRefused() | OptCancelWanted() | OptCancelled() | OptOver():
+                self.opts.apply(fact)
+            case FactoryReset():
+                self._reset(fact)
+            case NonceSeen() | Operated():
+                pass  # the session's replay guard remembers the one, the journal the other
             case _:
                 assert_never(fact)
+
+    def remember(self, instruction: Instruction) -> None:
+        """An instruction of this room was given to the gateway."""
+        self.instructions[instruction.event_id] = instruction
+
+    def _reset(self, fact: FactoryReset) -> None:
+        """No row of the table: from any phase into the state before the first contact."""
+        number = self.next_number
+        VenState.__init__(self)
+        self.next_number = number
+        if fact.stay:
+            self.phase, self.detail = (
+                Phase.CANCELLED,
+                "reset by the operator; stays out until told to register",
+            )
 
     def _turn(self, happened: str) -> bool:
         """Follow the table; True when the phase knew what to do."""
@@ -177,6 +211,7 @@ class VenState:
         self.registration_id, self.ven_id, self.vtn_id = fact.registration_id, fact.ven_id, fact.vtn_id
         self.poll_s = fact.poll_s
         self.detail = ""
+        self.opts.registered()
         self.duties.clear()
         self.owed = {number: owed for number, owed in self.owed.items() if isinstance(owed, ResponseOwed)}
 
@@ -193,6 +228,8 @@ class VenState:
         self.duties.clear()
         if not again:
             self.events.clear()
+            self.instructions.clear()
+            self.opts.drop_events()
             self.owed = {
                 number: owed
                 for number, owed in self.owed.items()
@@ -204,6 +241,8 @@ class VenState:
             case EventHeld():
                 known = self.events.get(fact.event_id)
                 same = known is not None and known.modification == fact.modification and not fact.cancelled
+                if not same or not fact.instructed:
+                    self.instructions.pop(fact.event_id, None)
                 self.events[fact.event_id] = HeldEvent(
                     event_id=fact.event_id,
                     modification=fact.modification,
@@ -220,6 +259,8 @@ class VenState:
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)
+                self.instructions.pop(fact.event_id, None)
+                self.opts.drop_event(fact.event_id)
             case EventReleased():
                 known = self.events.get(fact.event_id)
                 if known is not None:

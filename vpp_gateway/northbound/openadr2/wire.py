@@ -14,7 +14,7 @@ from collections.abc import Callable
 from lxml import etree
 
 from vpp_gateway.errors import MisuseError
-from vpp_gateway.northbound.openadr2 import read_event, read_report, write_message
+from vpp_gateway.northbound.openadr2 import read_event, read_opt, read_report, write_message
 from vpp_gateway.northbound.openadr2.messages import (
     CanceledPartyRegistration,
     CancelPartyRegistration,
@@ -199,4 +199,8 @@ _READERS: dict[str, Callable[[etree._Element], Message]] = {
     "oadrUpdatedReport": read_report.updated_report,
     "oadrCancelReport": read_report.cancel_report,
     "oadrCanceledReport": read_report.canceled_report,
+    "oadrCreateOpt": read_opt.create_opt,
+    "oadrCreatedOpt": read_opt.created_opt,
+    "oadrCancelOpt": read_opt.cancel_opt,
+    "oadrCanceledOpt": read_opt.canceled_opt,
 }

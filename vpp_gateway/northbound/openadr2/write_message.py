@@ -10,7 +10,7 @@ from typing import assert_never
 
 from lxml import etree
 
-from vpp_gateway.northbound.openadr2 import write_report
+from vpp_gateway.northbound.openadr2 import write_opt, write_report
 from vpp_gateway.northbound.openadr2.messages import (
     BrokenEvent,
     CanceledPartyRegistration,
@@ -30,6 +30,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Targets,
     name_of,
 )
+from vpp_gateway.northbound.openadr2.opt_words import CanceledOpt, CancelOpt, CreatedOpt, CreateOpt
 from vpp_gateway.northbound.openadr2.report_words import (
     CanceledReport,
     CancelReport,
@@ -101,6 +102,14 @@ def _fill(
             write_report.updated_report(element, message)
         case CancelReport():
             write_report.cancel_report(element, message)
+        case CreateOpt():
+            write_opt.create_opt(element, message)
+        case CreatedOpt():
+            write_opt.created_opt(element, message)
+        case CancelOpt():
+            write_opt.cancel_opt(element, message)
+        case CanceledOpt():
+            write_opt.canceled_opt(element, message)
         case _:
             assert_never(message)
 

@@ -1,0 +1,131 @@
+"""`conform openadr2` and `conform pics`: the public conformance harness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vpp_gateway.cli.common import MISSED, OK, lang_option, language, screen
+
+
+@click.group
+def conform() -> None:
+    """Conformance: openadr2, pics."""
+
+
+@conform.command("openadr2")
+@click.option("--case", "cases", multiple=True, metavar="ID", help="Only this procedure; may be repeated.")
+@click.option(
+    "--procedures",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Play the procedures of this folder instead of the shipped ones.",
+)
+@click.option("--list", "only_list", is_flag=True, help="List procedures and the coverage of the rules.")
+@click.option("--mutants", is_flag=True, help="Play each procedure's mutants too: each must be caught.")
+@click.option(
+    "--against",
+    type=click.Choice(("own", "openleadr", "other")),
+    default="own",
+    show_default=True,
+    help="The VEN under test: ours (virtual time), openleadr's, or one that you point at --listen.",
+)
+@click.option(
+    "--listen",
+    default="127.0.0.1:8080",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where the VTN listens.",
+)
+@click.option(
+    "--cert",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The VTN's certificate (PEM): HTTPS.",
+)
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its private key.")
+@click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CA that the VEN's certificate is checked against.",
+)
+@click.option("--signed", is_flag=True, help="Sign messages and demand signatures.")
+@click.option("--ven-fingerprint", default=None, help="Fingerprint of the VEN's signing certificate.")
+@click.option(
+    "--prompt-command",
+    default=None,
+    metavar="COMMAND",
+    help="Operates the VEN: {verb} and {give} are filled in.",
+)
+@click.option(
+    "--poll-s",
+    type=click.FloatRange(1.0),
+    default=1.0,
+    show_default=True,
+    help="Poll period asked for, s (not of our own VEN).",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report (docs/schemas/conform.schema.json).",
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report as a page.",
+)
+@lang_option
+@click.pass_context
+def openadr2(
+    ctx: click.Context,
+    cases: tuple[str, ...],
+    folder: Path | None,
+    only_list: bool,
+    mutants: bool,
+    against: str,
+    listen: str,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+    signed: bool,
+    ven_fingerprint: str | None,
+    prompt_command: str | None,
+    poll_s: float,
+    json_file: Path | None,
+    html_file: Path | None,
+    lang: str | None,
+) -> None:
+    """Play the procedures of OpenADR 2.0b against a VEN.
+
+    Exits with 5 when a procedure fails, a mutant is not caught, or a rule has no procedure.
+    """
+    from vpp_gateway.conform.openadr2 import command
+
+    options = command.Options(
+        cases=cases,
+        folder=folder,
+        mutants=mutants,
+        against=against,
+        listen=listen,
+        cert=cert,
+        key=key,
+        ca=ca,
+        signed=signed,
+        ven_fingerprint=ven_fingerprint,
+        prompt_command=prompt_command,
+        poll_s=poll_s,
+    )
+    chosen = command.chosen(options)
+    if only_list:
+        command.show_list(screen(), chosen, language(ctx))
+        return
+    outcome = command.play_all(options, chosen, screen(), language(ctx))
+    if json_file is not None:
+        json_file.write_text(outcome.report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if html_file is not None:
+        html_file.write_text(outcome.page(language(ctx)), encoding="utf-8")
+    ctx.exit(OK if outcome.held else MISSED)

@@ -1,0 +1,72 @@
+"""Filters between VEN and VTN: with them a sound VEN looks like a defective one, so that a procedure can be seen to fail."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+
+from lxml import etree
+
+from vpp_gateway.conform.openadr2.procedure import Filter, Mutant
+from vpp_gateway.conform.openadr2.xml import alter, evaluate, name_of, nodes, values
+from vpp_gateway.northbound.openadr2.xml_names import tag
+
+
+class Wire:
+    """Both directions of one procedure's exchanges.
+
+    `heard` gives what arrives of a message of the VEN, so often as it arrives; `said` gives what arrives of the VTN's
+    answer, or None when it is lost on the way.
+    """
+
+    def __init__(self, mutant: Mutant | None) -> None:
+        self._from_ven: Sequence[Filter] = () if mutant is None else mutant.from_ven
+        self._to_ven: Sequence[Filter] = () if mutant is None else mutant.to_ven
+        self._passed: Counter[int] = Counter()
+        self._events: dict[str, etree._Element] = {}
+        self.touched = 0
+        """How often a filter did something: a mutant that never acts proves nothing."""
+
+    def heard(self, tree: etree._Element) -> list[etree._Element]:
+        """What the VTN hears."""
+        arriving = [tree]
+        for rule in self._chosen(self._from_ven, tree):
+            if rule.drop:
+                return []
+            arriving = [copy.deepcopy(tree) for _ in range(rule.times)]
+            for one in arriving:
+                alter(one, rule.alter)
+        return arriving
+
+    def said(self, tree: etree._Element) -> etree._Element | None:
+        """What the VEN hears."""
+        for rule in self._chosen(self._to_ven, tree):
+            if rule.drop:
+                return None
+            tree = copy.deepcopy(tree)
+            alter(tree, rule.alter)
+            if rule.hold_events:
+                self._hold(tree)
+        return tree
+
+    def _chosen(self, rules: Sequence[Filter], tree: etree._Element) -> list[Filter]:
+        found = []
+        for rule in rules:
+            if rule.on not in ("any", name_of(tree)) or (rule.where and not evaluate(tree, rule.where)):
+                continue
+            self._passed[id(rule)] += 1
+            if self._passed[id(rule)] > rule.after:
+                self.touched += 1
+                found.append(rule)
+        return found
+
+    def _hold(self, tree: etree._Element) -> None:
+        """Put back what is not listed any more."""
+        listed = set(values(tree, "//ei:eventID"))
+        for parent in nodes(tree, "//oadr:oadrDistributeEvent"):
+            for event_id, event in self._events.items():
+                if event_id not in listed:
+                    parent.append(copy.deepcopy(event))
+            for event in parent.findall(tag("oadr:oadrEvent")):
+                self._events[values(event, ".//ei:eventID")[0]] = copy.deepcopy(event)

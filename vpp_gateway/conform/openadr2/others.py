@@ -1,0 +1,120 @@
+"""Subjects that are not ours: openleadr's VEN in its own process, and any VEN that its owner points at the harness."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from vpp_gateway.conform.openadr2.procedure import Procedure
+from vpp_gateway.conform.openadr2.subject import NotPossible
+
+END_S = 5.0
+"""A process that is told to end has so long."""
+
+
+class OpenLeadrVen:
+    """openleadr's client, a fresh process for each procedure; real time."""
+
+    claims = frozenset({"pull", "reports"})
+
+    def __init__(self) -> None:
+        self.name = f"openleadr {version('openleadr')} (VEN)"
+
+    @asynccontextmanager
+    async def running(self, procedure: Procedure, vtn_url: str) -> AsyncIterator[NobodyThere]:
+        """The process during the block."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "vpp_gateway.sim.ven_openleadr",
+            "--vtn-url",
+            vtn_url,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            yield NobodyThere()
+        finally:
+            await _end(process)
+
+
+class AnyVen:
+    """A VEN that runs elsewhere and is pointed at the harness by its owner.
+
+    Args:
+        claims: What it can do, as its owner says.
+        operator: Who does what a human is asked to do at it.
+    """
+
+    def __init__(self, name: str, claims: frozenset[str], operator: NobodyThere | Command) -> None:
+        self.name = name
+        self.claims = claims | (set() if isinstance(operator, NobodyThere) else {"operator"})
+        self._operator = operator
+
+    @asynccontextmanager
+    async def running(self, procedure: Procedure, vtn_url: str) -> AsyncIterator[NobodyThere | Command]:
+        """It is running already; where it can be told, it is reset to factory state and told to register."""
+        if isinstance(self._operator, Command):
+            await self._operator.prompt("reset", {})
+        yield self._operator
+
+
+class NobodyThere:
+    """Nobody can be asked."""
+
+    async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Never possible."""
+        raise NotPossible(f"{verb}: nobody operates this VEN here")
+
+
+class Command:
+    """A command line that does it: `{verb}` and `{give}` (JSON) are filled in; prints JSON.
+
+    Exit code 0 = done; 3 = it cannot do that.
+    """
+
+    def __init__(self, template: str, timeout_s: float = 30.0) -> None:
+        self._template = template
+        self._timeout_s = timeout_s
+
+    async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run it."""
+        words = [
+            word.replace("{verb}", verb).replace("{give}", json.dumps(dict(give)))
+            for word in shlex.split(self._template)
+        ]
+        process = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                out, _ = await process.communicate()
+        except TimeoutError:
+            await _end(process)
+            raise NotPossible(f"{words[0]} {verb}: no end within {self._timeout_s:g} s") from None
+        if process.returncode:
+            raise NotPossible(f"{words[0]} {verb}: exit code {process.returncode}")
+        try:
+            answer = json.loads(out or b"{}")
+        except ValueError:
+            raise NotPossible(f"{words[0]} {verb}: expected JSON, found {out[:80]!r}") from None
+        return answer if isinstance(answer, dict) else {"answer": answer}
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(END_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

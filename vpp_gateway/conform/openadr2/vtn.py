@@ -1,0 +1,238 @@
+"""The literal VTN: does what a procedure says, otherwise what a well-behaved VTN does; remembers all it hears.
+
+    hear(service, tree, now) -> Answer          default answers     what a step said meanwhile comes first
+    list of events: the one last said; listed anew with the status that the clock gives (rule 50)
+
+Pure. It holds every message against `laws`, and the exchange as a whole against rules 12, 42, 54 and 64.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+
+from vpp_gateway.clock import Rng, uuid
+from vpp_gateway.conform.openadr2 import laws
+from vpp_gateway.conform.openadr2.laws import Breach
+from vpp_gateway.conform.openadr2.say import build
+from vpp_gateway.conform.openadr2.words import Scene, seconds_of
+from vpp_gateway.conform.openadr2.xml import Alteration, alter, name_of, values
+
+POLL_TOLERANCE_S = 0.15
+"""Slack of the poll pace for the way over the network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the VTN's server sends."""
+
+    tree: etree._Element | None = None
+    body: bytes | None = None
+    """Instead of a tree: these very bytes; neither = an empty body."""
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """One thing to say."""
+
+    message: Mapping[str, Any] | None = None
+    alter: tuple[Alteration, ...] = ()
+    body: str | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One message of the VEN."""
+
+    at: float
+    service: str
+    name: str
+    tree: etree._Element
+
+
+@dataclass(slots=True, kw_only=True)
+class LiteralVtn:
+    """One VTN with one VEN.
+
+    Args:
+        t0: UTC (Unix s) from which the procedure's times count.
+        ven_id: venID that it gives at registration.
+        poll_s: oadrRequestedOadrPollFreq; None = none.
+    """
+
+    rng: Rng
+    schema: etree.XMLSchema
+    t0: float
+    vtn_id: str = "VTN-1"
+    ven_id: str = "VEN-1"
+    registration_id: str = ""
+    """The one to give; empty = a fresh one."""
+    poll_s: float | None = 10.0
+    order: Mapping[str, Any] | None = None
+    """oadrRegisteredReport carries these report requests (`requests` as in oadrCreateReport)."""
+    down: bool = False
+    clock_s: float = 0.0
+    names: dict[str, str] = field(default_factory=dict)
+    heard: list[Heard] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)
+    registered: str = ""
+    """registrationID while the VEN is registered."""
+    queue: deque[Script] = field(default_factory=deque)
+    replies: dict[str, deque[Script]] = field(default_factory=dict)
+    events: Script = field(default_factory=lambda: Script(message={"oadrDistributeEvent": {}}))
+    _polled_at: float | None = None
+    _promised_s: float | None = None
+    _asked: dict[str, set[str]] = field(default_factory=dict)
+    """eventID -> requestIDs of the lists in which an answer to it was asked for."""
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Everything that a procedure may refer to as `{name}`."""
+        who = {"ven_id": self.ven_id, "vtn_id": self.vtn_id, "registration_id": self.registered}
+        return {**who, **self.names}
+
+    def say(self, script: Script) -> None:
+        """In answer to the next poll."""
+        if script.message is not None and "oadrDistributeEvent" in script.message:
+            self.events = script
+        self.queue.append(script)
+
+    def reply(self, to: str, script: Script, times: int) -> None:
+        """In answer to the next messages of that name."""
+        self.replies.setdefault(to, deque()).extend([script] * times)
+
+    def forget(self) -> None:
+        """Lose everything about the VEN."""
+        self.registered = ""
+        self._polled_at = None
+
+    def hear(self, service: str, tree: etree._Element, now: float) -> Answer:
+        """The answer to one message."""
+        name = name_of(tree)
+        self.heard.append(Heard(at=now, service=service, name=name, tree=tree))
+        self.breaches.extend(laws.of_message(tree, service, self.schema, self.ven_id, self.vtn_id))
+        self._watch(name, tree, now)
+        waiting = self.replies.get(name)
+        if waiting:
+            return self._said(waiting.popleft(), tree, now)
+        return self._default(name, tree, now)
+
+    def post(self, now: float) -> Answer | None:
+        """For a push VEN: the next thing to post, or None."""
+        return self._said(self.queue.popleft(), None, now) if self.queue else None
+
+    def _default(self, name: str, tree: etree._Element, now: float) -> Answer:
+        match name:
+            case "oadrQueryRegistration":
+                return self._tree({"oadrCreatedPartyRegistration": {"poll": self.poll_s}}, tree, now)
+            case "oadrCreatePartyRegistration":
+                return self._register(tree, now)
+            case "oadrCancelPartyRegistration":
+                given = {"oadrCanceledPartyRegistration": {"registration": self.registered}}
+                self.registered = ""
+                return self._tree(given, tree, now)
+            case "oadrCanceledPartyRegistration":
+                if values(tree, "//ei:responseCode")[:1] == ["200"]:
+                    self.registered = ""
+                return Answer()
+            case "oadrResponse":
+                return Answer()
+            case _ if not self.registered:
+                return self._tree({"oadrResponse": {"code": 463, "description": "not registered"}}, tree, now)
+            case "oadrPoll":
+                return self._poll(tree, now)
+            case "oadrRequestEvent":
+                return self._said(self.events, tree, now)
+            case "oadrRegisterReport":
+                order = {} if self.order is None else dict(self.order)
+                return self._tree({"oadrRegisteredReport": order}, tree, now)
+            case "oadrUpdateReport":
+                return self._tree({"oadrUpdatedReport": {}}, tree, now)
+            case "oadrCreateOpt" | "oadrCancelOpt":
+                done = "oadrCreatedOpt" if name == "oadrCreateOpt" else "oadrCanceledOpt"
+                return self._tree({done: {"opt": values(tree, "//ei:optID")[0]}}, tree, now)
+            case _:
+                return self._tree({"oadrResponse": {}}, tree, now)
+
+    def _register(self, tree: etree._Element, now: float) -> Answer:
+        known = values(tree, "//ei:registrationID") or [uuid(self.rng)]
+        given = {"registration": self.registration_id or known[0], "ven": self.ven_id, "poll": self.poll_s}
+        return self._tree({"oadrCreatedPartyRegistration": given}, tree, now)
+
+    def _poll(self, tree: etree._Element, now: float) -> Answer:
+        if self.queue:
+            return self._said(self.queue.popleft(), tree, now)
+        return self._tree({"oadrResponse": {}}, tree, now)
+
+    def _tree(self, words: Mapping[str, Any], asked: etree._Element | None, now: float) -> Answer:
+        return self._said(Script(message=words), asked, now)
+
+    def _said(self, script: Script, asked: etree._Element | None, now: float) -> Answer:
+        if script.body is not None:
+            return Answer(body=script.body.encode(), status=script.status)
+        if script.message is None:
+            return Answer(status=script.status)
+        request = [] if asked is None else values(asked, "//pyld:requestID")
+        scene = Scene(
+            t0=self.t0,
+            now=now + self.clock_s,
+            vtn_id=self.vtn_id,
+            ven_id=self.ven_id,
+            registration_id=self.registered,
+            request_id=uuid(self.rng),
+            answers=request[0] if request else "",
+            names=self.names,
+        )
+        tree = build(script.message, scene)
+        alter(tree, script.alter)
+        self._note_asked(tree)
+        self._note_registered(tree)
+        return Answer(tree=tree, status=script.status)
+
+    def _note_registered(self, tree: etree._Element) -> None:
+        given = values(tree, "//oadr:oadrCreatedPartyRegistration[ei:venID]/ei:registrationID")
+        if not given:
+            return
+        self.registered, self._polled_at = given[0], None
+        pace = values(tree, "//oadr:oadrRequestedOadrPollFreq/xcal:duration")
+        self._promised_s = seconds_of(pace[0]) if pace else None
+
+    def _note_asked(self, tree: etree._Element) -> None:
+        request = values(tree, "//oadr:oadrDistributeEvent/pyld:requestID")
+        for event_id in values(tree, "//oadr:oadrEvent[oadr:oadrResponseRequired='always']//ei:eventID"):
+            self._asked.setdefault(event_id, set()).update(request)
+        for event_id in values(tree, "//oadr:oadrEvent[oadr:oadrResponseRequired='never']//ei:eventID"):
+            self._asked.pop(event_id, None)
+
+    def _watch(self, name: str, tree: etree._Element, now: float) -> None:
+        """Rules about the exchange as a whole."""
+        if name == "oadrPoll":
+            self._watch_pace(now)
+        if name == "oadrCreatedEvent":
+            self._watch_answers(tree)
+
+    def _watch_pace(self, now: float) -> None:
+        if self._polled_at is not None and self._promised_s is not None:
+            gap = now - self._polled_at
+            if gap < max(self._promised_s, 1.0) - POLL_TOLERANCE_S:
+                what = f"polled after {gap:.2f} s; the VTN asked for {self._promised_s:g} s"
+                self.breaches.append(Breach(rule="54", what=what))
+        self._polled_at = now
+
+    def _watch_answers(self, tree: etree._Element) -> None:
+        ids: Sequence[str] = values(tree, "//ei:eventResponse//ei:eventID")
+        requests = values(tree, "//ei:eventResponse/pyld:requestID")
+        for event_id, request in zip(ids, requests, strict=False):
+            if event_id not in self._asked:
+                self.breaches.append(
+                    Breach(rule="12", what=f"answered {event_id!r}, for which no answer was asked")
+                )
+            elif request not in self._asked[event_id]:
+                what = f"{event_id!r}: requestID {request!r}, expected that of a list that asked for it"
+                self.breaches.append(Breach(rule="42", what=what))
