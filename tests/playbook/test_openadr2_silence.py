@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.playbook.ven_stage import START, Stage, program, registered
+from tests.playbook.ven_stage import ROOM, START, Stage, program, registered
+from vpp_gateway.domain.command import Answer
 from vpp_gateway.northbound.openadr2.facts import EventReleased
 from vpp_gateway.sim.vtn import dispatch
 
@@ -69,6 +70,22 @@ def test_a_released_event_that_is_no_longer_listed_is_dropped_without_a_word() -
     stage.run(120)
     assert stage.withdrawn == [("tso/E1", "silence")]
     assert len(stage.instructions) == 1
+
+
+def test_what_was_opted_out_of_is_not_taken_up_again_by_silence() -> None:
+    stage = Stage(program=program(loss_of_communication={"release_after_s": SILENCE_S}))
+    stage.opt = lambda one: Answer(
+        room=ROOM, instruction=one.id, modification=one.modification, opt="out", reason="no room"
+    )
+    registered(stage)
+    stage.vtn.add_event(dispatch("E1", start_at=START + 60, duration_s=7200, value=-1e6, created_at=START))
+    stage.run(120)
+    stage.down = "timeout"
+    stage.run(SILENCE_S * 2)
+    stage.down = ""
+    stage.run(120)
+    assert stage.withdrawn == [] and len(stage.instructions) == 1
+    assert {opt for _, opt, _ in stage.opts("E1")} == {"optOut"}
 
 
 def test_a_restart_does_not_let_go_early_but_counts_anew() -> None:

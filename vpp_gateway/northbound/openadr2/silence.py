@@ -14,14 +14,25 @@ from vpp_gateway.domain.fact import Withdrawn
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts
 from vpp_gateway.northbound.openadr2.facts import EventReleased
 from vpp_gateway.northbound.openadr2.mapping import instruction_id
+from vpp_gateway.northbound.openadr2.state import HeldEvent
 
 
 def release_at(desk: Desk) -> float | None:
     """When the events in hand are let go unless the VTN is heard before; None = never."""
     after_s = desk.program.loss_of_communication.release_after_s
     since = desk.pace.silent_from if desk.pace.last_contact_at is None else desk.pace.last_contact_at
-    carried = any(event.instructed and not event.cancelled for event in desk.state.events.values())
-    return since + after_s if after_s is not None and since is not None and carried else None
+    if after_s is None or since is None or not _carried(desk):
+        return None
+    return since + after_s
+
+
+def _carried(desk: Desk) -> list[HeldEvent]:
+    """Events that are carried out, or may be; what was opted out of, by gateway or operator, is not."""
+    return [
+        event
+        for event in desk.state.events.values()
+        if event.instructed and not event.cancelled and event.opt != "optOut"
+    ]
 
 
 def due(desk: Desk, now: float) -> Facts:
@@ -33,9 +44,7 @@ def due(desk: Desk, now: float) -> Facts:
     if at is None or after_s is None or now < at:
         return []
     facts: Facts = []
-    for event in desk.state.events.values():
-        if not event.instructed or event.cancelled:
-            continue
+    for event in _carried(desk):
         facts.append(
             EventReleased(
                 at=now,
