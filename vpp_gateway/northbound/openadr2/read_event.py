@@ -43,10 +43,11 @@ _DTSTART, _DURATION, _UID = tag("xcal:dtstart"), tag("xcal:duration"), tag("xcal
 _NOTIFICATION, _RAMP_UP, _RECOVERY = tag("ei:x-eiNotification"), tag("ei:x-eiRampUp"), tag("ei:x-eiRecovery")
 _TOLERANCE, _INTERVALS, _PAYLOAD = tag("xcal:tolerance"), tag("strm:intervals"), tag("ei:signalPayload")
 _SIGNAL_NAME, _SIGNAL_TYPE, _SIGNAL_ID = tag("ei:signalName"), tag("ei:signalType"), tag("ei:signalID")
-_NO_ITEMS = frozenset({_INTERVALS, _SIGNAL_NAME, _SIGNAL_TYPE, _SIGNAL_ID, _TARGET})
+_CURRENT, _GREEN_BUTTON = tag("ei:currentValue"), tag("oadr:oadrGBDataDescription")
+_NO_ITEMS = frozenset({_INTERVALS, _SIGNAL_NAME, _SIGNAL_TYPE, _SIGNAL_ID, _TARGET, _CURRENT})
 _POWER_UNITS, _OADR_UNITS, _SCALE = tag("power:itemUnits"), tag("oadr:itemUnits"), tag("scale:siScaleCode")
 _HERTZ, _VOLTAGE, _AC = tag("power:hertz"), tag("power:voltage"), tag("power:ac")
-_ATTRIBUTES = tag("power:powerAttributes")
+_ATTRIBUTES, _PULSE = tag("power:powerAttributes"), tag("oadr:pulseFactor")
 _KNOWN_TARGETS = tuple(tag(f"ei:{name}") for name in ("venID", "resourceID", "groupID", "partyID"))
 _DEVICE = tag("power:endDeviceAsset")
 
@@ -70,13 +71,16 @@ def unit(parent: Iterable[etree._Element]) -> Unit | None:
             continue
         scale, attributes = said.get(_SCALE), said.get(_ATTRIBUTES)
         power = None if attributes is None else branches(attributes)
+        pulse, name = said.get(_PULSE), local(child)
         return Unit(
-            name=local(child),
+            name=name,
             units=(units.text or "").strip(),
             scale=((None if scale is None else scale.text) or "none").strip(),
             hertz=None if power is None else float(power[_HERTZ].text or ""),
             voltage=None if power is None else float(power[_VOLTAGE].text or ""),
             ac=None if power is None else read_bool(power[_AC].text or ""),
+            description=optional(child, "oadr:itemDescription") if name == "customUnit" else None,
+            pulse_factor=None if pulse is None else read_float(pulse.text or ""),
         )
     return None
 
@@ -208,6 +212,10 @@ def _span(found: etree._Element | None) -> float | None:
 
 
 def _signal(parts: dict[str, etree._Element]) -> Signal:
+    if _GREEN_BUTTON in parts:
+        raise ValueError("expected a unit of the signal, found oadrGBDataDescription")
+    current = parts.get(_CURRENT)
+    now = None if current is None else optional(current, "ei:payloadFloat", "ei:value")
     return Signal(
         name=(parts[_SIGNAL_NAME].text or "").strip(),
         type=(parts[_SIGNAL_TYPE].text or "").strip(),
@@ -215,6 +223,7 @@ def _signal(parts: dict[str, etree._Element]) -> Signal:
         intervals=tuple([_interval(child) for child in parts[_INTERVALS]]),
         unit=unit([child for name, child in parts.items() if name not in _NO_ITEMS]),
         targets=targets(parts.get(_TARGET)),
+        current_value=None if now is None else read_float(now),
     )
 
 

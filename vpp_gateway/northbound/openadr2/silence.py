@@ -13,8 +13,8 @@ from __future__ import annotations
 from vpp_gateway.domain.fact import Withdrawn
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts
 from vpp_gateway.northbound.openadr2.facts import EventReleased
+from vpp_gateway.northbound.openadr2.held import HeldEvent
 from vpp_gateway.northbound.openadr2.mapping import instruction_id
-from vpp_gateway.northbound.openadr2.state import HeldEvent
 
 
 def release_at(desk: Desk) -> float | None:
@@ -26,12 +26,18 @@ def release_at(desk: Desk) -> float | None:
     return since + after_s
 
 
+def moments(desk: Desk) -> list[float]:
+    """`release_at`, for the session's next wake."""
+    at = release_at(desk)
+    return [] if at is None else [at]
+
+
 def _carried(desk: Desk) -> list[HeldEvent]:
     """Events that are carried out, or may be; what was opted out of, by gateway or operator, is not."""
     return [
         event
         for event in desk.state.events.values()
-        if event.instructed and not event.cancelled and event.opt != "optOut"
+        if event.instructed and not event.cancelled and event.ending_at is None and event.opt != "optOut"
     ]
 
 

@@ -19,8 +19,11 @@ from enum import StrEnum
 from typing import assert_never
 
 from vpp_gateway.domain.instruction import Instruction
+from vpp_gateway.northbound.openadr2 import held
 from vpp_gateway.northbound.openadr2.facts import (
     EventDropped,
+    EventEnded,
+    EventEnding,
     EventHeld,
     EventReleased,
     JoinWanted,
@@ -40,7 +43,7 @@ from vpp_gateway.northbound.openadr2.facts import (
     Unregistered,
     VenFact,
 )
-from vpp_gateway.northbound.openadr2.messages import OptType
+from vpp_gateway.northbound.openadr2.held import HeldEvent
 from vpp_gateway.northbound.openadr2.opt_facts import (
     FactoryReset,
     Operated,
@@ -52,6 +55,8 @@ from vpp_gateway.northbound.openadr2.opt_facts import (
     OptTaken,
 )
 from vpp_gateway.northbound.openadr2.opts import Opts
+
+__all__ = ["TABLE", "Duty", "HeldEvent", "Phase", "VenState"]
 
 
 class Phase(StrEnum):
@@ -86,29 +91,6 @@ TABLE: dict[tuple[Phase, str], Phase] = {
     (Phase.LEAVING, "join"): Phase.UNREGISTERED,
 }
 """(phase, what happened) -> phase; whatever is missing changes nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldEvent:
-    """What is remembered of an event."""
-
-    event_id: str
-    modification: int
-    request_id: str
-    answer_required: bool
-    instructed: bool
-    cancelled: bool
-    end_at: float | None
-    startafter_s: float
-    offset_s: float
-    held_at: float
-    opt: OptType | None = None
-    reason: str = ""
-
-    @property
-    def undecided(self) -> bool:
-        """The VTN wants an answer and the gateway has not given its opt yet."""
-        return self.answer_required and self.instructed and not self.cancelled and self.opt is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +151,8 @@ class VenState:
                     self.detail, self.registration_id = "", None
             case EventHeld() | EventDropped() | EventReleased() | Opted():
                 self._apply_event(fact)
+            case EventEnding() | EventEnded():
+                held.apply_ending(self.events, fact)
             case ResponseOwed() | ReplyOwed() | Settled():
                 self._apply_outbox(fact)
             case ReportRequested() | ReportSent() | ReportEnding() | ReportClosed():
@@ -256,6 +240,14 @@ class VenState:
                     held_at=known.held_at if known is not None and same else fact.at,
                     opt=known.opt if known is not None and same else None,
                     reason=known.reason if known is not None and same else "",
+                    start_at=fact.start_at,
+                    active_until=fact.active_until,
+                    notification_s=fact.notification_s,
+                    ramp_up_s=fact.ramp_up_s,
+                    recovery_s=fact.recovery_s,
+                    market_context=fact.market_context,
+                    priority=fact.priority,
+                    test=fact.test,
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)
