@@ -58,7 +58,7 @@ def test_a_returning_vtn_finds_its_event_taken_up_again_with_the_same_start() ->
     assert again.phases[0].start_at == first.phases[0].start_at  # rule 30: drawn once
     assert stage.opts("E1")[-1] == ("200", "optIn", 0)
     stage.vtn.cancel("E1")
-    stage.run(60)
+    stage.run(400)  # rule 65: its end is drawn as well
     assert stage.withdrawn == [("tso/E1", "silence"), ("tso/E1", "cancelled")]
 
 
