@@ -11,15 +11,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from io import StringIO
 from threading import Thread
 from typing import Any
 
 import pytest
 from aiohttp import web
+from rich.console import Console
 
 from tests.playbook.ven_stage import START, xsd
 from tests.repository import ROOT
 from tests.wire.ven_bench import Bench
+from vpp_gateway.cli.status_view import draw_status
 from vpp_gateway.clock import Clock, LoopClock, SeededRng, SystemClock
 from vpp_gateway.identity.dev_ca import DevCa, make_dev_ca
 from vpp_gateway.northbound.openadr2.codec import Codec
@@ -31,6 +34,7 @@ from vpp_gateway.northbound.openadr2.messages import (
 )
 from vpp_gateway.northbound.openadr2.report_words import RegisterReport
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
+from vpp_gateway.plain import View
 from vpp_gateway.sim.loop import run
 from vpp_gateway.sim.vtn import Vtn
 from vpp_gateway.sim.vtn_http import VtnServer, server_tls
@@ -291,6 +295,25 @@ def told() -> dict[str, str]:
     """Name of the failure -> what the page says the status shows."""
     text = PAGE.read_text(encoding="utf-8")
     return dict(re.findall(r"^\| ([a-zA-Z0-9 ]+) \| `([^`]+)` \|", text, re.MULTILINE))
+
+
+def test_a_registered_ven_shows_as_the_page_says() -> None:
+    link = {
+        "name": "tso",
+        "kind": "openadr2",
+        "state": "registered",
+        "health": "good",
+        "detail": "",
+        "age_s": 1.0,
+    }
+    with StringIO() as screen:
+        draw_status(Console(file=screen, width=80), View({"links": [link]}), "en", degraded=False)
+        drawn = [line.rstrip() for line in screen.getvalue().splitlines()]
+    (block,) = re.findall(
+        r"^```text\n(Links\n.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    begin = drawn.index("Links")
+    assert drawn[begin : begin + 4] == block.splitlines()
 
 
 def test_the_page_tells_of_these_failures() -> None:
