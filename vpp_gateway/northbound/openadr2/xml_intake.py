@@ -84,7 +84,10 @@ def plain(body: bytes, limits: Limits) -> bool:
         b"\0" not in body  # UTF-16 without its mark
         and b"<!" not in body
         and body.count(b"=") <= limits.attributes_max
-        and body.count(b"<") <= limits.elements_max
+        and (
+            body.count(b"<") <= limits.elements_max
+            or body.count(b"<") - body.count(b"</") <= limits.elements_max
+        )
     )
 
 
