@@ -77,6 +77,8 @@ class Pace:
     attempts: Counter[int] = field(default_factory=Counter)
     """Failed sendings per outbox number."""
     last_contact_at: float | None = None
+    silent_from: float | None = None
+    """While there was no contact yet: when we began to wait for one."""
     skew_s: float | None = None
     trouble: str = ""
     """What is wrong now, in words."""

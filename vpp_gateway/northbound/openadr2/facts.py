@@ -155,6 +155,20 @@ class EventDropped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventReleased:
+    """The VTN was silent for longer than the program allows: the event is withdrawn here, and still known.
+
+    When the VTN lists it again it is taken up again, with the same randomised start.
+    """
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opted:
     """The opt on an event: the gateway's, or `out` because no decision came in time."""
 
@@ -269,6 +283,7 @@ VenFact = (
     | JoinWanted
     | EventHeld
     | EventDropped
+    | EventReleased
     | EventEnding
     | EventEnded
     | Opted
@@ -292,6 +307,7 @@ FACT_TYPES: tuple[type, ...] = (
     JoinWanted,
     EventHeld,
     EventDropped,
+    EventReleased,
     EventEnding,
     EventEnded,
     Opted,

@@ -156,6 +156,27 @@ class Tls(_Model):
     check_hostname: bool = True
 
 
+class LossOfCommunication(_Model):
+    """What becomes of accepted events when nothing usable comes from the VTN any more."""
+
+    release_after_s: Seconds | None = None
+    """None = keep them until their end, as the standard has it: silence cancels nothing. Otherwise they are withdrawn
+    after so long a silence, and taken up again when the VTN still lists them on its return."""
+
+
+class TargetRules(_Model):
+    """How this program addresses us in eiTarget."""
+
+    by: Annotated[tuple[Literal["venID", "resourceID", "groupID", "partyID"], ...], Field(min_length=1)] = (
+        "venID",
+        "resourceID",
+        "groupID",
+        "partyID",
+    )
+    """Criteria that can name us; any one is enough (rule 22). One that is missing here names nobody: an event that
+    has no other is answered 462."""
+
+
 class UsageReport(_Model):
     """The TELEMETRY_USAGE report that this program is offered: import in W of the portfolio and of each site."""
 
@@ -222,6 +243,7 @@ class ProgramProfile(Profile):
     """Accepted signals; the first one in this order that an event carries is acted on."""
     levels: tuple[LevelRule, ...] = ()
     """SIMPLE levels; a level that is missing here is refused."""
+    targets: TargetRules = TargetRules()
     ven_target_narrows: bool = False
     """False: a matching venID addresses the whole portfolio even when resourceIDs stand beside it (rule 22: OR).
     True: resourceIDs beside it narrow the event to those sites."""
@@ -241,10 +263,12 @@ class ProgramProfile(Profile):
     """An event without a decision by then is answered optOut."""
     clock_tolerance_s: Seconds = 5.0
     """Skew between the VTN's HTTP Date and our clock that raises an alarm."""
+    loss_of_communication: LossOfCommunication = LossOfCommunication()
     polling: Polling = Polling()
     signature: Signature
     tls: Tls = Tls()
-    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 1024 * 1024
+    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 4 * 1024 * 1024
+    """1000 events are 1.7 to 2.4 MiB."""
     reports: UsageReport | None = UsageReport()
     """None = this program takes no reports."""
     opt: OptRules = OptRules()

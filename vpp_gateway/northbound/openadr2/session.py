@@ -28,7 +28,7 @@ from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Fact, Instructed
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.errors import ConfigError
-from vpp_gateway.northbound.openadr2 import ending, hear, speak
+from vpp_gateway.northbound.openadr2 import ending, hear, silence, speak
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Pace, Sent
 from vpp_gateway.northbound.openadr2.event_remarks import remarks_held
 from vpp_gateway.northbound.openadr2.facts import (
@@ -171,7 +171,7 @@ class VenSession:
         pace = self._desk.pace
         deadline_s = self._desk.program.answer_deadline_s
         times = [event.held_at + deadline_s for event in self._desk.state.events.values() if event.undecided]
-        times += ending.moments(self._desk.state.events.values())
+        times += [*ending.moments(self._desk.state.events.values()), *silence.moments(self._desk)]
         if pace.in_flight is not None:
             return min([*times, pace.in_flight.at + self._patience_s])
         due = speak.next_at(self._desk)

@@ -25,6 +25,7 @@ from vpp_gateway.northbound.openadr2.facts import (
     EventEnded,
     EventEnding,
     EventHeld,
+    EventReleased,
     JoinWanted,
     LeaveWanted,
     NonceSeen,
@@ -120,6 +121,8 @@ class VenState:
         self.detail = ""
         self.events: dict[str, HeldEvent] = {}
         self.owed: dict[int, ResponseOwed | ReplyOwed] = {}
+        self._response_number: dict[str, int] = {}
+        """event id -> number of the last response owed on it; a thousand come in one turn."""
         self.duties: dict[str, Duty] = {}
         self.opts = Opts()
         self.instructions: dict[str, Instruction] = {}
@@ -148,7 +151,7 @@ class VenState:
             case JoinWanted():
                 if self._turn("join"):
                     self.detail, self.registration_id = "", None
-            case EventHeld() | EventDropped() | Opted():
+            case EventHeld() | EventDropped() | EventReleased() | Opted():
                 self._apply_event(fact)
             case EventEnding() | EventEnded():
                 held.apply_ending(self.events, fact)
@@ -211,6 +214,7 @@ class VenState:
         self.duties.clear()
         if not again:
             self.events.clear()
+            self._response_number.clear()
             self.instructions.clear()
             self.opts.drop_events()
             self.owed = {
@@ -219,7 +223,7 @@ class VenState:
                 if isinstance(owed, ReplyOwed) and owed.kind == "canceled-registration"
             }
 
-    def _apply_event(self, fact: EventHeld | EventDropped | Opted) -> None:
+    def _apply_event(self, fact: EventHeld | EventDropped | EventReleased | Opted) -> None:
         match fact:
             case EventHeld():
                 known = self.events.get(fact.event_id)
@@ -252,6 +256,10 @@ class VenState:
                 self.events.pop(fact.event_id, None)
                 self.instructions.pop(fact.event_id, None)
                 self.opts.drop_event(fact.event_id)
+            case EventReleased():
+                known = self.events.get(fact.event_id)
+                if known is not None:
+                    self.events[fact.event_id] = replace(known, instructed=False)
             case Opted():
                 known = self.events.get(fact.event_id)
                 if known is not None and known.modification == fact.modification:
@@ -260,19 +268,20 @@ class VenState:
     def _apply_outbox(self, fact: ResponseOwed | ReplyOwed | Settled) -> None:
         match fact:
             case ResponseOwed():
-                self.owed = {
-                    number: owed
-                    for number, owed in self.owed.items()
-                    if not (isinstance(owed, ResponseOwed) and owed.event_id == fact.event_id)
-                }
+                earlier = self.owed.get(self._response_number.get(fact.event_id, 0))
+                if isinstance(earlier, ResponseOwed) and earlier.event_id == fact.event_id:
+                    del self.owed[earlier.number]
                 self.owed[fact.number] = fact
+                self._response_number[fact.event_id] = fact.number
                 self.next_number = max(self.next_number, fact.number + 1)
             case ReplyOwed():
                 self.owed[fact.number] = fact
                 self.next_number = max(self.next_number, fact.number + 1)
             case Settled():
                 for number in fact.numbers:
-                    self.owed.pop(number, None)
+                    taken = self.owed.pop(number, None)
+                    if isinstance(taken, ResponseOwed):
+                        self._response_number.pop(taken.event_id, None)
 
     def _apply_report(self, fact: ReportRequested | ReportSent | ReportEnding | ReportClosed) -> None:
         match fact:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.northbound.openadr2.addressing import naming
 from vpp_gateway.northbound.openadr2.messages import Event, Signal, Targets
 from vpp_gateway.northbound.openadr2.party import Party, Refused
 from vpp_gateway.northbound.openadr2.program import ProgramProfile, SignalRule
@@ -25,6 +26,7 @@ Scope = tuple[SiteId, ...]
 
 def scope_of(targets: Targets, party: Party, program: ProgramProfile) -> Scope | None:
     """The sites that `targets` names, or None when none of it is ours."""
+    targets = naming(targets, program)
     if targets.empty:
         return ()
     sites = tuple(dict.fromkeys(party.resources[id] for id in targets.resource_ids if id in party.resources))
