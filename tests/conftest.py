@@ -5,14 +5,31 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import tempfile
 
 import pytest
+
+from tests.outgoing import ENVIRONMENT
 
 FORESEEN = re.compile(r"needs root|needs privileges|only root can|root reads everything")
 """Reasons that depend on the user who runs the tests, and on nothing that could be installed."""
 
 _surprises: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder for what our VEN sends in this run."""
+    if ENVIRONMENT not in os.environ:
+        os.environ[ENVIRONMENT] = tempfile.mkdtemp(prefix="vppgw-outgoing-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(ENVIRONMENT), ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `last` comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -36,6 +36,7 @@ from vpp_gateway.supervise import Backoff, die_with_parent, supervise
 if TYPE_CHECKING:
     from vpp_gateway.engine import Engine
     from vpp_gateway.housekeeping import Expiry
+    from vpp_gateway.journal.messages import MessageStore
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.store import Journal
     from vpp_gateway.solver import ProcessSolver
@@ -215,8 +216,10 @@ async def _centre(settings: Settings) -> None:
     from vpp_gateway.engine import Engine
     from vpp_gateway.gateway import Gateway
     from vpp_gateway.housekeeping import Expiry, Housekeeping, retention_job
+    from vpp_gateway.journal.messages import FILE_NAME, MessageStore
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.telemetry import TelemetryStore
+    from vpp_gateway.northbound.openadr2.record import LateRecorder
     from vpp_gateway.solver import ProcessSolver
 
     log = structlog.get_logger()
@@ -227,13 +230,21 @@ async def _centre(settings: Settings) -> None:
     async def deliver(room: RoomName, message: Any) -> None:
         engines[0].receive(room, message)
 
-    rooms = compose_rooms(settings, clock, rng, deliver)
+    record = LateRecorder()
+    rooms = compose_rooms(settings, clock, rng, deliver, record)
     codec = FactCodec(journal_types(room.session for room in rooms.values()))
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(await _journal_when_free(folder / "journal.db", codec))
         clock.reanchor()
         telemetry = stack.enter_context(
             TelemetryStore.open(folder / "telemetry.db", tuple(SiteId(site.id) for site in settings.sites))
+        )
+        messages = record.recorder = stack.enter_context(
+            MessageStore.open(
+                folder / FILE_NAME,
+                max_bytes=int(settings.retention.messages_mb * 1e6),
+                max_days=settings.retention.messages_days,
+            )
         )
         gateway = Gateway(fleet(settings), policy_of(settings), host_of(settings))
         engine = Engine(
@@ -262,7 +273,7 @@ async def _centre(settings: Settings) -> None:
         result = engine.recover()
         log.info("recovered", facts=result.count, skipped=result.skipped, seconds=round(result.seconds, 3))
         engine.start()
-        await _console(settings, stack, engine, solver, expiry)
+        await _console(settings, stack, engine, solver, expiry, messages)
         _settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run())
@@ -286,7 +297,12 @@ async def _journal_when_free(path: Path, codec: FactCodec) -> Journal:
 
 
 async def _console(
-    settings: Settings, stack: AsyncExitStack, engine: Engine, solver: ProcessSolver, expiry: Expiry
+    settings: Settings,
+    stack: AsyncExitStack,
+    engine: Engine,
+    solver: ProcessSolver,
+    expiry: Expiry,
+    messages: MessageStore,
 ) -> None:
     """Control socket always, page only when the settings ask for it."""
     from vpp_gateway.console.control import serve_control
@@ -295,7 +311,14 @@ async def _console(
 
     identity = Identity(name=settings.gateway.name, version=__version__, simulated=settings.gateway.simulated)
     source = LiveSource(engine, identity, solver, expiry.days_left)
-    engine.on_second = source.beat
+
+    def second() -> None:
+        engine.trouble.pop("messages", None)
+        if messages.problem:
+            engine.trouble["messages"] = messages.problem
+        source.beat()
+
+    engine.on_second = second
     await stack.enter_async_context(serve_control(source, settings.gateway.state_dir, Operator(engine)))
     if not settings.console.enabled:
         return

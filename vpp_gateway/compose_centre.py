@@ -15,6 +15,7 @@ from vpp_gateway.northbound.openadr2 import schema
 from vpp_gateway.northbound.openadr2.client import Deliver, VenClient, tls_context
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
+from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.northbound.openadr2.session import VenSession
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier
 from vpp_gateway.northbound.openadr2.xml_intake import Limits
@@ -48,7 +49,9 @@ def journal_types(sessions: Iterable[Session]) -> tuple[type, ...]:
     return (*FACT_TYPES, *sorted(own, key=lambda kind: kind.__qualname__))
 
 
-def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) -> dict[RoomName, Room]:
+def compose_rooms(
+    settings: Settings, clock: Clock, rng: Rng, deliver: Deliver, recorder: Recorder | None = None
+) -> dict[RoomName, Room]:
     """Every northbound connection of the settings.
 
     Raises:
@@ -88,6 +91,7 @@ def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) 
             clock=clock,
             deliver=deliver,
             deadline_s=program.polling.deadline_s,
+            recorder=recorder,
         )
         rooms[name] = Room(session, client)
     return rooms

@@ -279,6 +279,10 @@ class RetentionSettings(Section):
     """Days for which one-second readings stay in the live journal before they go to its archives."""
     telemetry_days: Annotated[Number, Field(ge=1, le=3650)] = 60.0
     """Days for which raw samples are kept."""
+    messages_days: Annotated[Number, Field(ge=1, le=3650)] = 60.0
+    """Days for which the messages of the utilities and ours are kept as they stood on the wire."""
+    messages_mb: Annotated[Number, Field(ge=1, le=100_000)] = 512.0
+    """Megabytes that these messages may take; the oldest go first."""
 
 
 class Settings(Section):

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from tests.outgoing import Tap
 from vpp_gateway.conform.openadr2.coverage import coverage, rules, unknown
 from vpp_gateway.conform.openadr2.laws import LAWS
 from vpp_gateway.conform.openadr2.procedure import load
@@ -16,7 +17,7 @@ PROCEDURES = load()
 
 def play(index: int) -> list[Result]:
     """One procedure and its mutants; in a process of its own."""
-    return list(all_own(load()[index : index + 1], mutants=True))
+    return list(all_own(load()[index : index + 1], mutants=True, recorder=Tap()))
 
 
 @pytest.fixture(scope="module")

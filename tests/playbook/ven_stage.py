@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from lxml import etree
 from ruamel.yaml import YAML
 
+from tests.outgoing import Tap
 from vpp_gateway.clock import SeededRng
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Withdrawn
@@ -138,6 +139,7 @@ class Stage:
     def carry(self, post: Post) -> Received | Failed:
         """One exchange: bytes there, bytes back."""
         body = self.codec.encode(post.message, self.now)
+        Tap().keep(body)
         sent = self.codec.decode(body, self.now).message
         assert self.codec.encode(sent, self.now) == body  # nothing was lost on the way
         if self.down:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.outgoing import Tap
 from tests.playbook.ven_stage import ROOM, SITES, program, xsd
 from vpp_gateway.clock import Clock, SeededRng, SystemClock
 from vpp_gateway.domain.command import Answer
@@ -114,6 +115,7 @@ class Bench:
             clock=self.clock,
             deliver=self._deliver,
             deadline_s=5.0,
+            recorder=Tap(),
         )
         self._changed = asyncio.Event()
         self._stirred = asyncio.Event()

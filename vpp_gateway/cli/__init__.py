@@ -42,6 +42,9 @@ class Root(LazyGroup):
         ),
         "config": Lazy("config", "config", "The configuration file: check, schema, init."),
         "identity": Lazy("identity", "identity", "Keys and certificates: show, csr, fingerprint, dev-ca."),
+        "messages": Lazy(
+            "messages", "messages", "Messages of the utilities and ours, on record: ls, show, export."
+        ),
         "conform": Lazy(
             "conform", "conform", "Conformance: play the procedures of a standard against a VEN."
         ),

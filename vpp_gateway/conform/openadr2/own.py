@@ -23,6 +23,7 @@ from vpp_gateway.errors import GatewayError
 from vpp_gateway.northbound.openadr2.client import VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
+from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.northbound.openadr2.session import VenSession
 from vpp_gateway.profile import read_profile
 from vpp_gateway.shells import Room
@@ -37,11 +38,14 @@ class OwnVen:
 
     claims = frozenset({"pull", "operator", "program", "reports", "opt"})
 
-    def __init__(self, *, clock: Clock, rng: Rng, schema: etree.XMLSchema) -> None:
+    def __init__(
+        self, *, clock: Clock, rng: Rng, schema: etree.XMLSchema, recorder: Recorder | None = None
+    ) -> None:
         self.name = f"vpp-gateway {__version__}"
         self._clock = clock
         self._rng = rng
         self._schema = schema
+        self._recorder = recorder
 
     @asynccontextmanager
     async def running(self, procedure: Procedure, vtn_url: str) -> AsyncIterator[OwnOperator]:
@@ -68,6 +72,7 @@ class OwnVen:
                 clock=self._clock,
                 deliver=deliver,
                 deadline_s=program.polling.deadline_s,
+                recorder=self._recorder,
             )
             return {ROOM: Room(session, client)}
 

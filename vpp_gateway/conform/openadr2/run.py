@@ -24,6 +24,7 @@ from vpp_gateway.conform.openadr2.vtn import LiteralVtn
 from vpp_gateway.conform.report import Procedure as Judged
 from vpp_gateway.conform.report import Verdict
 from vpp_gateway.northbound.openadr2 import schema
+from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.sim import loop as virtual
 
 START = 1_767_225_600.0
@@ -121,27 +122,33 @@ async def _judge(one: Play) -> tuple[Verdict, str]:
     return "pass", ""
 
 
-def play_own(procedure: Procedure, mutant: Mutant | None, xsd: etree.XMLSchema) -> Result:
+def play_own(
+    procedure: Procedure, mutant: Mutant | None, xsd: etree.XMLSchema, recorder: Recorder | None = None
+) -> Result:
     """One procedure against our own VEN, in virtual time."""
 
     async def main() -> Result:
         loop = asyncio.get_running_loop()
         clock = LoopClock(loop, START - loop.time())
         rng = SeededRng(procedure.id)
-        subject = OwnVen(clock=clock, rng=rng.fork("ven"), schema=xsd)
+        subject = OwnVen(clock=clock, rng=rng.fork("ven"), schema=xsd, recorder=recorder)
         return await play(procedure, mutant, subject, clock=clock, rng=rng.fork("vtn"), xsd=xsd)
 
     return virtual.run(main, max_virtual_s=VIRTUAL_MAX_S, wall_limit_s=WALL_MAX_S)
 
 
 def all_own(
-    procedures: Iterable[Procedure], *, mutants: bool, told: Callable[[Result], None] | None = None
+    procedures: Iterable[Procedure],
+    *,
+    mutants: bool,
+    told: Callable[[Result], None] | None = None,
+    recorder: Recorder | None = None,
 ) -> Iterator[Result]:
     """All procedures against our own VEN, each followed by its mutants if they are wanted."""
     xsd = schema.load()
     for procedure in procedures:
         for mutant in (None, *(procedure.mutants if mutants else ())):
-            result = play_own(procedure, mutant, xsd)
+            result = play_own(procedure, mutant, xsd, recorder)
             if told is not None:
                 told(result)
             yield result

@@ -17,6 +17,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -27,6 +28,7 @@ from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Failed, Post, Received
+from vpp_gateway.northbound.openadr2.record import Recorder, Scribe
 from vpp_gateway.northbound.openadr2.tls import tls_context
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
@@ -44,6 +46,14 @@ _QUEUE = 16
 _HEADERS = {"Content-Type": "application/xml"}
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What has come back so far."""
+
+    body: bytearray = field(default_factory=bytearray)
+    status: int | None = None
+
+
 class VenClient:
     """Carries the posts of one session; implements `northbound.turn.Client`.
 
@@ -53,6 +63,7 @@ class VenClient:
         deliver: Takes each outcome; awaited before the next post is sent.
         deadline_s: For one whole exchange.
         connector: Another way to connect, for instance over in-memory transports; owned by the caller.
+        recorder: Keeps every message; None = nothing is kept.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class VenClient:
         deliver: Deliver,
         deadline_s: float,
         connector: aiohttp.BaseConnector | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._room = room
         self._base_url = base_url.rstrip("/")
@@ -75,6 +87,11 @@ class VenClient:
         self._deliver = deliver
         self._deadline_s = deadline_s
         self._connector = connector
+        self._life = f"{clock.utc():.3f}"
+        """Names the posts of this process among those of all."""
+        self._scribe = (
+            None if recorder is None else Scribe(recorder, room, signs=codec.signs, verifies=codec.verifies)
+        )
         self._posts: asyncio.Queue[Post] = asyncio.Queue(maxsize=_QUEUE)
 
     def send(self, request: Post) -> None:
@@ -91,18 +108,34 @@ class VenClient:
             ) as http:
                 while True:
                     post = await self._posts.get()
-                    await self._deliver(self._room, await self._exchange(http, reader, post))
+                    await self._deliver(self._room, await self._recorded(http, reader, post))
         finally:
             reader.shutdown(wait=False, cancel_futures=True)
 
-    async def _exchange(
+    async def _recorded(
         self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post
+    ) -> Received | Failed:
+        """One exchange, both halves on record whatever becomes of it."""
+        answer = _Answer()
+        outcome = await self._exchange(http, reader, post, answer)
+        if self._scribe is not None:
+            url, pair = f"{self._base_url}/{post.service}", f"{self._life}-{post.number}"
+            self._scribe.heard(
+                outcome, bytes(answer.body), answer.status, at=self._clock.utc(), pair=pair, url=url
+            )
+        return outcome
+
+    async def _exchange(
+        self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post, answer: _Answer
     ) -> Received | Failed:
         url = f"{self._base_url}/{post.service}"
         try:
-            body = self._codec.encode(post.message, self._clock.utc())
+            now = self._clock.utc()
+            body = self._codec.encode(post.message, now)
+            if self._scribe is not None:
+                self._scribe.said(post.message, body, at=now, pair=f"{self._life}-{post.number}", url=url)
             async with asyncio.timeout(self._deadline_s):
-                return await self._post(http, reader, url, post, body)
+                return await self._post(http, reader, url, post, body, answer)
         except MisuseError as error:  # a fault of ours costs this message, not the connection
             return Failed(number=post.number, cause="refused", detail=str(error))
         except TimeoutError:
@@ -116,12 +149,18 @@ class VenClient:
             return Failed(number=post.number, cause="tls" if tls else "unreachable", detail=detail)
 
     async def _post(
-        self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, url: str, post: Post, body: bytes
+        self,
+        http: aiohttp.ClientSession,
+        reader: ThreadPoolExecutor,
+        url: str,
+        post: Post,
+        body: bytes,
+        answer: _Answer,
     ) -> Received | Failed:
         tls = True if self._tls is None else self._tls
         async with http.post(url, data=body, headers=_HEADERS, ssl=tls, allow_redirects=False) as reply:
             skew_s = self._skew_s(reply.headers.get("Date"))
-            found = bytearray()
+            answer.status, found = reply.status, answer.body
             async for chunk in reply.content.iter_chunked(_CHUNK):
                 found += chunk
                 if len(found) > self._codec.limits.bytes_max:
@@ -153,6 +192,7 @@ class VenClient:
             skew_s=skew_s,
             nonce=decoded.nonce,
             signed_at=decoded.signed_at,
+            fingerprint=decoded.fingerprint,
             arrived_at=arrived_at,
         )
 

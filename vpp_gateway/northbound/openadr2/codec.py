@@ -48,6 +48,16 @@ class Codec:
         self._signer = signer
         self._verifier = verifier
 
+    @property
+    def signs(self) -> bool:
+        """Whether what we send is signed."""
+        return self._signer is not None
+
+    @property
+    def verifies(self) -> bool:
+        """Whether what we receive must be signed."""
+        return self._verifier is not None
+
     def encode(self, message: Message, now: float) -> bytes:
         """Schema-valid bytes of `message`. Raises MisuseError when it cannot be said in 2.0b."""
         payload = wire.write(message, self._schema)

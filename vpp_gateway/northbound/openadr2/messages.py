@@ -296,6 +296,8 @@ class Received:
     nonce: str | None = None
     """ReplayProtect of a signed message."""
     signed_at: float | None = None
+    fingerprint: str | None = None
+    """Of the certificate that signed it."""
     arrived_at: float | None = None
     """UTC (Unix s) when its last byte was here, before it was read; None = when it is judged."""
 

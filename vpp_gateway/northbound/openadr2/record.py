@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from vpp_gateway.domain.instruction import RoomName
+from vpp_gateway.northbound.openadr2.messages import Failed, Message, Received, name_of
+from vpp_gateway.northbound.openadr2.rules import touched
 
 Direction = Literal["out", "in"]
 
@@ -48,3 +50,82 @@ class Recorder(Protocol):
     def record(self, exchange: Exchange) -> None:
         """Take one; returns at once and never raises for the disk's sake."""
         ...
+
+
+class LateRecorder:
+    """Stands in until the record is open: a centre that stands by has none."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+
+    def record(self, exchange: Exchange) -> None:
+        """Pass it on, once there is somebody to take it."""
+        if self.recorder is not None:
+            self.recorder.record(exchange)
+
+
+class Scribe:
+    """Writes the two entries of each exchange of one connection.
+
+    Args:
+        signs: Whether we sign.
+        verifies: Whether the other side must.
+    """
+
+    def __init__(self, recorder: Recorder, room: RoomName, *, signs: bool, verifies: bool) -> None:
+        self._recorder = recorder
+        self._room = room
+        self._signs = signs
+        self._verifies = verifies
+
+    def said(self, message: Message, body: bytes, *, at: float, pair: str, url: str) -> None:
+        """A message of ours, about to be sent; its schema was checked when it was written."""
+        self._recorder.record(
+            Exchange(
+                at=at,
+                room=self._room,
+                direction="out",
+                pair=pair,
+                url=url,
+                name=name_of(message),
+                body=body,
+                schema="valid",
+                signature="signed" if self._signs else "none",
+                rules=touched(message),
+            )
+        )
+
+    def heard(
+        self, outcome: Received | Failed, body: bytes, status: int | None, *, at: float, pair: str, url: str
+    ) -> None:
+        """What came back, or that nothing did."""
+        message = outcome.message if isinstance(outcome, Received) else None
+        schema, signature = self._verdicts(outcome, body)
+        self._recorder.record(
+            Exchange(
+                at=at,
+                room=self._room,
+                direction="in",
+                pair=pair,
+                url=url,
+                name="" if message is None else name_of(message),
+                body=body,
+                status=status,
+                schema=schema,
+                signature=signature,
+                failure=f"{outcome.cause}: {outcome.detail}" if isinstance(outcome, Failed) else "",
+                rules=() if message is None else touched(message),
+            )
+        )
+
+    def _verdicts(self, outcome: Received | Failed, body: bytes) -> tuple[str, str]:
+        """(schema, signature) in words."""
+        if isinstance(outcome, Received):
+            if outcome.message is None:
+                return "", ""
+            return "valid", f"verified {outcome.fingerprint}" if self._verifies else "none"
+        if outcome.cause != "refused" or not body:
+            return "", ""
+        if outcome.detail.startswith("signature"):
+            return "valid", outcome.detail
+        return outcome.detail, ""
