@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from tests.outgoing import ENVIRONMENT
+from tests.outgoing import ENVIRONMENT, SUMMARY
 
 FORESEEN = re.compile(r"needs root|needs privileges|only root can|root reads everything")
 """Reasons that depend on the user who runs the tests, and on nothing that could be installed."""
@@ -53,6 +53,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name them."""
+    """Name them; and what the last test has to say."""
+    for line in SUMMARY:
+        terminalreporter.write_line(line)
     for surprise in _surprises:
         terminalreporter.write_line(f"skipped without a foreseen reason: {surprise}", red=True)

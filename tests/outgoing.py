@@ -30,6 +30,8 @@ from vpp_gateway.northbound.openadr2.xml_names import NAMESPACES
 
 ENVIRONMENT = "VPPGW_TESTS_OUTGOING"
 """The folder of this run; set by tests/conftest.py, seen by child processes too."""
+SUMMARY: list[str] = []
+"""What the end of the run tells; printed by tests/conftest.py."""
 SIGNED_MAX = 8
 """Signed messages of one structure that are verified; each has a value of its own."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from tests.outgoing import ENVIRONMENT, Tap, from_records, judge
+from tests.outgoing import ENVIRONMENT, SUMMARY, Tap, from_records, judge
 from tests.playbook.ven_stage import Stage, registered, xsd
 from vpp_gateway.clock import SeededRng
 from vpp_gateway.identity.dev_ca import make_dev_ca
@@ -44,9 +44,7 @@ def test_a_wrong_message_does_not_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.last
-def test_every_message_of_the_run(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> None:
+def test_every_message_of_the_run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     registered(Stage())
     for kind in ("p256", "rsa2048"):
         Tap().keep(signed(tmp_path, kind))  # type: ignore[arg-type]
@@ -55,9 +53,8 @@ def test_every_message_of_the_run(
     files = sorted(folder.glob("*.xml"))
     verdict = judge((file.read_bytes() for file in files), tmp_path)
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(verdict.kinds.items()))
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-    terminal.write_line(
-        f"\n{len(files)} structures of outgoing messages ({verdict.signed} signed) valid by lxml, xmlschema, "
+    SUMMARY.append(
+        f"{len(files)} structures of outgoing messages ({verdict.signed} signed) judged by lxml, xmlschema and "
         f"xmlsec1: {kinds}"
     )
     assert verdict.complaints == []
