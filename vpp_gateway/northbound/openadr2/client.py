@@ -22,6 +22,7 @@ from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Failed, Post, Received
 from vpp_gateway.northbound.openadr2.tls import tls_context
+from vpp_gateway.northbound.openadr2.wallet import Wallet
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
 
@@ -45,6 +46,7 @@ class VenClient:
         deliver: Takes each outcome; awaited before the next post is sent.
         deadline_s: For one whole exchange.
         connector: Another way to connect, for instance over in-memory transports; owned by the caller.
+        wallet: Certificates that may be renewed while we run; takes the place of `tls` and of the codec's keys.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class VenClient:
         deliver: Deliver,
         deadline_s: float,
         connector: aiohttp.BaseConnector | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
         self._room = room
         self._base_url = base_url.rstrip("/")
@@ -67,6 +70,9 @@ class VenClient:
         self._deliver = deliver
         self._deadline_s = deadline_s
         self._connector = connector
+        self.wallet = wallet
+        if wallet is not None:
+            self._take(wallet)
         self._posts: asyncio.Queue[Post] = asyncio.Queue(maxsize=_QUEUE)
 
     def send(self, request: Post) -> None:
@@ -75,13 +81,26 @@ class VenClient:
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        post = await self._posts.get()
+        while True:
+            async with self._connections() as http:
+                while True:
+                    await self._deliver(self._room, await self._exchange(http, post))
+                    post = await self._posts.get()
+                    if self.wallet is not None and self.wallet.renew():
+                        self._take(self.wallet)
+                        break  # connections under the old certificate are closed; this post goes over a new one
+
+    def _connections(self) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=self._deadline_s)
-        async with aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             timeout=timeout, connector=self._connector, connector_owner=self._connector is None
-        ) as http:
-            while True:
-                post = await self._posts.get()
-                await self._deliver(self._room, await self._exchange(http, post))
+        )
+
+    def _take(self, wallet: Wallet) -> None:
+        now = wallet.credentials
+        self._tls = now.tls
+        self._codec.use(now.signer, now.verifier)
 
     async def _exchange(self, http: aiohttp.ClientSession, post: Post) -> Received | Failed:
         url = f"{self._base_url}/{post.service}"
