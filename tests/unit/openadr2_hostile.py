@@ -17,6 +17,8 @@ from vpp_gateway.sim.vtn import dispatch
 
 Make = Callable[[], bytes]
 VTN_ID = "VTN-1"
+KEPT = dispatch("kept", start_at=START + 30, duration_s=7200, value=-1000)
+"""Accepted before the bad message comes, and in force."""
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
 
@@ -208,13 +210,13 @@ def _list(*pairs: str) -> bytes:
 
 
 def _bad(old: str, new: str) -> Make:
-    """A list of one event `bad`, a text of it exchanged."""
+    """A list of an event `bad`, a text of it exchanged, and of the event `kept`, which is good."""
 
     def make() -> bytes:
         event = dispatch("bad", start_at=START + 3600, duration_s=3600, value=-12345)
         text = (
             Codec(schema=xsd())
-            .encode(DistributeEvent(request_id="r", vtn_id=VTN_ID, events=(event,)), START)
+            .encode(DistributeEvent(request_id="r", vtn_id=VTN_ID, events=(event, KEPT)), START)
             .decode()
         )
         assert old in text, f"{old} is not in {text}"
