@@ -34,6 +34,7 @@ Deliver = Callable[[RoomName, Received | Failed], Awaitable[None]]
 _CHUNK = 65536
 _QUEUE = 16
 """The session keeps one post under way; a full queue is a fault of the caller and raises."""
+_WORDS = 300
 _HEADERS = {"Content-Type": "application/xml"}
 
 
@@ -94,7 +95,10 @@ class VenClient:
     def _connections(self) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=self._deadline_s)
         return aiohttp.ClientSession(
-            timeout=timeout, connector=self._connector, connector_owner=self._connector is None
+            timeout=timeout,
+            connector=self._connector,
+            connector_owner=self._connector is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     def _take(self, wallet: Wallet) -> None:
@@ -115,11 +119,9 @@ class VenClient:
                 number=post.number, cause="timeout", detail=f"{url}: no answer within {self._deadline_s:g} s"
             )
         except aiohttp.ClientSSLError as error:
-            return Failed(number=post.number, cause="tls", detail=f"{url}: {error}")
+            return Failed(number=post.number, cause="tls", detail=f"{url}: {_words(error)}")
         except (aiohttp.ClientError, OSError) as error:
-            return Failed(
-                number=post.number, cause="unreachable", detail=f"{url}: {error or type(error).__name__}"
-            )
+            return Failed(number=post.number, cause="unreachable", detail=f"{url}: {_words(error)}")
 
     async def _post(
         self, http: aiohttp.ClientSession, url: str, post: Post, body: bytes
@@ -168,3 +170,9 @@ class VenClient:
             )  # Date is cut to the second
         except (ValueError, OverflowError):
             return None
+
+
+def _words(error: Exception) -> str:
+    """An error's text in one line: it may quote what the peer sent, at any length."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return "".join(char if char.isprintable() else "?" for char in line[:_WORDS])
