@@ -34,9 +34,8 @@ from vpp_gateway.northbound.openadr2.signature import (
     Signer,
     Verifier,
     canonical,
-    fingerprint_of,
 )
-from vpp_gateway.northbound.openadr2.trust import CHAIN_MAX, Trust
+from vpp_gateway.northbound.openadr2.trust import CHAIN_MAX, Trust, fingerprint_of
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_names import NAMESPACES, add, need, tag
 
