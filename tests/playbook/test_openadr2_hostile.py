@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.playbook.ven_stage import Stage, program, registered
-from tests.unit.openadr2_hostile import ANSWERED, HOSTILE, KEPT, TAKEN, VTN_ID
+from tests.unit.openadr2_hostile import ABSURD, ANSWERED, HOSTILE, KEPT, TAKEN, VTN_ID
 from vpp_gateway.northbound.openadr2.messages import CreatedEvent, Failed, Poll, Post, Received
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.sim.vtn import dispatch
@@ -100,3 +100,10 @@ def test_a_broken_event_is_answered_with_its_code(stage: HostileStage, name: str
 def test_an_odd_and_legal_list_is_carried_out(stage: HostileStage, name: str) -> None:
     answers = throw(stage, TAKEN[name]())
     assert answers and all(code == "200" for _, code, _ in answers if code), answers
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_an_absurd_event_is_answered_once(stage: HostileStage, name: str) -> None:
+    make, code, opt = ABSURD[name]
+    assert throw(stage, make()) == [("bad", code, opt)]
+    assert_unharmed(stage)

@@ -7,6 +7,7 @@ TAKEN     odd, and legal: it must be read as what it says
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -277,3 +278,27 @@ TAKEN: dict[str, Make] = {
         )
     },
 }  # fmt: skip
+
+
+def _with_part(pattern: str, times: int) -> bytes:
+    """The list of `bad` and `kept`, the first element that fits `pattern` written `times` times."""
+    whole = _bad(NUMBER, NUMBER)().decode()
+    found = re.search(pattern, whole)
+    assert found is not None
+    return whole.replace(found.group(), found.group() * times, 1).encode()
+
+
+ABSURD: dict[str, tuple[Make, str, str]] = {
+    "the highest modification number": (_bad(NUMBER, NUMBER.replace(">0<", ">4294967295<")), "200", "optIn"),
+    "starts in the year 9999": (_bad(AT, "9999-12-31T23:59:59Z"), "200", "optIn"),
+    "starts in the year 1900": (_bad(AT, "1900-01-01T00:00:00Z"), "200", "optOut"),
+    "2,000 intervals": (lambda: _with_part("<ei:interval>.*?</ei:interval>", 2000), "454", "optOut"),
+    "no interval": (lambda: _with_part("<ei:interval>.*?</ei:interval>", 0), "454", "optOut"),
+    "one event three times": (lambda: _with_part("<oadr:oadrEvent>.*?</oadr:oadrEvent>", 3), "200", "optIn"),
+    "a uid that is no number": (
+        _bad("<xcal:text>0</xcal:text></xcal:uid>", "<xcal:text>-1e9</xcal:text></xcal:uid>"),
+        "200",
+        "optIn",
+    ),
+}
+"""Readable and absurd: name -> (list, response code of `bad`, opt)."""
