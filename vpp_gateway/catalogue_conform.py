@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 CONFORM: Final[dict[str, tuple[str, str]]] = {
-    "conform.title": ("Conformance report: {standard}", "適合試験報告書：{standard}"),
-    "conform.subject": ("Tested: {subject}. Start: {at} (UTC).", "試験対象：{subject}。開始：{at}（UTC）。"),
-    "conform.procedures": ("Procedures", "試験手順"),
+    "conform.title": ("Conformance report: {standard}", "適合テスト報告書：{standard}"),
+    "conform.subject": (
+        "Tested: {subject}. Start: {at} (UTC).",
+        "テスト対象：{subject}。開始：{at}（UTC）。",
+    ),
+    "conform.procedures": ("Procedures", "テスト手順"),
     "conform.coverage": ("Coverage of the rules", "規則の網羅状況"),
     "conform.verdict.pass": ("pass", "合格"),
     "conform.verdict.fail": ("fail", "不合格"),

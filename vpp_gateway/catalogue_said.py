@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vpp_gateway.catalogue_events import EVENTS_SAID
+
 SAID: Final[Mapping[str, tuple[str, str]]] = {
+    **EVENTS_SAID,
     # --- links and sites -----------------------------------------------------------------------------------------
     "said.site_silent": ("no readings from the site", "拠点から計測値が届かない"),
     "said.site_awaited": ("waiting for the site agent", "拠点エージェントの接続待ち"),

@@ -66,7 +66,11 @@ def compose_rooms(settings: Settings, clock: Clock, rng: Rng, deliver: Deliver) 
             rng=rng,
             signing=row.sign,
             poll_s=row.poll_s,
+            resources=_resources(settings, row),
             level_base_w={SiteId(site.id): _battery_w(site) for site in settings.sites},
+            capacity_w={SiteId(site.id): 1000.0 * site.import_max_kw for site in settings.sites},
+            groups=row.group_ids,
+            parties=row.party_ids,
         )
         assert xsd is not None
         limits = Limits(bytes_max=program.body_max_bytes)
@@ -92,6 +96,15 @@ def wallets(rooms: Mapping[RoomName, Room]) -> dict[str, Wallet]:
 
 def _program(settings: Settings, row: OpenAdr2Settings) -> ProgramProfile:
     return load_profile("programs", row.program, ProgramProfile, settings.gateway.profile_dirs)
+
+
+def _resources(settings: Settings, row: OpenAdr2Settings) -> dict[str, SiteId]:
+    """resourceID -> site; a site that the utility gave no name goes by its id."""
+    return {
+        name: SiteId(site.id)
+        for site in settings.sites
+        for name in row.resource_ids.get(site.id) or (site.id,)
+    }
 
 
 def _battery_w(site: SiteSettings) -> float:

@@ -131,6 +131,13 @@ class OpenAdr2Settings(Section):
     """VEN name agreed with the utility."""
     ven_id: Text | None = None
     """VEN id, when the utility gave one in advance; otherwise the VTN gives it at registration."""
+    resource_ids: dict[Identifier, tuple[Text, ...]] = Field(default_factory=dict)
+    """Site id -> the resource ids that the utility gave the site, the first of them for reports; a site that is not
+    named here goes by its own id."""
+    group_ids: tuple[Text, ...] = ()
+    """Group ids that the utility may address us by, with all sites."""
+    party_ids: tuple[Text, ...] = ()
+    """Party ids that the utility may address us by, with all sites."""
     vtn_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     """Fingerprint of the certificate that signs the VTN's messages (last 10 bytes of its SHA-256), to pin it; needs sign."""
     vtn_tls_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None

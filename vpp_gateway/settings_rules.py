@@ -106,6 +106,12 @@ def _known_sites(root: View) -> Iterator[Finding]:
                     loc=view.loc, code="problem.unknown_site", values=values, near=near(view.text, names)
                 )
         yield from _unique(plugin["sites"].each())
+    for room in root["northbound"].each():
+        for site, row in room["resource_ids"].items():
+            if site not in names:
+                values = (("found", site), ("allowed", ", ".join(names) or "-"))
+                yield Finding(loc=row.loc, code="problem.unknown_site", values=values, near=near(site, names))
+        yield from _unique(view for _, row in room["resource_ids"].items() for view in row.each())
 
 
 def _operating_window(root: View) -> Iterator[Finding]:

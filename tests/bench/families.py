@@ -45,6 +45,17 @@ FAMILIES = (
     Family("replay", ("replay_day", "replay_day_decode")),
     Family("simulate_house", ("simulate_modbus", "simulate_repeat")),
     Family("openadr2_sign", ("openadr2_sign_p256", "openadr2_sign_rsa2048")),
+    Family(
+        "openadr2_parse",
+        (
+            "openadr2_parse_1",
+            "openadr2_parse_100",
+            "openadr2_parse_1000",
+            "openadr2_parse_intervals_1000",
+            "openadr2_parse_lag",
+        ),
+    ),
+    Family("openadr2_poll", ("openadr2_poll_cpu", "openadr2_poll_signal")),
     _dispatch(6),
     _dispatch(100),
     _dispatch(300),

@@ -62,7 +62,7 @@ THROWS: tuple[Throw, ...] = (
     Throw(name="an entity bomb", answer=lambda _: BOMB, said="DOCTYPE"),
     Throw(name="a file from outside", answer=lambda _: OUTSIDE, said="DOCTYPE"),
     Throw(name="too deep", answer=lambda _: DEEP, said="expected"),
-    Throw(name="2 MB", answer=lambda _: b"<" + b"x" * 2_000_000, said="expected at most 1048576 bytes"),
+    Throw(name="5 MB", answer=lambda _: b"<" + b"x" * 5_000_000, said="expected at most 4194304 bytes"),
     Throw(name="altered", answer=lambda _: lambda right: right.replace(b">200<", b">201<"), said="altered"),
     Throw(
         name="unsigned",

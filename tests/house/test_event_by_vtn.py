@@ -189,3 +189,30 @@ def test_the_centre_restarts_in_mid_event(tmp_path: Path) -> None:
         assert starts[-1] >= event.start_at + 180
 
     play(tmp_path, scene, vtn=True, work=True, order=REPORT)
+
+
+def test_a_cancelled_event_runs_on_until_its_randomised_end(tmp_path: Path) -> None:
+    """Rule 65: with startafter 30 s the end after a cancellation is a draw of 0 to 30 s, not the same second for all."""
+
+    async def scene(house: House) -> None:
+        vtn = house.vtn
+        down = replace(
+            house.event("007", after_s=20, duration_s=600, regulation_w=120_000), startafter_s=30.0
+        )
+        vtn.add_event(down)
+        await house.until(down.start_at + 60)
+        vtn.cancel("007")
+        await house.run_for(HEARD_S)
+        assert opts(vtn, "007") == [(0, "optIn"), (1, "optIn")]
+        assert "ends by draw" in house.link("tso").detail
+        assert house.link("tso").detail_ja.startswith("イベント")
+        await house.until(down.start_at + 60 + HEARD_S + 30 + RELEASED_S)
+        view = house.view("007")
+        ended_at = view.stages.ended_at
+        assert view.state == "cancelled" and ended_at is not None
+        assert down.start_at + 60 + 2 < ended_at < down.start_at + 60 + HEARD_S + 30
+        assert_met(house, down.start_at + 35, ended_at - 0.5, 120_000)
+        await house.run_for(15)
+        assert_quiet(house, ended_at + RELEASED_S, ended_at + RELEASED_S + 10)
+
+    play(tmp_path, scene, vtn=True)

@@ -77,6 +77,8 @@ class Stage:
     """Cause of failure of every exchange while not empty."""
     mangle: Callable[[Message], Message | None] = lambda message: message
     """The VTN's answer on its way."""
+    rewrite: Callable[[bytes], bytes] = lambda body: body
+    """The same, as bytes."""
 
     def __post_init__(self) -> None:
         self.codec = Codec(schema=xsd())
@@ -144,7 +146,7 @@ class Stage:
         said = None if said is None else self.mangle(said)
         if said is None:
             return Received(number=post.number, message=None)
-        back = self.codec.decode(self.codec.encode(said, self.now), self.now).message
+        back = self.codec.decode(self.rewrite(self.codec.encode(said, self.now)), self.now).message
         return Received(number=post.number, message=back)
 
     def facts_of(self, kind: type[F]) -> list[F]:

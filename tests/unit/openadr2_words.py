@@ -65,6 +65,22 @@ CONTEXT = st.sampled_from(["http://utility.example/program", "urn:x:1", ""])
 RESPONSES = st.builds(
     EiResponse, code=st.sampled_from(["200", "450", "454", "463", "500"]), description=TEXT, request_id=IDS
 )
+ITEMS = (
+    ("energyReal", "Wh"),
+    ("energyApparent", "VAh"),
+    ("energyReactive", "VARh"),
+    ("voltage", "V"),
+    ("current", "A"),
+    ("frequency", "Hz"),
+    ("currency", "USD"),
+    ("currencyPerKWh", "JPY"),
+    ("currencyPerKW", "EUR"),
+    ("currencyPerThm", "USD"),
+    ("Therm", "thm"),
+    ("temperature", "celsius"),
+    ("customUnit", "widgets"),
+)
+"""itemBase elements with their itemUnits, those of power aside."""
 UNITS = st.builds(
     Unit,
     name=st.just("powerReal"),
@@ -73,7 +89,15 @@ UNITS = st.builds(
     hertz=st.sampled_from([50.0, 60.0]),
     voltage=st.sampled_from([200.0, 6600.0]),
     ac=st.booleans(),
-) | st.builds(Unit, name=st.just("energyReal"), units=st.just("Wh"), scale=st.sampled_from(sorted(SI_SCALE)))
+) | st.sampled_from(ITEMS).flatmap(
+    lambda item: st.builds(
+        Unit,
+        name=st.just(item[0]),
+        units=st.just(item[1]),
+        scale=st.sampled_from(sorted(SI_SCALE)),
+        description=st.just("a unit of our own") if item[0] == "customUnit" else st.none(),
+    )
+)
 
 
 def tuples(of: st.SearchStrategy[Any], min_size: int = 0) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -99,6 +123,7 @@ SIGNALS = st.builds(
     intervals=tuples(INTERVALS, 1),
     unit=st.none() | UNITS,
     targets=TARGETS,
+    current_value=st.none() | NUMBER,
 )
 EVENTS = st.builds(
     Event,

@@ -23,9 +23,10 @@ from vpp_gateway.domain.fact import (
     Withdrawn,
     Woke,
 )
-from vpp_gateway.domain.instruction import Delta, DeviceId, InstructionId, Setpoint
+from vpp_gateway.domain.instruction import Delta, DeviceId, InstructionId, Multiplier, Setpoint
 from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName, ShiftState, ShiftVerb
 from vpp_gateway.gateway import Gateway
+from vpp_gateway.northbound.openadr2.ramps import with_ramps
 from vpp_gateway.optimise.linear import solve
 from vpp_gateway.sim.link_plant import LinkPlant
 
@@ -294,3 +295,46 @@ def test_replay_gives_identical_commands(house: House) -> None:
     twin = Gateway(fleet(), Policy(), {LEVER: SITES[0]})
     for fact, now, commands in house.log:
         assert twin.step(fact, now) == commands
+
+
+def import_w(house: House) -> float:
+    """What the meters of all sites show."""
+    readings = (site.reading(house.now).meter for site in house.plant.sites.values())
+    return sum(meter.import_w for meter in readings if meter is not None)
+
+
+def test_a_multiplier_is_a_share_of_the_baseline_at_the_meter(house: House) -> None:
+    """Resolved at dispatch against the baseline of the moment it begins; judged by the same number."""
+    before = import_w(house)
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Multiplier(factor=0.9))))
+    assert house.answers[-1].opt == "in"
+    house.run_until(1100.0)
+    assert import_w(house) == pytest.approx(0.9 * before, rel=0.001)
+    house.run_until(1700.0)
+    record = next(iter(house.gateway.account.records()))
+    assert record.samples_within == record.samples > 0
+    assert record.target_regulation_w == pytest.approx(0.1 * before, rel=0.01)
+
+
+def test_a_multiplier_beyond_the_batteries_is_refused(house: House) -> None:
+    house.feed(Instructed(at=house.now, instruction=instruction(demand=Multiplier(factor=0.2))))
+    assert house.answers[-1].opt == "out"
+
+
+def test_a_ramp_is_followed_at_the_meter(house: House) -> None:
+    base = instruction()
+    phases = with_ramps(base.phases, 30.0, 30.0, 10)
+    ramped = replace(base, phases=phases, activated_at=1000.0)
+    before = import_w(house)
+    house.feed(Instructed(at=house.now, instruction=ramped))
+    assert house.answers[-1].opt == "in"
+    relief = {}
+    for now in (984.0, 1100.0, 1614.0, 1640.0):
+        house.run_until(now)
+        relief[now] = before - import_w(house)
+    assert relief[984.0] == pytest.approx(0.45 * 90_000.0, rel=0.01)
+    assert relief[1100.0] == pytest.approx(90_000.0, rel=0.01)
+    assert relief[1614.0] == pytest.approx(0.55 * 90_000.0, rel=0.01)
+    assert relief[1640.0] == pytest.approx(0.0, abs=1000.0)
+    record = next(iter(house.gateway.account.records()))
+    assert record.state == "completed"

@@ -12,7 +12,7 @@ from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Offered, Started, Tick
 from vpp_gateway.domain.fleet import Fleet
-from vpp_gateway.domain.instruction import Delta, Instruction, Setpoint
+from vpp_gateway.domain.instruction import Delta, Demand, Instruction, Multiplier, Setpoint
 from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
@@ -110,11 +110,12 @@ def test_work_counts_only_where_and_for_whom_it_can_be_called() -> None:
     assert opt(gateway, event("later", 150_000.0, 2.0, 0.5, scope=SITES[:1], rank=50))[0] == "in"
 
 
-def test_a_setpoint_is_not_judged_while_a_site_is_unheard_of() -> None:
+@pytest.mark.parametrize("demand", [Setpoint(import_w=900_000.0), Multiplier(factor=0.9)])
+def test_a_setpoint_is_not_judged_while_a_site_is_unheard_of(demand: Demand) -> None:
     gateway = house(silent=True)
     wanted = replace(
         event("s", 0.0, 0.0, 1.0),
-        phases=(replace(event("s", 0.0, 0.0, 1.0).phases[0], demand=Setpoint(import_w=900_000.0)),),
+        phases=(replace(event("s", 0.0, 0.0, 1.0).phases[0], demand=demand),),
     )
     said, reason = opt(gateway, wanted)
     assert said == "out" and "not known" in reason

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.playbook.ven_stage import START, xsd
 from tests.unit.openadr2_hostile import HOSTILE
-from tests.unit.openadr2_words import EVENTS, MESSAGES, poll
+from tests.unit.openadr2_words import EVENTS, ITEMS, MESSAGES, poll
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2 import schema
 from vpp_gateway.northbound.openadr2.codec import Codec
@@ -25,7 +25,7 @@ from vpp_gateway.northbound.openadr2.opt_words import (
     CreatedOpt,
     CreateOpt,
 )
-from vpp_gateway.northbound.openadr2.report_words import EiResponse, Point, Report, UpdateReport
+from vpp_gateway.northbound.openadr2.report_words import EiResponse, Point, Report, Unit, UpdateReport
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError
 from vpp_gateway.northbound.openadr2.xml_text import read_date, read_duration, write_date, write_duration
 from vpp_gateway.sim.vtn import dispatch
@@ -48,6 +48,24 @@ def test_round_trip(codec: Codec, message: Message) -> None:
 @given(event=EVENTS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_round_trip_of_events(codec: Codec, event: Event) -> None:
+    message = DistributeEvent(request_id="r", vtn_id="v", events=(event,))
+    assert codec.decode(codec.encode(message, START), START).message == message
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        Unit(name="powerReal", units="J/s", scale="M", hertz=60.0, voltage=480.5, ac=False),
+        Unit(name="powerApparent", units="VA", scale="k", hertz=50.0, voltage=6600.0, ac=True),
+        Unit(name="powerReactive", units="VAR", scale="none", hertz=50.0, voltage=200.0, ac=True),
+        Unit(name="pulseCount", units="count", scale="none", pulse_factor=0.25),
+        *(Unit(name=name, units=units, scale="micro") for name, units in ITEMS if name != "customUnit"),
+        Unit(name="customUnit", units="widgets", scale="c", description="whatever"),
+    ],
+    ids=lambda unit: unit.name,
+)
+def test_every_item_base_is_read_and_written(codec: Codec, unit: Unit) -> None:
+    event = dispatch("E", start_at=START, duration_s=60.0, value=1.0, unit=unit)
     message = DistributeEvent(request_id="r", vtn_id="v", events=(event,))
     assert codec.decode(codec.encode(message, START), START).message == message
 

@@ -12,7 +12,11 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from vpp_gateway.clock import SeededRng, SystemClock
+from vpp_gateway.compose_centre import compose_rooms
+from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.identity import make_dev_ca
+from vpp_gateway.northbound.openadr2.session import VenSession
 from vpp_gateway.profile import shipped_profiles
 from vpp_gateway.settings import Settings, fleet, load_settings, settings_schema
 from vpp_gateway.yaml_source import FILE_MAX_BYTES, InvalidFile, Problem
@@ -339,6 +343,14 @@ WRONG: dict[str, tuple[str, str, str, str, str]] = {
         "ven_name: ven-1", "ven_name: ven-1\n    poll_s: 0.5", "poll_s: §0.5",
         "northbound[0].poll_s", "is 0.5; allowed: >= 1",
     ),
+    "resources of no site": (
+        "ven_name: ven-1", "ven_name: ven-1\n    resource_ids: {tokyo-2: [RES-1]}", "tokyo-2: §[RES-1]",
+        "northbound[0].resource_ids.tokyo-2", "there is no site 'tokyo-2'; allowed: tokyo-1, kanagawa-1",
+    ),
+    "one resource at two sites": (
+        "ven_name: ven-1", "ven_name: ven-1\n    resource_ids: {tokyo-1: [R-1], kanagawa-1: [R-2, R-1]}", "R-2, §R-1",
+        "northbound[0].resource_ids.kanagawa-1[1]", "R-1",
+    ),
     "long state folder": (
         "state_dir: state", f"state_dir: /{'x' * 120}", f"state_dir: §/{'x' * 120}",
         "gateway.state_dir", "a socket address holds 107",
@@ -585,6 +597,21 @@ def test_settings_built_in_code_keep_the_same_rules(tmp_path: Path) -> None:
     good["timing"]["refresh_s"] = 20.0
     with pytest.raises(ValidationError, match="larger than a third of reversion_s"):
         Settings.model_validate(good)
+
+
+def test_names_that_the_utility_gave_reach_the_session(tmp_path: Path) -> None:
+    names = "ven_name: ven-1\n    resource_ids: {tokyo-1: [RES-1, RES-1b]}\n    group_ids: [G]\n    party_ids: [P]"
+    settings = load_settings(write(tmp_path, changed("ven_name: ven-1", names)), files=False)
+
+    async def deliver(room: RoomName, message: object) -> None:
+        raise AssertionError((room, message))
+
+    (room,) = compose_rooms(settings, SystemClock(), SeededRng(1), deliver).values()
+    assert isinstance(room.session, VenSession)
+    party = room.session._desk.party
+    assert party.resources == {"RES-1": "tokyo-1", "RES-1b": "tokyo-1", "kanagawa-1": "kanagawa-1"}
+    assert (party.groups, party.parties) == ({"G"}, {"P"})
+    assert party.capacity_w == {"tokyo-1": 20e6, "kanagawa-1": 15e6}
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:

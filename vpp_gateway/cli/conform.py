@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from vpp_gateway.cli.common import MISSED, OK, lang_option, language, screen
+from vpp_gateway.cli.common import (
+    MISSED,
+    OK,
+    SCHEMA_VERSION,
+    json_option,
+    lang_option,
+    language,
+    print_json,
+    screen,
+)
 
 
 @click.group
@@ -129,3 +138,30 @@ def openadr2(
     if html_file is not None:
         html_file.write_text(outcome.page(language(ctx)), encoding="utf-8")
     ctx.exit(OK if outcome.held else MISSED)
+
+
+@conform.command("pics")
+@click.option(
+    "--program", default="generic-2.0b", show_default=True, help="Program profile that it is told for."
+)
+@json_option
+@lang_option
+def pics(program: str, as_json: bool, lang: str | None) -> None:
+    """Tell what this VEN implements (PICS), by the code's own tables."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from vpp_gateway.conform.openadr2.pics import statement
+    from vpp_gateway.conform.openadr2.procedure import load
+    from vpp_gateway.northbound.openadr2.program import ProgramProfile
+    from vpp_gateway.profile import load_profile
+
+    items = statement(load_profile("programs", program, ProgramProfile), load())
+    if as_json:
+        print_json({"schema_version": SCHEMA_VERSION, "pics": [asdict(item) for item in items]})
+        return
+    table = Table(box=None, show_header=False)
+    for item in items:
+        table.add_row(item.topic, item.item, item.value)
+    screen().print(table)

@@ -23,7 +23,16 @@ from dataclasses import dataclass, field
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.fleet import BATTERY
-from vpp_gateway.domain.instruction import Delta, Demand, InstructionId, Level, Limit, Setpoint, SiteId
+from vpp_gateway.domain.instruction import (
+    Delta,
+    Demand,
+    InstructionId,
+    Level,
+    Limit,
+    Multiplier,
+    Setpoint,
+    SiteId,
+)
 from vpp_gateway.domain.plan import Lever, Problem, Resource, SiteBounds, Target
 from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.portfolio.envelope import NO_ROOM, battery_room, hold_s, nameplate_room, site_bounds
@@ -65,6 +74,8 @@ def regulation_asked_w(demand: Demand, baseline_w: float) -> float:
             return w
         case Setpoint(import_w=w):
             return baseline_w - w
+        case Multiplier(factor=share):
+            return baseline_w * (1.0 - share)
         case Limit():
             raise ValueError("a limit bounds the others, it asks for nothing")
 
@@ -74,10 +85,10 @@ def asked_of_w(
 ) -> float | None:
     """What a demand asks of these sites as regulation, W; None while that cannot be known.
 
-    Only a setpoint needs to know what its sites would take: with one of them unheard of, the difference to the
-    setpoint would be a number of the wrong size, even of the wrong sign.
+    Only a setpoint and a multiplier need to know what their sites would take: with one of them unheard of, the
+    difference to it would be a number of the wrong size, even of the wrong sign.
     """
-    if not isinstance(demand, Setpoint):
+    if not isinstance(demand, Setpoint | Multiplier):
         return regulation_asked_w(demand, 0.0)
     known = [baselines.of(instruction, state) for state in states]
     if any(baseline is None for baseline in known):

@@ -41,7 +41,8 @@ class Withdrawn:
     at: float
     instruction: InstructionId
     modification: int
-    cause: Literal["cancelled", "implied", "unregistered", "opted-out"]
+    cause: Literal["cancelled", "implied", "unregistered", "opted-out", "silence"]
+    """`silence`: nothing usable came from the peer for longer than its program allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,15 @@ class Level:
     """What the profile says this level means for the scope."""
 
 
-Demand = Delta | Setpoint | Limit | Level
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiplier:
+    """A factor on what the scope would take undisturbed: 0.8 asks for a fifth less than the baseline."""
+
+    factor: float
+    """Import as a share of the baseline; 1 asks for nothing."""
+
+
+Demand = Delta | Setpoint | Limit | Level | Multiplier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +102,13 @@ class Instruction:
     """Sites it speaks of; empty = the whole portfolio."""
     priority: Priority
     test: bool = False
+    activated_at: float | None = None
+    """UTC (Unix s) at which the event itself begins, where a ramp makes the first phase begin earlier; None = with it."""
+
+    @property
+    def active_from(self) -> float:
+        """When the event becomes active, ramps left out: what decides between equals (rule 18)."""
+        return self.start_at if self.activated_at is None else self.activated_at
 
     @property
     def start_at(self) -> float:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vpp_gateway.domain.fleet import Site
-from vpp_gateway.domain.instruction import DeviceId, Instruction, Limit, Phase, Setpoint, SiteId
+from vpp_gateway.domain.instruction import DeviceId, Instruction, Limit, Multiplier, Phase, Setpoint, SiteId
 from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.portfolio.envelope import Room, battery_room, site_bounds
 from vpp_gateway.portfolio.timeline import Timeline
@@ -133,7 +133,7 @@ def _taken_wh(
     for instruction, phase in _demands(timeline, one.site.id, now, until):
         ends = [until] if phase.end_at is None else [until, phase.end_at]
         seconds = min(ends) - max(now, phase.start_at)
-        if isinstance(phase.demand, Setpoint | Limit):
+        if isinstance(phase.demand, Setpoint | Multiplier | Limit):
             asked_w = own_w  # what it asks depends on a load that nobody knows yet: all of it
         else:
             scope = timeline.scope_of(instruction)

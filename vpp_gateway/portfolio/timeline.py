@@ -5,8 +5,8 @@
     in force at A        |111|222|11|
     in force at B        |111111111|
 
-Rule: instructions in force are taken by urgency (lower rank first), then by earlier start, then by earlier
-reception (OpenADR 2.0b rule 18: on a tie the one activated first wins). Each takes the sites of its scope that no
+Rule: instructions in force are taken by urgency (lower rank first), then by earlier activation (its ramp does not
+count), then by earlier reception (OpenADR 2.0b rule 18: on a tie the one activated first wins). Each takes the sites of its scope that no
 earlier one has taken; what it loses is named. Limits never compete: they bound all others.
 """
 
@@ -144,7 +144,7 @@ class Timeline:
 
 def _urgency(instruction: Instruction) -> tuple[int, float, float, str]:
     """Sorts the more urgent first."""
-    return (instruction.priority.rank, instruction.start_at, instruction.received_at, instruction.id)
+    return (instruction.priority.rank, instruction.active_from, instruction.received_at, instruction.id)
 
 
 def _overlap(a: Instruction, b: Instruction) -> bool:

@@ -99,7 +99,7 @@ def show_list(console: Console, procedures: Sequence[Procedure], lang: Lang) -> 
 
     table = Table(box=None, header_style="bold")
     for key in ("id", "rules", "title", "mutants"):
-        table.add_column(text(f"conform.column.{key}", lang), overflow="fold")
+        table.add_column(text(f"conform.column.{key}", lang), overflow="fold", no_wrap=key == "id")
     for one in procedures:
         table.add_row(one.id, ", ".join(one.rules), one.title, str(len(one.mutants)))
     console.print(table)
@@ -134,10 +134,12 @@ def play_all(options: Options, procedures: Sequence[Procedure], console: Console
             mark = text(f"conform.verdict.{result.verdict}", lang)
             style = {"pass": "green", "fail": "bold red"}.get(result.verdict, "dim")
             reason = f"  {result.reason}" if result.reason else ""
-            console.print(f"{mark:>4}  {result.procedure.id}{reason}", style=style, markup=False)
+            console.print(
+                f"{mark:>4}  {result.procedure.id}{reason}", style=style, markup=False, soft_wrap=True
+            )
         elif not result.caught and result.verdict != "not_applicable":
             missed = text("conform.missed", lang, procedure=result.procedure.id, mutant=result.mutant.name)
-            console.print(missed, style="bold red", markup=False)
+            console.print(missed, style="bold red", markup=False, soft_wrap=True)
 
     try:
         results = tuple(_results(options, procedures, tell))

@@ -21,13 +21,13 @@ END_S = 5.0
 class OpenLeadrVen:
     """openleadr's client, a fresh process for each procedure; real time."""
 
-    claims = frozenset({"pull", "reports"})
+    claims = frozenset({"pull", "reports", "operator"})
 
     def __init__(self) -> None:
         self.name = f"openleadr {version('openleadr')} (VEN)"
 
     @asynccontextmanager
-    async def running(self, procedure: Procedure, vtn_url: str) -> AsyncIterator[NobodyThere]:
+    async def running(self, procedure: Procedure, vtn_url: str) -> AsyncIterator[Believes]:
         """The process during the block."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -35,12 +35,12 @@ class OpenLeadrVen:
             "vpp_gateway.sim.ven_openleadr",
             "--vtn-url",
             vtn_url,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
         try:
-            yield NobodyThere()
+            yield Believes(process)
         finally:
             await _end(process)
 
@@ -64,6 +64,23 @@ class AnyVen:
         if isinstance(self._operator, Command):
             await self._operator.prompt("reset", {})
         yield self._operator
+
+
+class Believes:
+    """openleadr's process: it can be asked what it believes of its events, and nothing else."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`events` alone."""
+        if verb != "events" or self._process.stdin is None or self._process.stdout is None:
+            raise NotPossible(f"{verb}: openleadr's VEN has no such act")
+        self._process.stdin.write(b"events\n")
+        async with asyncio.timeout(END_S):
+            line = await self._process.stdout.readline()
+        answer = json.loads(line or b"{}")
+        return answer if isinstance(answer, dict) else {}
 
 
 class NobodyThere:

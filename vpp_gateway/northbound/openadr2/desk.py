@@ -77,12 +77,16 @@ class Pace:
     attempts: Counter[int] = field(default_factory=Counter)
     """Failed sendings per outbox number."""
     last_contact_at: float | None = None
+    silent_from: float | None = None
+    """While there was no contact yet: when we began to wait for one."""
     skew_s: float | None = None
     trouble: str = ""
     """What is wrong now, in words."""
     refused: Counter[str] = field(default_factory=Counter)
     """Refused messages by kind."""
     last_refusal: str = ""
+    remarks: tuple[str, ...] = ()
+    """What was odd in the last list of events without being refused, in words."""
 
     def begin_anew(self) -> None:
         """As after a start; the exchange under way is given up, and its answer will find nobody."""
@@ -102,6 +106,9 @@ class Desk:
     program: ProgramProfile
     resources: Mapping[str, SiteId]
     level_base_w: Mapping[SiteId, float]
+    capacity_w: Mapping[SiteId, float]
+    groups: frozenset[str]
+    parties: frozenset[str]
     offer: Offer | None
     signing: bool
     poll_s: float | None
@@ -125,7 +132,13 @@ class Desk:
     def party(self) -> Party:
         """Who we are, for the mapping."""
         return Party(
-            room=self.room, ven_id=self.name, resources=self.resources, level_base_w=self.level_base_w
+            room=self.room,
+            ven_id=self.name,
+            resources=self.resources,
+            level_base_w=self.level_base_w,
+            groups=self.groups,
+            parties=self.parties,
+            capacity_w=self.capacity_w,
         )
 
     def new_id(self) -> str:

@@ -104,6 +104,43 @@ class EventHeld:
     startafter_s: float
     offset_s: float
     """Drawn once, kept over modifications unless startafter changes (rule 30)."""
+    start_at: float | None = None
+    """dtstart, startafter included; None in journals of versions that did not keep it."""
+    active_until: float | None = None
+    """End of the active period, startafter included, recovery not; None = open end, or not kept."""
+    notification_s: float = 0.0
+    """x-eiNotification: how long before dtstart the VEN was to know."""
+    ramp_up_s: float = 0.0
+    """x-eiRampUp: > 0 before dtstart, < 0 after it."""
+    recovery_s: float = 0.0
+    """x-eiRecovery: > 0 after the end, < 0 before it."""
+    market_context: str = ""
+    priority: int | None = None
+    """As the VTN wrote it: 1 is highest, 0 or None lowest."""
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEnding:
+    """An active event was cancelled and runs on until a randomised moment (rule 65)."""
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
+    ending_at: float
+    """UTC (Unix s) of the termination, drawn once."""
+    cause: Literal["cancelled", "implied"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEnded:
+    """The randomised termination of a cancelled event is over."""
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +152,20 @@ class EventDropped:
     event_id: str
     modification: int
     cause: Literal["implied", "ended", "unregistered", "mark-gone"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReleased:
+    """The VTN was silent for longer than the program allows: the event is withdrawn here, and still known.
+
+    When the VTN lists it again it is taken up again, with the same randomised start.
+    """
+
+    at: float
+    room: RoomName
+    event_id: str
+    modification: int
+    silent_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +283,9 @@ VenFact = (
     | JoinWanted
     | EventHeld
     | EventDropped
+    | EventReleased
+    | EventEnding
+    | EventEnded
     | Opted
     | ResponseOwed
     | ReplyOwed
@@ -253,6 +307,9 @@ FACT_TYPES: tuple[type, ...] = (
     JoinWanted,
     EventHeld,
     EventDropped,
+    EventReleased,
+    EventEnding,
+    EventEnded,
     Opted,
     ResponseOwed,
     ReplyOwed,

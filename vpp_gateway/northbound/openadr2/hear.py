@@ -214,6 +214,7 @@ def _events(desk: Desk, said: DistributeEvent, now: float) -> Facts:
     judge.distribute(said)
     for reason in judge.refusals:
         desk.refuse("event", reason)
+    desk.pace.remarks = tuple(judge.remarks)
     return judge.facts
 
 

@@ -44,7 +44,7 @@ def withdrawals(desk: Desk, now: float) -> Facts:
                 cause="unregistered",
             )
         )
-        if event.instructed and not event.cancelled:
+        if event.running:
             facts.append(
                 Withdrawn(
                     at=now,

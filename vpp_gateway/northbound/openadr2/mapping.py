@@ -9,62 +9,29 @@ without the signal, `setpoint` a target for the import; both reach the domain as
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from vpp_gateway.domain.instruction import (
-    Delta,
-    Demand,
-    EventId,
-    Instruction,
-    InstructionId,
-    Level,
-    Phase,
-    Priority,
-    RoomName,
-    Setpoint,
-    SiteId,
-)
-from vpp_gateway.domain.quantity import regulation_of
+from vpp_gateway.domain.instruction import EventId, Instruction, InstructionId, Phase, Priority, RoomName
+from vpp_gateway.northbound.openadr2.demands import demand_of
 from vpp_gateway.northbound.openadr2.messages import Event, Signal
+from vpp_gateway.northbound.openadr2.party import Party, Refusal, Refused
 from vpp_gateway.northbound.openadr2.program import ProgramProfile, SignalRule
-from vpp_gateway.northbound.openadr2.report_words import SI_SCALE
-from vpp_gateway.northbound.openadr2.xml_text import shown
+from vpp_gateway.northbound.openadr2.ramps import with_ramps
+from vpp_gateway.northbound.openadr2.targets import Scope, choose, event_scope
+
+__all__ = [
+    "Party",
+    "Refusal",
+    "active_period",
+    "event_id_of",
+    "instruction_id",
+    "instruction_of",
+    "priority_of",
+]
 
 LOWEST_PRIORITY = 2**32
 SUM_TOLERANCE_S = 1.0
 """Slack when interval durations are compared with the active period (rule 8)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why an event cannot be taken."""
-
-    code: str
-    """453 market context, 454 data, 460 signal, 462 target."""
-    reason: str
-    """What was expected, what was found."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """Who we are in one northbound room."""
-
-    room: RoomName
-    ven_id: str
-    resources: Mapping[str, SiteId]
-    """resourceID -> site."""
-    level_base_w: Mapping[SiteId, float]
-    """W that a share of 1 means, per site."""
-
-
-class _Refused(Exception):
-    """Carries a `Refusal` out of the small hands below."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.refusal = Refusal(code=code, reason=reason)
+LATEST_AT = 253_402_300_799.0
+"""9999-12-31T23:59:59Z: nothing later can be written in a message or shown."""
 
 
 def instruction_of(
@@ -76,8 +43,12 @@ def instruction_of(
         offset_s: Randomised delay of the start drawn for this event (rule 30).
     """
     try:
-        scope = _scope(event, party, program)
-        rule, signal = _signal(event, program)
+        scope = event_scope(event, party, program)
+        rule, signal, scope = choose(event, scope, party, program)
+        phases = _phases(event, signal, rule, scope, party, program, offset_s)
+        start_at = phases[0].start_at
+        if program.apply_ramps and (event.ramp_up_s or event.recovery_s):
+            phases = with_ramps(phases, event.ramp_up_s or 0.0, event.recovery_s or 0.0, program.ramp_steps)
         return Instruction(
             id=instruction_id(party.room, event.event_id),
             room=party.room,
@@ -85,13 +56,20 @@ def instruction_of(
             modification=event.modification,
             program=program.name,
             received_at=received_at,
-            phases=_phases(event, signal, rule, scope, party, program, offset_s),
+            phases=phases,
             scope=scope,
             priority=priority_of(event.priority),
             test=event.test,
+            activated_at=None if phases[0].start_at == start_at else start_at,
         )
-    except _Refused as refused:
+    except Refused as refused:
         return refused.refusal
+
+
+def active_period(event: Event, offset_s: float) -> tuple[float, float | None]:
+    """Start and end of the active period, startafter included, ramps left out; None = open end (rule 47)."""
+    start_at = event.start_at + offset_s
+    return start_at, start_at + event.duration_s if event.duration_s else None
 
 
 def instruction_id(room: RoomName, event_id: str) -> InstructionId:
@@ -109,50 +87,20 @@ def priority_of(priority: int | None) -> Priority:
     return Priority(rank=priority - 1 if priority else LOWEST_PRIORITY)
 
 
-def _scope(event: Event, party: Party, program: ProgramProfile) -> tuple[SiteId, ...]:
-    """Addressed sites; empty = the whole portfolio (rule 22)."""
-    if program.market_contexts and event.market_context not in program.market_contexts:
-        allowed = ", ".join(program.market_contexts)
-        raise _Refused("453", f"market context: expected {allowed}, found {shown(event.market_context)}")
-    targets = event.targets
-    if targets.empty:
-        return ()
-    sites = tuple(dict.fromkeys(party.resources[id] for id in targets.resource_ids if id in party.resources))
-    named = party.ven_id in targets.ven_ids
-    if named and not (sites and program.ven_target_narrows):
-        return ()
-    if sites and (named or not targets.ven_ids or not program.ven_target_narrows):
-        return sites
-    ours = ", ".join((party.ven_id, *party.resources))
-    found = ", ".join(shown(id) for id in (*targets.ven_ids, *targets.resource_ids, *targets.group_ids)[:5])
-    raise _Refused("462", f"eiTarget: expected one of {ours}; found {found or 'criteria of other kinds'}")
-
-
-def _signal(event: Event, program: ProgramProfile) -> tuple[SignalRule, Signal]:
-    """The first signal, in the profile's order, that the program takes."""
-    for rule in program.signals:
-        for signal in event.signals:
-            names = {rule.name, rule.name.lower()} if rule.name == "SIMPLE" else {rule.name}
-            ours = signal.name in names and signal.type == rule.type
-            if ours and rule.meaning != "ignore" and not signal.targets.device_classes:
-                return rule, signal
-    taken = ", ".join(f"{rule.name}/{rule.type}" for rule in program.signals if rule.meaning != "ignore")
-    found = ", ".join(f"{shown(signal.name)}/{shown(signal.type)}" for signal in event.signals[:5])
-    raise _Refused("460", f"signal: expected {taken}; found {found}")
-
-
 def _phases(
     event: Event,
     signal: Signal,
     rule: SignalRule,
-    scope: tuple[SiteId, ...],
+    scope: Scope,
     party: Party,
     program: ProgramProfile,
     offset_s: float,
 ) -> tuple[Phase, ...]:
     if event.duration_s < 0 or event.startafter_s < 0:
-        raise _Refused("454", "active period: expected durations of zero or more, found a negative one")
+        raise Refused("454", "active period: expected durations of zero or more, found a negative one")
     end_at = event.start_at + event.duration_s if event.duration_s else None  # rule 47: 0 = open end
+    if event.start_at + event.duration_s + event.startafter_s + max(event.recovery_s or 0.0, 0.0) > LATEST_AT:
+        raise Refused("454", "active period: expected an end before the year 10000, found a later one")
     phases: list[Phase] = []
     cursor = event.start_at
     for index, interval in enumerate(signal.intervals):
@@ -160,11 +108,11 @@ def _phases(
         given = interval.start_at
         start_at = cursor if given is None or abs(given - cursor) < SUM_TOLERANCE_S else given
         if start_at < cursor or interval.duration_s < 0 or (interval.duration_s == 0 and not last):
-            raise _Refused("454", f"interval {index}: expected to follow the one before, found an overlap")
+            raise Refused("454", f"interval {index}: expected to follow the one before, found an overlap")
         stop_at = start_at + interval.duration_s if interval.duration_s else end_at
         if last and end_at is None and interval.duration_s == 0:
             stop_at = None
-        demand = _demand(interval.value, signal, rule, scope, party, program)
+        demand = demand_of(interval.value, signal, rule, scope, party, program)
         phases.append(
             Phase(
                 start_at=start_at + offset_s,
@@ -174,56 +122,13 @@ def _phases(
         )
         cursor = start_at if stop_at is None else stop_at
     if end_at is not None and abs(cursor - end_at) > SUM_TOLERANCE_S:  # rule 8
-        raise _Refused(
+        raise Refused(
             "454",
             f"intervals: expected to fill the active period of {event.duration_s:.0f} s, "
             f"found {cursor - event.start_at:.0f} s",
         )
     if abs(phases[0].start_at - offset_s - event.start_at) > SUM_TOLERANCE_S:
-        raise _Refused(
+        raise Refused(
             "454", "intervals: expected the first to start with the active period, found another start"
         )
     return tuple(phases)
-
-
-def _demand(
-    value: float,
-    signal: Signal,
-    rule: SignalRule,
-    scope: Sequence[SiteId],
-    party: Party,
-    program: ProgramProfile,
-) -> Demand:
-    if not math.isfinite(value):
-        raise _Refused("454", f"payload: expected a finite number, found {value}")
-    if rule.meaning == "level":
-        return _level(value, scope, party, program)
-    watts = value * _factor(signal, rule)
-    if not math.isfinite(watts):
-        raise _Refused("454", f"payload: expected a finite power, found {value}")
-    if rule.meaning == "delta":
-        return Delta(regulation_w=watts if rule.positive == "regulation" else regulation_of(watts))
-    return Setpoint(import_w=watts if rule.positive == "import" else regulation_of(watts))
-
-
-def _factor(signal: Signal, rule: SignalRule) -> float:
-    """Multiplier from the signal's number to W."""
-    allowed = ", ".join(rule.units)
-    if signal.unit is None:
-        if rule.when_absent is None:
-            raise _Refused("454", f"unit: expected {allowed} with a siScaleCode, found none")
-        return SI_SCALE[rule.when_absent.scale]
-    if signal.unit.units not in rule.units or signal.unit.scale not in SI_SCALE:
-        raise _Refused("454", f"unit: expected {allowed}, found {shown(signal.unit.units)}")
-    return signal.unit.factor
-
-
-def _level(value: float, scope: Sequence[SiteId], party: Party, program: ProgramProfile) -> Level:
-    rule = next((rule for rule in program.levels if rule.level == value), None)
-    if rule is None:
-        allowed = ", ".join(str(rule.level) for rule in program.levels)
-        raise _Refused("454", f"SIMPLE level: expected {allowed}, found {value:g}")
-    if rule.regulation_w is not None:
-        return Level(level=int(value), regulation_w=rule.regulation_w)
-    base_w = sum(party.level_base_w.get(site, 0.0) for site in (scope or party.level_base_w))
-    return Level(level=int(value), regulation_w=(rule.share or 0.0) * base_w)

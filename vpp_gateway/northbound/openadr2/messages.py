@@ -171,6 +171,8 @@ class Signal:
     intervals: tuple[SignalInterval, ...]
     unit: Unit | None = None
     targets: Targets = Targets()
+    current_value: float | None = None
+    """The value of the interval in force, as the VTN has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,7 +189,7 @@ def _event(desk: Desk, event_id: str, now: float) -> HeldEvent:
     held = desk.state.events.get(event_id)
     if held is None:
         raise Told("ven.unknown_event", found=event_id, known=", ".join(desk.state.events) or "-")
-    if held.cancelled:
+    if held.cancelled or held.ending_at is not None:
         raise Told("ven.event_cancelled", event=event_id)
     if held.end_at is not None and held.end_at <= now:
         raise Told("ven.event_over", event=event_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from vpp_gateway.domain.instruction import Instruction
 from vpp_gateway.northbound.openadr2.desk import Desk
 from vpp_gateway.northbound.openadr2.facts import ResponseOwed
 from vpp_gateway.northbound.openadr2.mapping import LOWEST_PRIORITY
@@ -38,7 +37,7 @@ def status(desk: Desk, now: float) -> Shown:
 
 def events(desk: Desk, now: float) -> Shown:
     """Every event that is known, in the order of their start."""
-    held = sorted(desk.state.events.values(), key=lambda one: _start(desk, one))
+    held = sorted(desk.state.events.values(), key=lambda one: _start(desk, one) or one.held_at)
     rows: list[Plain] = [_event(desk, one, now) for one in held]
     return {"room": str(desk.room), "events": rows}
 
@@ -55,24 +54,21 @@ def reports(desk: Desk, now: float) -> Shown:
     return {"room": str(desk.room), "reports": rows}
 
 
-def event_status(held: HeldEvent, instruction: Instruction | None, now: float) -> str:
-    """far | active | completed | cancelled by our clock; `none` for an event that was refused."""
-    if held.cancelled:
-        return "cancelled"
-    if held.end_at is not None and held.end_at <= now:
-        return "completed"
-    if instruction is None:
-        return "none"
-    return "active" if instruction.start_at <= now else "far"
+def event_status(held: HeldEvent, now: float) -> str:
+    """far | near | active | completed | cancelled by our clock; `none` for an event that was refused."""
+    return held.status(now) if held.instructed or held.cancelled or held.opt == "optIn" else "none"
 
 
-def _start(desk: Desk, held: HeldEvent) -> float:
+def _start(desk: Desk, held: HeldEvent) -> float | None:
+    """dtstart, startafter included; of an older journal, when its instruction begins."""
     instruction = desk.state.instructions.get(held.event_id)
-    return held.held_at if instruction is None else instruction.start_at
+    if held.start_at is not None or instruction is None:
+        return held.start_at
+    return instruction.start_at
 
 
 def _event(desk: Desk, held: HeldEvent, now: float) -> Shown:
-    instruction = desk.state.instructions.get(held.event_id)
+    instruction, start_at = desk.state.instructions.get(held.event_id), _start(desk, held)
     owed = any(
         isinstance(one, ResponseOwed) and one.event_id == held.event_id for one in desk.state.owed.values()
     )
@@ -81,16 +77,17 @@ def _event(desk: Desk, held: HeldEvent, now: float) -> Shown:
     return {
         "event": held.event_id,
         "modification": held.modification,
-        "status": event_status(held, instruction, now),
-        "start_at": None if instruction is None else instruction.start_at,
-        "start": None if instruction is None else write_date(instruction.start_at),
+        "status": event_status(held, now),
+        "start_at": start_at,
+        "start": None if start_at is None else write_date(start_at),
         "offset_s": held.offset_s,
         "end_at": held.end_at,
         "end": None if held.end_at is None else write_date(held.end_at),
+        "ending_at": held.ending_at,
         "opt": held.opt,
         "reason": held.reason,
         "priority": None if rank is None else (0 if rank == LOWEST_PRIORITY else rank + 1),
-        "test": instruction is not None and instruction.test,
+        "test": held.test or (instruction is not None and instruction.test),
         "told": not owed and not any(known.standing in ("pending", "cancelling") for known in said),
         "opt_ids": [known.created.opt_id for known in said if known.live],
     }

@@ -30,6 +30,30 @@ class AssumedUnit(_Model):
     scale: Literal["p", "n", "micro", "m", "c", "d", "none", "k", "M", "G", "T"]
 
 
+class Band(_Model):
+    """From which number on a price or an offset means which SIMPLE level."""
+
+    at_least: Annotated[float, Field(allow_inf_nan=False)]
+    """In the rule's unit without SI scale."""
+    level: Literal[0, 1, 2, 3]
+
+
+Meaning = Literal[
+    "delta",
+    "setpoint",
+    "level",
+    "multiplier",
+    "price",
+    "level-offset",
+    "percent-offset",
+    "capacity",
+    "ignore",
+]
+_IN_WATTS = ("delta", "setpoint")
+_IN_BANDS = ("price", "level-offset")
+_IN_SHARES = ("multiplier", "percent-offset", "capacity")
+
+
 class SignalRule(_Model):
     """One (signalName, signalType) that the program sends."""
 
@@ -37,14 +61,47 @@ class SignalRule(_Model):
     """LOAD_DISPATCH, SIMPLE, x-..."""
     type: str
     """delta, setpoint, level, ..."""
-    meaning: Literal["delta", "setpoint", "level", "ignore"]
-    """`ignore`: known, deliberately without effect; an event with nothing else is answered 460."""
+    meaning: Meaning
+    """What its numbers ask for: `delta` and `setpoint` in W; `level` SIMPLE 0-3; `multiplier` a factor on undisturbed
+    use; `percent-offset` a change by a share of undisturbed use; `capacity` a share of the sites' contracted import as
+    target; `price` and `level-offset` a level by `bands`; `ignore`: known, deliberately without effect, an event with
+    nothing else is answered 460."""
     positive: Literal["import", "regulation"] = "import"
     """What a positive number means: more taken from the grid (the standard's reading), or more relief for it."""
     units: tuple[str, ...] = ("W",)
-    """itemUnits that are understood."""
+    """itemUnits that are understood; the default stands for `delta` and `setpoint` only, others take none unless named."""
+    items: tuple[str, ...] = ()
+    """itemBase elements that are understood (powerReal, currencyPerKWh, ...); empty = any with these units."""
     when_absent: AssumedUnit | None = None
-    """None = a number without a unit is refused."""
+    """None = a number without a unit is refused, unless its meaning needs none (levels, shares, price multipliers)."""
+    whole: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """The number that stands for 100 % in `multiplier`, `percent-offset` and `capacity`: 1, or 100 where percent are
+    sent."""
+    bands: tuple[Band, ...] = ()
+    """For `price` and `level-offset`; a number below all of them means level 0."""
+
+    @model_validator(mode="after")
+    def _banded(self) -> Self:
+        if (self.meaning in _IN_BANDS) != bool(self.bands):
+            raise ValueError(f"bands belong to the meanings {', '.join(_IN_BANDS)}, and these need them")
+        if len({band.at_least for band in self.bands}) != len(self.bands):
+            raise ValueError("bands: each at_least once")
+        return self
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """itemUnits that its numbers may carry."""
+        return self.units if self.meaning in _IN_WATTS or "units" in self.model_fields_set else ()
+
+    @property
+    def unitless(self) -> bool:
+        """Whether its numbers mean something without a unit."""
+        return self.meaning in (*_IN_SHARES, "level-offset") or self.type == "priceMultiplier"
+
+    @property
+    def in_levels(self) -> bool:
+        """Whether its numbers end as SIMPLE levels."""
+        return self.meaning in ("level", *_IN_BANDS)
 
 
 class LevelRule(_Model):
@@ -99,6 +156,27 @@ class Tls(_Model):
     check_hostname: bool = True
     stale_crl: Literal["refuse", "accept"] = "refuse"
     """A CRL whose next issue is overdue: its authority's certificates are refused, or accepted with an alarm."""
+
+
+class LossOfCommunication(_Model):
+    """What becomes of accepted events when nothing usable comes from the VTN any more."""
+
+    release_after_s: Seconds | None = None
+    """None = keep them until their end, as the standard has it: silence cancels nothing. Otherwise they are withdrawn
+    after so long a silence, and taken up again when the VTN still lists them on its return."""
+
+
+class TargetRules(_Model):
+    """How this program addresses us in eiTarget."""
+
+    by: Annotated[tuple[Literal["venID", "resourceID", "groupID", "partyID"], ...], Field(min_length=1)] = (
+        "venID",
+        "resourceID",
+        "groupID",
+        "partyID",
+    )
+    """Criteria that can name us; any one is enough (rule 22). One that is missing here names nobody: an event that
+    has no other is answered 462."""
 
 
 class UsageReport(_Model):
@@ -167,27 +245,44 @@ class ProgramProfile(Profile):
     """Accepted signals; the first one in this order that an event carries is acted on."""
     levels: tuple[LevelRule, ...] = ()
     """SIMPLE levels; a level that is missing here is refused."""
+    targets: TargetRules = TargetRules()
     ven_target_narrows: bool = False
     """False: a matching venID addresses the whole portfolio even when resourceIDs stand beside it (rule 22: OR).
     True: resourceIDs beside it narrow the event to those sites."""
+    device_classes: tuple[str, ...] = ()
+    """endDeviceAsset classes that we are; an eiTarget or signal for any other class is not ours."""
     apply_startafter: bool = True
     """Randomise the start by 0..startafter (rule 30)."""
+    randomise_cancellation: bool = True
+    """An active event with startafter that is cancelled ends after 0..startafter (rule 65); False: at once."""
+    apply_ramps: bool = True
+    """Follow x-eiRampUp and x-eiRecovery in steps (rule 31); False: full from dtstart to the end."""
+    ramp_steps: Annotated[int, Field(ge=1, le=60)] = 10
+    """Steps of a ramp; none is shorter than a second."""
+    execute_test_events: bool = True
+    """False: a test event (rule 6) is judged, answered and shown, but nothing is dispatched for it."""
     answer_deadline_s: Seconds = 10.0
     """An event without a decision by then is answered optOut."""
     clock_tolerance_s: Seconds = 5.0
     """Skew between the VTN's HTTP Date and our clock that raises an alarm."""
+    loss_of_communication: LossOfCommunication = LossOfCommunication()
     polling: Polling = Polling()
     signature: Signature
     tls: Tls = Tls()
-    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 1024 * 1024
+    body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 4 * 1024 * 1024
+    """1000 events are 1.7 to 2.4 MiB."""
     reports: UsageReport | None = UsageReport()
     """None = this program takes no reports."""
     opt: OptRules = OptRules()
 
     @model_validator(mode="after")
     def _levels_given(self) -> Self:
-        if any(rule.meaning == "level" for rule in self.signals) and not self.levels:
+        if any(rule.in_levels for rule in self.signals) and not self.levels:
             raise ValueError("signals contain a level signal, so levels must say what each level means")
+        given = {rule.level for rule in self.levels} | {0}
+        unknown = {band.level for rule in self.signals for band in rule.bands} - given
+        if unknown:
+            raise ValueError(f"bands name levels that `levels` does not give: {sorted(unknown)}")
         if len({rule.level for rule in self.levels}) != len(self.levels):
             raise ValueError("levels: each level once")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from lxml import etree
@@ -21,18 +22,33 @@ from vpp_gateway.northbound.openadr2.messages import (
 from vpp_gateway.northbound.openadr2.report_words import EiResponse, Unit
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_names import (
-    NAMESPACES,
+    branches,
     find,
+    inner,
     local,
     need,
     optional,
     tag,
     text,
-    texts,
 )
 from vpp_gateway.northbound.openadr2.xml_text import read_bool, read_count, read_date, read_duration, shown
 
-_KNOWN_TARGETS = {tag(f"ei:{name}") for name in ("venID", "resourceID", "groupID", "partyID")}
+_EVENT, _DESCRIPTOR, _PERIOD = tag("ei:eiEvent"), tag("ei:eventDescriptor"), tag("ei:eiActivePeriod")
+_SIGNALS, _SIGNAL, _TARGET = tag("ei:eiEventSignals"), tag("ei:eiEventSignal"), tag("ei:eiTarget")
+_RESPONSE_REQUIRED, _PROPERTIES = tag("oadr:oadrResponseRequired"), tag("xcal:properties")
+_EVENT_ID, _MODIFICATION, _STATUS = tag("ei:eventID"), tag("ei:modificationNumber"), tag("ei:eventStatus")
+_MARKET, _CREATED = tag("ei:eiMarketContext"), tag("ei:createdDateTime")
+_PRIORITY, _TEST, _COMMENT = tag("ei:priority"), tag("ei:testEvent"), tag("ei:vtnComment")
+_DTSTART, _DURATION, _UID = tag("xcal:dtstart"), tag("xcal:duration"), tag("xcal:uid")
+_NOTIFICATION, _RAMP_UP, _RECOVERY = tag("ei:x-eiNotification"), tag("ei:x-eiRampUp"), tag("ei:x-eiRecovery")
+_TOLERANCE, _INTERVALS, _PAYLOAD = tag("xcal:tolerance"), tag("strm:intervals"), tag("ei:signalPayload")
+_SIGNAL_NAME, _SIGNAL_TYPE, _SIGNAL_ID = tag("ei:signalName"), tag("ei:signalType"), tag("ei:signalID")
+_CURRENT, _GREEN_BUTTON = tag("ei:currentValue"), tag("oadr:oadrGBDataDescription")
+_NO_ITEMS = frozenset({_INTERVALS, _SIGNAL_NAME, _SIGNAL_TYPE, _SIGNAL_ID, _TARGET, _CURRENT})
+_POWER_UNITS, _OADR_UNITS, _SCALE = tag("power:itemUnits"), tag("oadr:itemUnits"), tag("scale:siScaleCode")
+_HERTZ, _VOLTAGE, _AC = tag("power:hertz"), tag("power:voltage"), tag("power:ac")
+_ATTRIBUTES, _PULSE = tag("power:powerAttributes"), tag("oadr:pulseFactor")
+_KNOWN_TARGETS = tuple(tag(f"ei:{name}") for name in ("venID", "resourceID", "groupID", "partyID"))
 _DEVICE = tag("power:endDeviceAsset")
 
 
@@ -46,30 +62,26 @@ def response(parent: etree._Element, *path: str) -> EiResponse:
     )
 
 
-def unit(parent: etree._Element) -> Unit | None:
-    """The emix:itemBase child of `parent` (a substitution group: powerReal, energyReal, voltage, ...), or None."""
+def unit(parent: Iterable[etree._Element]) -> Unit | None:
+    """The emix:itemBase among `parent`'s children (powerReal, energyReal, voltage, ...: whatever has itemUnits)."""
     for child in parent:
-        scale = optional(child, "scale:siScaleCode")
-        units = _item_units(child)
+        said = branches(child)
+        units = said.get(_POWER_UNITS, said.get(_OADR_UNITS))
         if units is None:
             continue
-        attributes = find(child, "power:powerAttributes")
+        scale, attributes = said.get(_SCALE), said.get(_ATTRIBUTES)
+        power = None if attributes is None else branches(attributes)
+        pulse, name = said.get(_PULSE), local(child)
         return Unit(
-            name=local(child),
-            units=units.strip(),
-            scale=(scale or "none").strip(),
-            hertz=None if attributes is None else float(text(attributes, "power:hertz")),
-            voltage=None if attributes is None else float(text(attributes, "power:voltage")),
-            ac=None if attributes is None else read_bool(text(attributes, "power:ac")),
+            name=name,
+            units=(units.text or "").strip(),
+            scale=((None if scale is None else scale.text) or "none").strip(),
+            hertz=None if power is None else float(power[_HERTZ].text or ""),
+            voltage=None if power is None else float(power[_VOLTAGE].text or ""),
+            ac=None if power is None else read_bool(power[_AC].text or ""),
+            description=optional(child, "oadr:itemDescription") if name == "customUnit" else None,
+            pulse_factor=None if pulse is None else read_float(pulse.text or ""),
         )
-    return None
-
-
-def _item_units(item: etree._Element) -> str | None:
-    for prefix in ("power", "oadr"):
-        found = item.find(f"{{{NAMESPACES[prefix]}}}itemUnits")
-        if found is not None:
-            return found.text or ""
     return None
 
 
@@ -89,13 +101,24 @@ def targets(found: etree._Element | None) -> Targets:
     """eiTarget; None reads as an empty one."""
     if found is None:
         return Targets()
+    named: dict[str, list[str]] = {name: [] for name in _KNOWN_TARGETS}
+    devices: list[str] = []
+    others: list[str] = []
+    for child in found:
+        if child.tag in named:
+            named[child.tag].append(child.text or "")
+        elif child.tag == _DEVICE:
+            devices.append(text(child, "power:mrid"))
+        else:
+            others.append(local(child))
+    vens, resources, groups, parties = map(tuple, named.values())
     return Targets(
-        ven_ids=texts(found, "ei:venID"),
-        resource_ids=texts(found, "ei:resourceID"),
-        group_ids=texts(found, "ei:groupID"),
-        party_ids=texts(found, "ei:partyID"),
-        device_classes=tuple(text(child, "power:mrid") for child in found.findall(_DEVICE)),
-        others=tuple(local(child) for child in found if child.tag not in _KNOWN_TARGETS | {_DEVICE}),
+        ven_ids=vens,
+        resource_ids=resources,
+        group_ids=groups,
+        party_ids=parties,
+        device_classes=tuple(devices),
+        others=tuple(others),
     )
 
 
@@ -145,58 +168,79 @@ def _broken(element: etree._Element, reason: str) -> BrokenEvent | None:
 
 
 def _event(element: etree._Element) -> Event:
-    event = need(element, "ei:eiEvent")
-    descriptor = need(event, "ei:eventDescriptor")
-    period = need(event, "ei:eiActivePeriod", "xcal:properties")
-    startafter = optional(period, "xcal:tolerance", "xcal:tolerate", "xcal:startafter")
-    priority = optional(descriptor, "ei:priority")
-    test = optional(descriptor, "ei:testEvent")
-    event_id = text(descriptor, "ei:eventID")
+    try:
+        return _read_event(branches(element))
+    except KeyError as missing:  # the schema should have refused it before
+        raise WireError(f"expected {missing.args[0]} in an event, found none") from None
+
+
+def _read_event(whole: dict[str, etree._Element]) -> Event:
+    """Each child list is walked once: a thousand events arrive in one message."""
+    event = branches(whole[_EVENT])
+    descriptor = branches(event[_DESCRIPTOR])
+    (properties,) = [child for child in event[_PERIOD] if child.tag == _PROPERTIES]
+    period = branches(properties)
+    tolerance = period.get(_TOLERANCE)
+    startafter = None if tolerance is None else optional(tolerance, "xcal:tolerate", "xcal:startafter")
+    event_id = descriptor[_EVENT_ID].text
     if not event_id:
         raise ValueError("expected an eventID, found an empty one")
+    priority, test, comment = descriptor.get(_PRIORITY), descriptor.get(_TEST), descriptor.get(_COMMENT)
     return Event(
         event_id=event_id,
-        modification=read_count(text(descriptor, "ei:modificationNumber")),
-        status=cast(EventStatus, text(descriptor, "ei:eventStatus").strip()),
-        market_context=text(descriptor, "ei:eiMarketContext", "emix:marketContext").strip(),
-        created_at=read_date(text(descriptor, "ei:createdDateTime")),
-        priority=None if priority is None else read_count(priority),
-        test=test is not None and test.strip().lower() != "false",
-        comment=optional(descriptor, "ei:vtnComment") or "",
-        start_at=read_date(text(period, "xcal:dtstart", "xcal:date-time")),
-        duration_s=read_duration(text(period, "xcal:duration", "xcal:duration")),
+        modification=read_count(descriptor[_MODIFICATION].text or ""),
+        status=cast(EventStatus, (descriptor[_STATUS].text or "").strip()),
+        market_context=inner(descriptor[_MARKET]).strip(),
+        created_at=read_date(descriptor[_CREATED].text or ""),
+        priority=None if priority is None else read_count(priority.text or ""),
+        test=test is not None and (test.text or "").strip().lower() != "false",
+        comment="" if comment is None else comment.text or "",
+        start_at=read_date(inner(period[_DTSTART])),
+        duration_s=read_duration(inner(period[_DURATION])),
         startafter_s=0.0 if startafter is None else read_duration(startafter),
-        notification_s=duration(period, "ei:x-eiNotification"),
-        ramp_up_s=duration(period, "ei:x-eiRampUp"),
-        recovery_s=duration(period, "ei:x-eiRecovery"),
-        signals=tuple(
-            _signal(child) for child in need(event, "ei:eiEventSignals").findall(tag("ei:eiEventSignal"))
-        ),
-        targets=targets(find(event, "ei:eiTarget")),
-        response_required=text(element, "oadr:oadrResponseRequired").strip() == "always",
+        notification_s=_span(period.get(_NOTIFICATION)),
+        ramp_up_s=_span(period.get(_RAMP_UP)),
+        recovery_s=_span(period.get(_RECOVERY)),
+        signals=tuple([_signal(branches(child)) for child in event[_SIGNALS] if child.tag == _SIGNAL]),
+        targets=targets(event.get(_TARGET)),
+        response_required=(whole[_RESPONSE_REQUIRED].text or "").strip() == "always",
     )
 
 
-def _signal(element: etree._Element) -> Signal:
+def _span(found: etree._Element | None) -> float | None:
+    return None if found is None else read_duration(inner(found))
+
+
+def _signal(parts: dict[str, etree._Element]) -> Signal:
+    if _GREEN_BUTTON in parts:
+        raise ValueError("expected a unit of the signal, found oadrGBDataDescription")
+    current = parts.get(_CURRENT)
+    now = None if current is None else optional(current, "ei:payloadFloat", "ei:value")
     return Signal(
-        name=text(element, "ei:signalName").strip(),
-        type=text(element, "ei:signalType").strip(),
-        id=text(element, "ei:signalID"),
-        intervals=tuple(_interval(child) for child in need(element, "strm:intervals")),
-        unit=unit(element),
-        targets=targets(find(element, "ei:eiTarget")),
+        name=(parts[_SIGNAL_NAME].text or "").strip(),
+        type=(parts[_SIGNAL_TYPE].text or "").strip(),
+        id=parts[_SIGNAL_ID].text or "",
+        intervals=tuple([_interval(child) for child in parts[_INTERVALS]]),
+        unit=unit([child for name, child in parts.items() if name not in _NO_ITEMS]),
+        targets=targets(parts.get(_TARGET)),
+        current_value=None if now is None else read_float(now),
     )
 
 
 def _interval(element: etree._Element) -> SignalInterval:
-    value = optional(element, "ei:signalPayload", "ei:payloadFloat", "ei:value")
+    parts = branches(element)
+    if len(parts) != len(element):
+        raise ValueError("expected one signalPayload in each interval, found several")
+    payload = parts.get(_PAYLOAD)
+    value = None if payload is None else optional(payload, "ei:payloadFloat", "ei:value")
     if value is None:
         raise ValueError("expected a payloadFloat in each signal interval, found none")
+    start, uid = parts.get(_DTSTART), parts.get(_UID)
     return SignalInterval(
-        duration_s=duration(element, "xcal:duration") or 0.0,
+        duration_s=_span(parts.get(_DURATION)) or 0.0,
         value=read_float(value),
-        start_at=date(element, "xcal:dtstart"),
-        uid=optional(element, "xcal:uid", "xcal:text"),
+        start_at=None if start is None else read_date(inner(start)),
+        uid=None if uid is None else inner(uid),
     )
 
 

@@ -52,6 +52,10 @@ class Unit:
     hertz: float | None = None
     voltage: float | None = None
     ac: bool | None = None
+    description: str | None = None
+    """itemDescription of a customUnit; the schema fixes all others."""
+    pulse_factor: float | None = None
+    """kWh per count of a pulseCount."""
 
     @property
     def factor(self) -> float:

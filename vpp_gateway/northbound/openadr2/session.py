@@ -28,8 +28,9 @@ from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Fact, Instructed
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.errors import ConfigError
-from vpp_gateway.northbound.openadr2 import hear, speak
+from vpp_gateway.northbound.openadr2 import ending, hear, silence, speak
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Pace, Sent
+from vpp_gateway.northbound.openadr2.event_remarks import remarks_held
 from vpp_gateway.northbound.openadr2.facts import (
     FACT_TYPES,
     JoinWanted,
@@ -54,6 +55,7 @@ from vpp_gateway.northbound.openadr2.messages import (
 from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
 from vpp_gateway.northbound.openadr2.operate_view import Shown
 from vpp_gateway.northbound.openadr2.opt_change import change
+from vpp_gateway.northbound.openadr2.party import first_names
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_words import CancelReport, CreateReport, RegisterReport
 from vpp_gateway.northbound.openadr2.reports import offer_of
@@ -80,6 +82,9 @@ class VenSession:
         signing: Whether our messages are signed (told to the VTN; the codec does it).
         resources: resourceID -> site as the utility names them; None = the site ids themselves.
         level_base_w: W that a SIMPLE share of 1 means, per site.
+        capacity_w: Contracted import per site, W: what a load capacity of 100 % means.
+        groups: groupIDs that we belong to.
+        parties: partyIDs that we are.
         poll_s: The operator's poll period, s; None = as the VTN asks, else the profile's.
 
     Raises:
@@ -101,10 +106,13 @@ class VenSession:
         signing: bool,
         resources: Mapping[str, SiteId] | None = None,
         level_base_w: Mapping[SiteId, float] | None = None,
+        capacity_w: Mapping[SiteId, float] | None = None,
+        groups: Sequence[str] = (),
+        parties: Sequence[str] = (),
         poll_s: float | None = None,
     ) -> None:
-        base_w = dict(level_base_w or {})
-        _check(room, program, sites, signing, base_w)
+        base_w, most_w = dict(level_base_w or {}), dict(capacity_w or {})
+        _check(room, program, sites, signing, base_w, most_w)
         named: Mapping[str, SiteId] = {str(site): site for site in sites} if resources is None else resources
         self.room = room
         self._guard = ReplayGuard(
@@ -117,7 +125,10 @@ class VenSession:
             program=program,
             resources=named,
             level_base_w=base_w,
-            offer=None if program.reports is None else offer_of(program.reports, named),
+            capacity_w=most_w,
+            groups=frozenset(groups),
+            parties=frozenset(parties),
+            offer=None if program.reports is None else offer_of(program.reports, first_names(named)),
             signing=signing,
             poll_s=poll_s,
             rng=rng,
@@ -141,7 +152,7 @@ class VenSession:
     def wake(self, now: float, telemetry: Telemetry) -> Turn:
         """Say what is due. Facts, if any, come alone: what follows from them is said at the next wake."""
         pace = self._desk.pace
-        facts = speak.overdue(self._desk, now)
+        facts = [*ending.due(self._desk.state, self.room, now), *speak.overdue(self._desk, now)]
         if facts:
             return Turn(facts=tuple(facts))
         if pace.in_flight is not None:
@@ -160,6 +171,7 @@ class VenSession:
         pace = self._desk.pace
         deadline_s = self._desk.program.answer_deadline_s
         times = [event.held_at + deadline_s for event in self._desk.state.events.values() if event.undecided]
+        times += [*ending.moments(self._desk.state.events.values()), *silence.moments(self._desk)]
         if pace.in_flight is not None:
             return min([*times, pace.in_flight.at + self._patience_s])
         due = speak.next_at(self._desk)
@@ -174,6 +186,8 @@ class VenSession:
             held = self._desk.state.events.get(event_id_of(self.room, one.instruction))
             opt: OptType = "optIn" if one.opt == "in" else "optOut"
             if one.room != self.room or held is None or held.cancelled or not held.instructed:
+                continue
+            if held.ending_at is not None:
                 continue
             if held.modification != one.modification or held.opt == opt:
                 continue
@@ -311,6 +325,7 @@ class VenSession:
                 f"clock: the VTN is {abs(pace.skew_s):.0f} s {side} us, allowed are "
                 f"{program.clock_tolerance_s:g} s; compare time sources"
             )
+        remarks += [*remarks_held(state.events.values()), *pace.remarks]
         if state.owed and pace.failures:
             remarks.append(f"{len(state.owed)} answers wait for the VTN")
         if pace.refused:
@@ -331,16 +346,23 @@ def _check(
     sites: Sequence[SiteId],
     signing: bool,
     base_w: Mapping[SiteId, float],
+    most_w: Mapping[SiteId, float],
 ) -> None:
     if program.signature.required and not signing:
         raise ConfigError(
             f"northbound {room}: program {program.name} requires XML signatures, found no signing key and certificate"
         )
-    levels = any(rule.meaning == "level" for rule in program.signals)
+    levels = any(rule.in_levels for rule in program.signals)
     shares = levels and any(rule.share for rule in program.levels)
     missing = [site for site in sites if site not in base_w]
     if shares and missing:
         raise ConfigError(
             f"northbound {room}: program {program.name} gives SIMPLE levels as shares, so each site needs a "
             f"level base in W; missing for {', '.join(missing)}"
+        )
+    unmeasured = [site for site in sites if site not in most_w]
+    if unmeasured and any(rule.meaning == "capacity" for rule in program.signals):
+        raise ConfigError(
+            f"northbound {room}: program {program.name} sends load capacities, so each site needs its contracted "
+            f"import; missing for {', '.join(unmeasured)}"
         )

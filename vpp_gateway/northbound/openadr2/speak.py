@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from vpp_gateway.northbound.openadr2 import reports, speak_opt
+from vpp_gateway.northbound.openadr2 import reports, silence, speak_opt
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Parcel, Sent
 from vpp_gateway.northbound.openadr2.facts import Opted, ReplyOwed, ReportClosed, ReportSent, ResponseOwed
 from vpp_gateway.northbound.openadr2.messages import (
@@ -40,8 +40,10 @@ from vpp_gateway.northbound.turn import Telemetry
 
 
 def overdue(desk: Desk, now: float) -> Facts:
-    """Opt out of events on which no decision came by the program's deadline."""
-    facts: Facts = []
+    """Let go of events after too long a silence; opt out of those without a decision by the program's deadline."""
+    facts = silence.due(desk, now)
+    if facts:
+        return facts
     deadline_s = desk.program.answer_deadline_s
     late = [
         event for event in desk.state.events.values() if event.undecided and event.held_at + deadline_s <= now

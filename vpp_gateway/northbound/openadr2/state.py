@@ -19,9 +19,13 @@ from enum import StrEnum
 from typing import assert_never
 
 from vpp_gateway.domain.instruction import Instruction
+from vpp_gateway.northbound.openadr2 import held
 from vpp_gateway.northbound.openadr2.facts import (
     EventDropped,
+    EventEnded,
+    EventEnding,
     EventHeld,
+    EventReleased,
     JoinWanted,
     LeaveWanted,
     NonceSeen,
@@ -39,7 +43,7 @@ from vpp_gateway.northbound.openadr2.facts import (
     Unregistered,
     VenFact,
 )
-from vpp_gateway.northbound.openadr2.messages import OptType
+from vpp_gateway.northbound.openadr2.held import HeldEvent
 from vpp_gateway.northbound.openadr2.opt_facts import (
     FactoryReset,
     Operated,
@@ -51,6 +55,8 @@ from vpp_gateway.northbound.openadr2.opt_facts import (
     OptTaken,
 )
 from vpp_gateway.northbound.openadr2.opts import Opts
+
+__all__ = ["TABLE", "Duty", "HeldEvent", "Phase", "VenState"]
 
 
 class Phase(StrEnum):
@@ -88,29 +94,6 @@ TABLE: dict[tuple[Phase, str], Phase] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldEvent:
-    """What is remembered of an event."""
-
-    event_id: str
-    modification: int
-    request_id: str
-    answer_required: bool
-    instructed: bool
-    cancelled: bool
-    end_at: float | None
-    startafter_s: float
-    offset_s: float
-    held_at: float
-    opt: OptType | None = None
-    reason: str = ""
-
-    @property
-    def undecided(self) -> bool:
-        """The VTN wants an answer and the gateway has not given its opt yet."""
-        return self.answer_required and self.instructed and not self.cancelled and self.opt is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """A running report request."""
 
@@ -138,6 +121,8 @@ class VenState:
         self.detail = ""
         self.events: dict[str, HeldEvent] = {}
         self.owed: dict[int, ResponseOwed | ReplyOwed] = {}
+        self._response_number: dict[str, int] = {}
+        """event id -> number of the last response owed on it; a thousand come in one turn."""
         self.duties: dict[str, Duty] = {}
         self.opts = Opts()
         self.instructions: dict[str, Instruction] = {}
@@ -166,8 +151,10 @@ class VenState:
             case JoinWanted():
                 if self._turn("join"):
                     self.detail, self.registration_id = "", None
-            case EventHeld() | EventDropped() | Opted():
+            case EventHeld() | EventDropped() | EventReleased() | Opted():
                 self._apply_event(fact)
+            case EventEnding() | EventEnded():
+                held.apply_ending(self.events, fact)
             case ResponseOwed() | ReplyOwed() | Settled():
                 self._apply_outbox(fact)
             case ReportRequested() | ReportSent() | ReportEnding() | ReportClosed():
@@ -227,6 +214,7 @@ class VenState:
         self.duties.clear()
         if not again:
             self.events.clear()
+            self._response_number.clear()
             self.instructions.clear()
             self.opts.drop_events()
             self.owed = {
@@ -235,7 +223,7 @@ class VenState:
                 if isinstance(owed, ReplyOwed) and owed.kind == "canceled-registration"
             }
 
-    def _apply_event(self, fact: EventHeld | EventDropped | Opted) -> None:
+    def _apply_event(self, fact: EventHeld | EventDropped | EventReleased | Opted) -> None:
         match fact:
             case EventHeld():
                 known = self.events.get(fact.event_id)
@@ -255,11 +243,23 @@ class VenState:
                     held_at=known.held_at if known is not None and same else fact.at,
                     opt=known.opt if known is not None and same else None,
                     reason=known.reason if known is not None and same else "",
+                    start_at=fact.start_at,
+                    active_until=fact.active_until,
+                    notification_s=fact.notification_s,
+                    ramp_up_s=fact.ramp_up_s,
+                    recovery_s=fact.recovery_s,
+                    market_context=fact.market_context,
+                    priority=fact.priority,
+                    test=fact.test,
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)
                 self.instructions.pop(fact.event_id, None)
                 self.opts.drop_event(fact.event_id)
+            case EventReleased():
+                known = self.events.get(fact.event_id)
+                if known is not None:
+                    self.events[fact.event_id] = replace(known, instructed=False)
             case Opted():
                 known = self.events.get(fact.event_id)
                 if known is not None and known.modification == fact.modification:
@@ -268,19 +268,20 @@ class VenState:
     def _apply_outbox(self, fact: ResponseOwed | ReplyOwed | Settled) -> None:
         match fact:
             case ResponseOwed():
-                self.owed = {
-                    number: owed
-                    for number, owed in self.owed.items()
-                    if not (isinstance(owed, ResponseOwed) and owed.event_id == fact.event_id)
-                }
+                earlier = self.owed.get(self._response_number.get(fact.event_id, 0))
+                if isinstance(earlier, ResponseOwed) and earlier.event_id == fact.event_id:
+                    del self.owed[earlier.number]
                 self.owed[fact.number] = fact
+                self._response_number[fact.event_id] = fact.number
                 self.next_number = max(self.next_number, fact.number + 1)
             case ReplyOwed():
                 self.owed[fact.number] = fact
                 self.next_number = max(self.next_number, fact.number + 1)
             case Settled():
                 for number in fact.numbers:
-                    self.owed.pop(number, None)
+                    taken = self.owed.pop(number, None)
+                    if isinstance(taken, ResponseOwed):
+                        self._response_number.pop(taken.event_id, None)
 
     def _apply_report(self, fact: ReportRequested | ReportSent | ReportEnding | ReportClosed) -> None:
         match fact:

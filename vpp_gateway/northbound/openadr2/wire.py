@@ -204,3 +204,5 @@ _READERS: dict[str, Callable[[etree._Element], Message]] = {
     "oadrCancelOpt": read_opt.cancel_opt,
     "oadrCanceledOpt": read_opt.canceled_opt,
 }
+READABLE: frozenset[str] = frozenset(_READERS) | {"oadrDistributeEvent"}
+"""Element names of every message that `read` knows."""

@@ -245,6 +245,9 @@ def _signal(element: etree._Element, signal: Signal) -> None:
     add(element, "ei:signalID", signal.id)
     if signal.unit is not None:
         unit(element, signal.unit)
+    if signal.current_value is not None:
+        payload = add(add(element, "ei:currentValue"), "ei:payloadFloat")
+        add(payload, "ei:value", write_number(signal.current_value))
 
 
 def _targets(element: etree._Element, targets: Targets) -> None:

@@ -19,9 +19,27 @@ _DESCRIPTIONS = {
     "current": "Current",
     "frequency": "Frequency",
     "customUnit": "Custom",
+    "currency": "currency",
+    "currencyPerKWh": "currencyPerKWh",
+    "currencyPerKW": "currencyPerKW",
+    "currencyPerThm": "currency",
+    "Therm": "Therm",
+    "temperature": "temperature",
+    "pulseCount": "pulse count",
 }
-"""itemDescription, fixed by the schema for all but customUnit."""
-_OADR_ITEMS = ("current", "frequency", "customUnit")
+"""itemDescription, fixed by the schema for all but customUnit; it knows none for currencyPerThm."""
+_OADR_ITEMS = (
+    "current",
+    "frequency",
+    "customUnit",
+    "currency",
+    "currencyPerKWh",
+    "currencyPerKW",
+    "currencyPerThm",
+    "Therm",
+    "temperature",
+    "pulseCount",
+)
 
 
 def response(parent: etree._Element, said: EiResponse) -> None:
@@ -46,9 +64,12 @@ def unit(parent: etree._Element, item: Unit) -> None:
     """The emix:itemBase of a number."""
     prefix = "oadr" if item.name in _OADR_ITEMS else "power"
     element = add(parent, f"{prefix}:{item.name}")
-    add(element, f"{prefix}:itemDescription", _DESCRIPTIONS[item.name])
+    add(element, f"{prefix}:itemDescription", item.description or _DESCRIPTIONS[item.name])
     add(element, f"{prefix}:itemUnits", item.units)
-    add(element, "scale:siScaleCode", item.scale)
+    if item.pulse_factor is not None:
+        add(element, "oadr:pulseFactor", write_number(item.pulse_factor))
+    else:
+        add(element, "scale:siScaleCode", item.scale)
     if item.hertz is not None and item.voltage is not None and item.ac is not None:
         attributes = add(element, "power:powerAttributes")
         add(attributes, "power:hertz", write_number(item.hertz))

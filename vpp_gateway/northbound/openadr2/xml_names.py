@@ -36,11 +36,15 @@ def local(element: etree._Element) -> str:
 
 def find(parent: etree._Element, *path: str) -> etree._Element | None:
     """The first element down the path, or None."""
-    here: etree._Element | None = parent
+    here = parent
     for name in path:
-        if here is None:
+        wanted = tag(name)
+        for child in here:  # several times as fast as lxml's own find()
+            if child.tag == wanted:
+                here = child
+                break
+        else:
             return None
-        here = here.find(tag(name))
     return here
 
 
@@ -63,9 +67,22 @@ def optional(parent: etree._Element, *path: str) -> str | None:
     return None if found is None else found.text or ""
 
 
+def inner(element: etree._Element) -> str:
+    """Text of an element's only child, as in `<duration><duration>PT1H</duration></duration>`; empty when none."""
+    for child in element:
+        return child.text or ""
+    return ""
+
+
+def branches(parent: etree._Element) -> dict[str, etree._Element]:
+    """The children by tag, for a parent whose children come at most once."""
+    return {child.tag: child for child in parent}
+
+
 def texts(parent: etree._Element, name: str) -> tuple[str, ...]:
     """Texts of all children of that name."""
-    return tuple(child.text or "" for child in parent.findall(tag(name)))
+    wanted = tag(name)
+    return tuple([child.text or "" for child in parent if child.tag == wanted])
 
 
 def add(parent: etree._Element, name: str, content: str | None = None) -> etree._Element:
