@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.dispatch.policy import Policy
@@ -12,12 +10,12 @@ from vpp_gateway.domain.fact import FACT_TYPES
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.domain.order import PluginName
 from vpp_gateway.northbound.openadr2 import schema
-from vpp_gateway.northbound.openadr2.client import Deliver, VenClient, tls_context
+from vpp_gateway.northbound.openadr2.client import Deliver, VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.northbound.openadr2.session import VenSession
-from vpp_gateway.northbound.openadr2.signature import Signer, Verifier
+from vpp_gateway.northbound.openadr2.wallet import Papers, Wallet
 from vpp_gateway.northbound.openadr2.xml_intake import Limits
 from vpp_gateway.northbound.turn import Session
 from vpp_gateway.profile import load_profile
@@ -78,16 +76,13 @@ def compose_rooms(
             parties=row.party_ids,
         )
         assert xsd is not None
+        limits = Limits(bytes_max=program.body_max_bytes)
         client = VenClient(
             room=name,
             base_url=row.vtn_url,
-            codec=Codec(
-                schema=xsd,
-                limits=Limits(bytes_max=program.body_max_bytes),
-                signer=_signer(row, rng),
-                verifier=_verifier(row),
-            ),
-            tls=_tls(row, program),
+            codec=Codec(schema=xsd, limits=limits),
+            tls=None,
+            wallet=_wallet(row, program, clock, rng, limits),
             clock=clock,
             deliver=deliver,
             deadline_s=program.polling.deadline_s,
@@ -95,6 +90,12 @@ def compose_rooms(
         )
         rooms[name] = Room(session, client)
     return rooms
+
+
+def wallets(rooms: Mapping[RoomName, Room]) -> dict[str, Wallet]:
+    """The credentials in use, by connection; those without TLS have none."""
+    found = {name: room.client.wallet for name, room in rooms.items() if isinstance(room.client, VenClient)}
+    return {name: wallet for name, wallet in found.items() if wallet is not None}
 
 
 def _program(settings: Settings, row: OpenAdr2Settings) -> ProgramProfile:
@@ -114,30 +115,21 @@ def _battery_w(site: SiteSettings) -> float:
     return 1000.0 * sum(battery.discharge_max_kw for battery in site.batteries)
 
 
-def _signer(row: OpenAdr2Settings, rng: Rng) -> Signer | None:
-    if not row.sign or row.tls is None:
-        return None
-    return Signer(key_pem=_read(row.tls.key), cert_pem=_read(row.tls.cert), rng=rng)
-
-
-def _verifier(row: OpenAdr2Settings) -> Verifier | None:
-    if not row.sign or row.tls is None:
-        return None
-    pins = () if row.vtn_fingerprint is None else (row.vtn_fingerprint,)
-    return Verifier(pins=pins, roots_pem=_read(row.tls.ca), server=True)
-
-
-def _tls(row: OpenAdr2Settings, program: ProgramProfile) -> ssl.SSLContext | None:
+def _wallet(
+    row: OpenAdr2Settings, program: ProgramProfile, clock: Clock, rng: Rng, limits: Limits
+) -> Wallet | None:
     if row.tls is None:
         return None
-    return tls_context(
-        ca_file=str(row.tls.ca),
-        cert_file=str(row.tls.cert),
-        key_file=str(row.tls.key),
+    papers = Papers(
+        ca=row.tls.ca,
+        cert=row.tls.cert,
+        key=row.tls.key,
+        crl=row.tls.crl,
+        sign=row.sign,
+        pin=row.vtn_fingerprint,
+        tls_pin=row.vtn_tls_fingerprint,
         ciphers=program.tls.ciphers,
         check_hostname=program.tls.check_hostname,
+        stale_crl=program.tls.stale_crl,
     )
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()
+    return Wallet(papers, clock=clock, rng=rng, limits=limits)

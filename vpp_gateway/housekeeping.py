@@ -24,6 +24,7 @@ from vpp_gateway.identity import facts, read_certificate
 from vpp_gateway.journal.archive import Retention
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
+from vpp_gateway.northbound.openadr2.wallet import Wallet
 
 LOOK_S = 60.0
 """The longest sleep, so that a clock that was set is noticed."""
@@ -87,11 +88,17 @@ class Expiry:
 
     Args:
         certificates: What people call it -> its file.
+        wallets: Connection -> its credentials in use: their CA, CRL and the VTN's certificate are counted too.
     """
 
-    def __init__(self, certificates: Mapping[str, Path]) -> None:
+    def __init__(self, certificates: Mapping[str, Path], wallets: Mapping[str, Wallet] | None = None) -> None:
         self._certificates = certificates
+        self._wallets = {} if wallets is None else wallets
         self.days_left: dict[str, float] = {}
+
+    def notes(self) -> dict[str, list[str]]:
+        """Connection -> what is wrong with its credentials now, in words; only those with something."""
+        return {name: notes for name, wallet in self._wallets.items() if (notes := wallet.notes())}
 
     def job(self) -> Job:
         """Every hour, and at the start."""
@@ -99,6 +106,10 @@ class Expiry:
         return Job(name="certificates", trigger=trigger, work=self._look, at_start=True)
 
     async def _look(self, now: float) -> None:
+        for name, wallet in self._wallets.items():
+            for what, at in wallet.ends().items():
+                if what != "own":
+                    self.days_left[f"{name} {what}"] = (at - now) / DAY_S
         for name, path in self._certificates.items():
             self.days_left[name] = (facts(read_certificate(path)).not_after - now) / DAY_S
 

@@ -112,6 +112,8 @@ class TlsSettings(Section):
     """PEM file with our certificate, followed by the intermediate CAs."""
     key: FilePath
     """PEM file with our private key, mode 0600."""
+    crl: tuple[FilePath, ...] = ()
+    """Certificate revocation lists (PEM or DER) of the utility's CAs; read again when they change."""
 
 
 class OpenAdr2Settings(Section):
@@ -138,6 +140,8 @@ class OpenAdr2Settings(Section):
     """Party ids that the utility may address us by, with all sites."""
     vtn_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     """Fingerprint of the certificate that signs the VTN's messages (last 10 bytes of its SHA-256), to pin it; needs sign."""
+    vtn_tls_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    """Fingerprint of the VTN's TLS certificate, to pin it at every handshake; needs tls."""
     sign: Switch = False
     """True signs and checks every message (XML signature, high security)."""
     tls: TlsSettings | None = None

@@ -39,6 +39,9 @@ def _identities(settings: Settings) -> Iterator[Finding]:
             loc: Loc = ("northbound", index, "tls")
             yield from _certificate((*loc, "ca"), room.tls.ca)
             yield from _pair(loc, room.tls.cert, room.tls.key)
+            for number, crl in enumerate(room.tls.crl):
+                if (fault := _unreadable((*loc, "crl", number), crl)) is not None:
+                    yield fault
     if settings.console.enabled and settings.console.tls is not None:
         yield from _pair(("console", "tls"), settings.console.tls.cert, settings.console.tls.key)
 

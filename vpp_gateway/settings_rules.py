@@ -165,6 +165,8 @@ def _northbound(root: View) -> Iterator[Finding]:
             yield Finding(loc=room["sign"].loc, code="problem.sign_needs_tls")
         if room["vtn_fingerprint"].value is not None and room["sign"].value is not True:
             yield Finding(loc=room["vtn_fingerprint"].loc, code="problem.pin_without_signatures")
+        if room["vtn_tls_fingerprint"].value is not None and not tls:
+            yield Finding(loc=room["vtn_tls_fingerprint"].loc, code="problem.tls_pin_without_tls")
 
 
 def _console(root: View) -> Iterator[Finding]:

@@ -44,6 +44,7 @@ FAMILIES = (
     Family("simulate_link", ("simulate_link",)),
     Family("replay", ("replay_day", "replay_day_decode")),
     Family("simulate_house", ("simulate_modbus", "simulate_repeat")),
+    Family("openadr2_sign", ("openadr2_sign_p256", "openadr2_sign_rsa2048")),
     Family(
         "openadr2_parse",
         (

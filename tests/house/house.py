@@ -28,7 +28,7 @@ from tests.house.world import (
     settings_of,
 )
 from vpp_gateway.clock import Clock, SeededRng
-from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of
+from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of, wallets
 from vpp_gateway.compose_site import compose_agent
 from vpp_gateway.console.live import Identity, LiveSource
 from vpp_gateway.console.status import AlarmView, EventView, LinkView, Status
@@ -38,6 +38,7 @@ from vpp_gateway.domain.fact import Instructed, Tick
 from vpp_gateway.domain.instruction import Instruction, InstructionId, RoomName, SiteId
 from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
+from vpp_gateway.housekeeping import Expiry
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
@@ -209,7 +210,8 @@ class House:
         engine.connect(rooms=rooms, link=self.centre, solver=solver)
         engine.recover()
         self._engine = engine
-        self._source = LiveSource(engine, Identity(name="house", version="test", simulated=True), solver)
+        identity = Identity(name="house", version="test", simulated=True)
+        self._source = LiveSource(engine, identity, solver, credentials=Expiry({}, wallets(rooms)).notes)
         engine.on_second = self._source.beat
         engine.start()
         self._centre_task = self.group.create_task(engine.run())

@@ -12,9 +12,10 @@ from ruamel.yaml import YAML
 from tests.house.day import REACH_S, assert_met, play
 from tests.house.hostile import PROGRAMS, THROWS, Throw, bad_events, hangs, lies
 from tests.house.house import POLL_S, House
+from tests.house.utility import STRANGER, VEN_NAME
 from tests.house.world import SITES
 from vpp_gateway.domain.command import Shift
-from vpp_gateway.northbound.openadr2.messages import Event
+from vpp_gateway.northbound.openadr2.messages import Event, Poll
 from vpp_gateway.profile import shipped_profiles
 
 W = 120_000.0
@@ -264,3 +265,27 @@ def test_a_plug_in_that_says_active_and_does_nothing(tmp_path: Path) -> None:
         assert_met(house, event.start_at + 5, house.clock.utc(), 250_000)
 
     play(tmp_path, scene, vtn=True, programs={"bad": lies})
+
+
+def test_half_a_renewal_is_an_alarm_and_costs_no_poll(tmp_path: Path) -> None:
+    """The key is exchanged before its certificate: the old pair goes on, the operator reads which file does not fit."""
+
+    async def scene(house: House) -> None:
+        event = await running_event(house, duration_s=120)
+        utility = house.utility
+        assert utility is not None
+        key = utility.pki.ven_key(VEN_NAME)
+        old, refused = key.read_bytes(), len(utility.server.refused)
+        key.write_bytes(utility.pki.ven_key(STRANGER).read_bytes())
+        polls = len(house.vtn.said(Poll))
+        await house.run_for(SETTLED_S)
+        (alarm,) = house.alarms("credentials")
+        assert key.name in alarm.text and "tso" in alarm.text
+        assert len(house.vtn.said(Poll)) >= polls + 2 and len(utility.server.refused) == refused
+        assert house.link("tso").health == "good"
+        key.write_bytes(old)
+        await house.run_for(SETTLED_S)
+        assert not house.alarms("credentials")
+        assert_unharmed(house, event)
+
+    play(tmp_path, scene, vtn=True)

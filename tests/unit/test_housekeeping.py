@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apscheduler.triggers.cron import CronTrigger
 
-from vpp_gateway.clock import LoopClock, SystemClock
+from vpp_gateway.clock import LoopClock, SeededRng, SystemClock
 from vpp_gateway.domain.fact import FACT_TYPES, Tick
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.errors import JournalError
@@ -17,6 +17,7 @@ from vpp_gateway.identity import make_dev_ca
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
+from vpp_gateway.northbound.openadr2.wallet import Papers, Wallet
 from vpp_gateway.sim.loop import VirtualLoop, run
 
 MIDNIGHT = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
@@ -86,3 +87,18 @@ def test_old_ticks_leave_the_journal_at_night(tmp_path: Path) -> None:
     assert 0 < len(ticks) < 1200
     assert min(tick.at for tick in ticks) >= MIDNIGHT + 18 * 3600.0 - 7 * DAY_S
     assert list(tmp_path.glob("journal.ticks-*.db"))
+
+
+def test_the_ca_the_crl_and_the_vtn_are_counted_too_and_notes_are_named(tmp_path: Path) -> None:
+    loop = VirtualLoop()
+    clock = LoopClock(loop, SystemClock().utc() - 1000.0)
+    ca = make_dev_ca(tmp_path / "certs", now=clock.utc(), vens=("ven", "other"))
+    wallet = Wallet(
+        Papers(ca=ca.ca, cert=ca.ven_cert("ven"), key=ca.ven_key("ven")), clock=clock, rng=SeededRng(1)
+    )
+    expiry = Expiry({"tso": ca.ven_cert("ven")}, {"tso": wallet})
+    keep_house(expiry.job(), seconds=60.0, loop=loop, clock=clock)
+    assert set(expiry.days_left) == {"tso", "tso CA"} and expiry.notes() == {}
+    ca.ven_key("ven").write_bytes(ca.ven_key("other").read_bytes())
+    assert not wallet.renew()
+    assert "is not the key of the certificate" in expiry.notes()["tso"][0]

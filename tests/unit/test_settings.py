@@ -560,6 +560,27 @@ def test_a_pin_needs_signatures(tmp_path: Path) -> None:
     assert "needs sign: true" in said["northbound[0].vtn_fingerprint"]
 
 
+def test_a_tls_pin_needs_tls_and_a_crl_must_be_there(tmp_path: Path) -> None:
+    pinned = GOOD.replace(
+        "    program: generic-2.0b\n",
+        "    program: generic-2.0b\n    vtn_tls_fingerprint: '00:11:22:33:44:55:66:77:88:99'\n",
+    )
+    with pytest.raises(InvalidFile) as caught:
+        load_settings(write(tmp_path, pinned))
+    said = {problem.key: problem.what() for problem in caught.value.problems}
+    assert "no tls block" in said["northbound[0].vtn_tls_fingerprint"]
+    ca = make_dev_ca(tmp_path / "ca", now=1_790_000_000.0)
+    listed = GOOD.replace(
+        "    program: generic-2.0b\n",
+        "    program: generic-2.0b\n    tls:\n      ca: ca/ca.pem\n      cert: ca/ven.pem\n      key: ca/ven.key\n"
+        "      crl: [ca/none.crl]\n",
+    )
+    assert ca.ven_cert("ven").exists()
+    with pytest.raises(InvalidFile) as caught:
+        load_settings(write(tmp_path, listed))
+    assert "northbound[0].tls.crl[0]" in {problem.key for problem in caught.value.problems}
+
+
 def test_own_profiles_are_found_first(tmp_path: Path) -> None:
     (tmp_path / "own" / "devices").mkdir(parents=True)
     (tmp_path / "own" / "devices" / "mine.yaml").write_text("kind: battery\n", "utf-8")

@@ -272,3 +272,14 @@ def test_files_that_do_not_fit_are_named(pki: DevCa, tmp_path: Path) -> None:
             tls_context(
                 ca_file=str(ca), cert_file=str(cert), key_file=str(key), ciphers=ciphers, check_hostname=True
             )
+
+
+def test_the_rsa_suite_is_spoken_with_an_rsa_certificate(tmp_path: Path) -> None:
+    """Rule 67, TLS_RSA_WITH_AES_128_CBC_SHA256: a VTN that offers nothing else."""
+    pki = make_dev_ca(tmp_path / "ca", now=time.time(), kind="rsa2048")
+    only = serving(pki)
+    only.maximum_version = ssl.TLSVersion.TLSv1_2
+    only.set_ciphers("AES128-SHA256")
+    assert isinstance(over_tls(only, context(pki, ciphers="DEFAULT:AES128-SHA256")), Received)
+    without = over_tls(only, context(pki, ciphers="ECDHE-ECDSA-AES128-SHA256"))
+    assert isinstance(without, Failed) and without.cause in ("tls", "unreachable")

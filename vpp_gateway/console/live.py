@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -65,9 +65,11 @@ class LiveSource:
         identity: Identity,
         solver: SolverState,
         days_left: Mapping[str, float] | None = None,
+        credentials: Callable[[], Mapping[str, Sequence[str]]] = dict,
     ) -> None:
         self._engine, self._identity, self._solver = engine, identity, solver
         self._days_left = {} if days_left is None else days_left
+        self._credentials = credentials
         self._feed = Feed()
         self._since: dict[str, float] = {}
 
@@ -298,6 +300,8 @@ class LiveSource:
             if days < CERTIFICATE_WARNING_DAYS:
                 urgent: Severity = "alarm" if days < CERTIFICATE_ALARM_DAYS else "warning"
                 rows.append(("certificate", urgent, name, {"room": name, "days": f"{max(days, 0.0):.0f}"}))
+        for name, notes in self._credentials().items():
+            rows.append(("credentials", "warning", name, {"room": name, "why": "; ".join(notes)}))
         step_s = self._engine.clock.step_s()
         if abs(step_s) > CLOCK_STEP_S:
             rows.append(("clock", "warning", "clock", {"by_s": f"{step_s:+.1f}"}))

@@ -30,6 +30,7 @@ from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Failed, Post, Received
 from vpp_gateway.northbound.openadr2.record import Recorder, Scribe
 from vpp_gateway.northbound.openadr2.tls import tls_context
+from vpp_gateway.northbound.openadr2.wallet import Wallet
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
 
@@ -43,6 +44,7 @@ OFF_LOOP_BYTES = 65536
 """A body of this size takes about 2 ms to read, with a signature about 5 ms."""
 _QUEUE = 16
 """The session keeps one post under way; a full queue is a fault of the caller and raises."""
+_WORDS = 300
 _HEADERS = {"Content-Type": "application/xml"}
 
 
@@ -64,6 +66,7 @@ class VenClient:
         deadline_s: For one whole exchange.
         connector: Another way to connect, for instance over in-memory transports; owned by the caller.
         recorder: Keeps every message; None = nothing is kept.
+        wallet: Certificates that may be renewed while we run; takes the place of `tls` and of the codec's keys.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class VenClient:
         deadline_s: float,
         connector: aiohttp.BaseConnector | None = None,
         recorder: Recorder | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
         self._room = room
         self._base_url = base_url.rstrip("/")
@@ -87,6 +91,9 @@ class VenClient:
         self._deliver = deliver
         self._deadline_s = deadline_s
         self._connector = connector
+        self.wallet = wallet
+        if wallet is not None:
+            self._take(wallet)
         self._life = f"{clock.utc():.3f}"
         """Names the posts of this process among those of all."""
         self._scribe = (
@@ -100,17 +107,33 @@ class VenClient:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=self._deadline_s)
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"read {self._room}")
         try:
-            async with aiohttp.ClientSession(
-                timeout=timeout, connector=self._connector, connector_owner=self._connector is None
-            ) as http:
-                while True:
-                    post = await self._posts.get()
-                    await self._deliver(self._room, await self._recorded(http, reader, post))
+            post = await self._posts.get()
+            while True:
+                post = await self._serve(reader, post)
         finally:
             reader.shutdown(wait=False, cancel_futures=True)
+
+    async def _serve(self, reader: ThreadPoolExecutor, post: Post) -> Post:
+        """Carry posts over one set of connections until the certificates are renewed; the post that is next then."""
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._deadline_s),
+            connector=self._connector,
+            connector_owner=self._connector is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        ) as http:
+            while True:
+                await self._deliver(self._room, await self._recorded(http, reader, post))
+                post = await self._posts.get()
+                if self.wallet is not None and self.wallet.renew():
+                    self._take(self.wallet)
+                    return post
+
+    def _take(self, wallet: Wallet) -> None:
+        now = wallet.credentials
+        self._tls = now.tls
+        self._codec.use(now.signer, now.verifier)
 
     async def _recorded(
         self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post
@@ -215,8 +238,10 @@ def _inner(error: Exception) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    """It in the words of the system or of OpenSSL."""
-    if isinstance(error, ssl.SSLError) and error.reason:
+    """It in the words of the system or of OpenSSL, in one line: it may quote what the peer sent, at any length."""
+    said = str(error)
+    if isinstance(error, ssl.SSLError) and (reason := getattr(error, "reason", None)):
         verified = getattr(error, "verify_message", "")
-        return f"{error.reason}: {verified}" if verified else error.reason
-    return str(error) or type(error).__name__
+        said = f"{reason}: {verified}" if verified else reason
+    line = " ".join(said.split()) or type(error).__name__
+    return "".join(char if char.isprintable() else "?" for char in line[:_WORDS])

@@ -58,6 +58,10 @@ class Codec:
         """Whether what we receive must be signed."""
         return self._verifier is not None
 
+    def use(self, signer: Signer | None, verifier: Verifier | None) -> None:
+        """Sign and check with these from now on: renewed certificates."""
+        self._signer, self._verifier = signer, verifier
+
     def encode(self, message: Message, now: float) -> bytes:
         """Schema-valid bytes of `message`. Raises MisuseError when it cannot be said in 2.0b."""
         payload = wire.write(message, self._schema)

@@ -154,6 +154,8 @@ class Tls(_Model):
     ciphers: str | None = None
     """OpenSSL cipher list; None = the platform's default."""
     check_hostname: bool = True
+    stale_crl: Literal["refuse", "accept"] = "refuse"
+    """A CRL whose next issue is overdue: its authority's certificates are refused, or accepted with an alarm."""
 
 
 class LossOfCommunication(_Model):

@@ -29,12 +29,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from lxml import etree
 
 from vpp_gateway.clock import Rng
 from vpp_gateway.errors import ConfigError
-from vpp_gateway.identity import certificate as identity
+from vpp_gateway.northbound.openadr2.revocation import Revocations
+from vpp_gateway.northbound.openadr2.trust import CHAIN_MAX, Trust, fingerprint_of, may_serve, strong
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError, parse
 from vpp_gateway.northbound.openadr2.xml_names import add, find, need, tag, text
 from vpp_gateway.northbound.openadr2.xml_text import read_date, shown, write_date
@@ -53,11 +53,6 @@ def fingerprint(cert_pem: bytes | str) -> str:
     """OpenADR fingerprint of a PEM certificate: last 10 bytes of SHA-256 over its DER, `AA:BB:...`."""
     pem = cert_pem.encode() if isinstance(cert_pem, str) else cert_pem
     return fingerprint_of(x509.load_pem_x509_certificate(pem))
-
-
-def fingerprint_of(certificate: x509.Certificate) -> str:
-    """OpenADR fingerprint of a loaded certificate."""
-    return identity.fingerprint(certificate.public_bytes(serialization.Encoding.DER))
 
 
 def canonical(element: etree._Element, algorithm: str) -> bytes:
@@ -135,9 +130,7 @@ def _load_key(key_pem: bytes, password: bytes | None) -> PrivateKey:
         key = serialization.load_pem_private_key(key_pem, password)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"signing key: expected a PEM private key, found: {error}") from None
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 2048:
-        return key
-    if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size >= 224:
+    if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) and strong(key):
         return key
     raise ConfigError(
         f"signing key: expected RSA of at least 2048 bits or EC of at least 224 bits (OpenADR rule 68), "
@@ -179,6 +172,7 @@ class Verifier:
         pins: Fingerprints of the certificates that may sign; empty = any that the roots vouch for.
         roots_pem: PEM certificates (one or several) of the CAs that may have issued the signer's certificate.
         server: Without pins, the signer's certificate must be a server's: another VEN of the CA is no VTN.
+        revocations: CRLs; a revoked certificate signs nothing.
 
     Raises:
         ConfigError: Neither pins nor roots: then everybody could sign.
@@ -191,12 +185,14 @@ class Verifier:
         roots_pem: bytes = b"",
         limits: Limits | None = None,
         server: bool = False,
+        revocations: Revocations | None = None,
     ) -> None:
         self._pins = frozenset(pin.strip().upper() for pin in pins)
-        self._roots = x509.load_pem_x509_certificates(roots_pem) if roots_pem else []
+        roots = x509.load_pem_x509_certificates(roots_pem) if roots_pem else []
+        self._trust = Trust(roots, revocations=revocations)
         self._limits = limits or Limits()
         self._server = server
-        if not self._pins and not self._roots:
+        if not self._pins and not roots:
             raise ConfigError("signature check: expected a peer fingerprint or a CA file, found neither")
 
     def verify(self, payload: etree._Element, now: float) -> Verified:
@@ -229,44 +225,23 @@ class Verifier:
         )
 
     def _signer(self, signature: etree._Element, now: float) -> x509.Certificate:
-        encoded = text(signature, "ds:KeyInfo", "ds:X509Data", "ds:X509Certificate")
+        data = need(signature, "ds:KeyInfo", "ds:X509Data")
+        encoded = data.findall(tag("ds:X509Certificate"))
+        if not 1 <= len(encoded) <= CHAIN_MAX:
+            raise WireError(f"signature: expected 1 to {CHAIN_MAX} certificates, found {len(encoded)}")
         try:
-            certificate = x509.load_der_x509_certificate(_decode(encoded))
+            chain = [x509.load_der_x509_certificate(_decode(one.text or "")) for one in encoded]
         except ValueError as error:
             raise WireError(f"signature: expected an X.509 certificate, found: {shown(str(error))}") from None
-        found = fingerprint_of(certificate)
+        found = fingerprint_of(chain[0])
         if self._pins and found not in self._pins:
             raise WireError(
                 f"signature: expected fingerprint {' or '.join(sorted(self._pins))}, found {found}"
             )
-        begins = certificate.not_valid_before_utc.timestamp()
-        ends = certificate.not_valid_after_utc.timestamp()
-        if not begins <= now <= ends:
-            raise WireError(
-                f"signature: certificate {found} is valid from {write_date(begins)} to {write_date(ends)}, not now"
-            )
-        if self._roots and not any(_issued(certificate, root) for root in self._roots):
-            raise WireError(f"signature: certificate {found} was issued by none of the trusted CAs")
-        if self._server and not self._pins and not _may_serve(certificate):
+        certificate = self._trust.check(chain, now)
+        if self._server and not self._pins and not may_serve(certificate):
             raise WireError(f"signature: certificate {found} is a client's, expected a VTN's")
         return certificate
-
-
-def _may_serve(certificate: x509.Certificate) -> bool:
-    """Whether it may stand for a server: without a pin, another VEN of the same CA must not speak as the VTN."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    return ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
-
-
-def _issued(certificate: x509.Certificate, root: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def _decode(encoded: str) -> bytes:
