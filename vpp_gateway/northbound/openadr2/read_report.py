@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from lxml import etree
 
+from vpp_gateway.northbound.openadr2 import green_button
 from vpp_gateway.northbound.openadr2.read_event import date, duration, read_float, response, unit
 from vpp_gateway.northbound.openadr2.report_words import (
     CanceledReport,
     CancelReport,
     CreatedReport,
     CreateReport,
+    ControlState,
     Description,
+    Feed,
     Point,
     RegisteredReport,
     RegisterReport,
     Report,
     ReportRequest,
+    ResourceStatus,
     UpdatedReport,
     UpdateReport,
     Wanted,
@@ -137,8 +141,14 @@ def _report(element: etree._Element) -> Report:
         descriptions=tuple(
             _description(child) for child in element.findall(tag("oadr:oadrReportDescription"))
         ),
+        feed=_feed(intervals),
         points=() if intervals is None else tuple(point for child in intervals for point in _points(child)),
     )
+
+
+def _feed(intervals: etree._Element | None) -> Feed | None:
+    payload = None if intervals is None else find(intervals, "ei:interval", "oadr:oadrGBPayload")
+    return None if payload is None else green_button.read(payload)
 
 
 def _points(interval: etree._Element) -> list[Point]:
@@ -152,6 +162,7 @@ def _points(interval: etree._Element) -> list[Point]:
             Point(
                 r_id=text(payload, "ei:rID"),
                 value=None if value is None else read_float(value),
+                status=_status(find(payload, "oadr:oadrPayloadResourceStatus")),
                 start_at=start_at,
                 duration_s=duration_s,
                 quality=None if quality is None else quality.strip(),
@@ -159,6 +170,34 @@ def _points(interval: etree._Element) -> list[Point]:
             )
         )
     return points
+
+
+def _status(element: etree._Element | None) -> ResourceStatus | None:
+    if element is None:
+        return None
+    state = find(element, "oadr:oadrLoadControlState")
+    return ResourceStatus(
+        online=read_bool(text(element, "oadr:oadrOnline")),
+        manual_override=read_bool(text(element, "oadr:oadrManualOverride")),
+        capacity=_way(state, "oadrCapacity"),
+        level_offset=_way(state, "oadrLevelOffset"),
+        percent_offset=_way(state, "oadrPercentOffset"),
+        set_point=_way(state, "oadrSetPoint"),
+    )
+
+
+def _way(state: etree._Element | None, name: str) -> ControlState | None:
+    element = None if state is None else find(state, f"oadr:{name}")
+    if element is None:
+        return None
+    values = {part: optional(element, f"oadr:{part}") for part in ("oadrMin", "oadrMax", "oadrNormal")}
+    numbers = {part: None if found is None else read_float(found) for part, found in values.items()}
+    return ControlState(
+        current=read_float(text(element, "oadr:oadrCurrent")),
+        min=numbers["oadrMin"],
+        max=numbers["oadrMax"],
+        normal=numbers["oadrNormal"],
+    )
 
 
 def _description(element: etree._Element) -> Description:

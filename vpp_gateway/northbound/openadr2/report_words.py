@@ -80,18 +80,69 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState:
+    """oadrLoadControlStateTypeType: one way to steer a load, as it stands now."""
+
+    current: float
+    min: float | None = None
+    max: float | None = None
+    normal: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceStatus:
+    """oadrPayloadResourceStatus."""
+
+    online: bool
+    manual_override: bool
+    capacity: ControlState | None = None
+    level_offset: ControlState | None = None
+    percent_offset: ControlState | None = None
+    set_point: ControlState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One value of one data point."""
 
     r_id: str
     value: float | None
-    """None = a payload that is no float (resource status)."""
+    """None = a payload that is no float (`status`)."""
+    status: ResourceStatus | None = None
     start_at: float | None = None
     """None inherits the report's dtstart (rule 314)."""
     duration_s: float | None = None
     quality: str | None = None
     """oadrDataQuality."""
     confidence: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreenReading:
+    """ESPI IntervalReading."""
+
+    start_at: float
+    duration_s: float
+    value_wh: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreenUsage:
+    """ESPI: one UsagePoint with its MeterReading, ReadingType and IntervalBlock."""
+
+    r_id: str
+    interval_s: float
+    readings: tuple[GreenReading, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """The Atom feed of one oadrGBPayload: energy taken from the grid, Wh."""
+
+    id: str
+    """A URI."""
+    updated_at: float
+    usages: tuple[GreenUsage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +159,8 @@ class Report:
     report_id: str | None = None
     descriptions: tuple[Description, ...] = ()
     points: tuple[Point, ...] = ()
+    feed: Feed | None = None
+    """Green Button instead of points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

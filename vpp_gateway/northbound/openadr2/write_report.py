@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
+from vpp_gateway.northbound.openadr2 import green_button
 from vpp_gateway.northbound.openadr2.report_words import (
     CanceledReport,
     CancelReport,
@@ -15,6 +16,7 @@ from vpp_gateway.northbound.openadr2.report_words import (
     RegisterReport,
     Report,
     ReportRequest,
+    ResourceStatus,
     UpdatedReport,
     UpdateReport,
 )
@@ -105,7 +107,10 @@ def _report(element: etree._Element, report: Report) -> None:
         start(element, report.start_at)
     if report.duration_s is not None:
         duration(element, "xcal:duration", report.duration_s)
-    if report.points:
+    if report.feed is not None:
+        payload = add(add(add(element, "strm:intervals"), "ei:interval"), "oadr:oadrGBPayload")
+        green_button.write(payload, report.feed)
+    elif report.points:
         intervals = add(element, "strm:intervals")
         for point in report.points:
             _point(add(intervals, "ei:interval"), point)
@@ -119,8 +124,8 @@ def _report(element: etree._Element, report: Report) -> None:
 
 
 def _point(element: etree._Element, point: Point) -> None:
-    if point.value is None:
-        raise ValueError(f"a point without a number cannot be written: {point.r_id}")
+    if point.value is None and point.status is None:
+        raise ValueError(f"a point without a number or status cannot be written: {point.r_id}")
     if point.start_at is not None:
         start(element, point.start_at)
     if point.duration_s is not None:
@@ -129,8 +134,37 @@ def _point(element: etree._Element, point: Point) -> None:
     add(payload, "ei:rID", point.r_id)
     if point.confidence is not None:
         add(payload, "ei:confidence", str(point.confidence))
-    add(add(payload, "ei:payloadFloat"), "ei:value", write_number(point.value))
+    if point.status is not None:
+        _status(add(payload, "oadr:oadrPayloadResourceStatus"), point.status)
+    elif point.value is not None:
+        add(add(payload, "ei:payloadFloat"), "ei:value", write_number(point.value))
     add_if(payload, "oadr:oadrDataQuality", point.quality)
+
+
+def _status(element: etree._Element, status: ResourceStatus) -> None:
+    add(element, "oadr:oadrOnline", write_bool(status.online))
+    add(element, "oadr:oadrManualOverride", write_bool(status.manual_override))
+    ways = (
+        ("oadrCapacity", status.capacity),
+        ("oadrLevelOffset", status.level_offset),
+        ("oadrPercentOffset", status.percent_offset),
+        ("oadrSetPoint", status.set_point),
+    )
+    if not any(way for _, way in ways):
+        return
+    state = add(element, "oadr:oadrLoadControlState")
+    for name, way in ways:
+        if way is None:
+            continue
+        child = add(state, f"oadr:{name}")
+        for part, value in (
+            ("oadrMin", way.min),
+            ("oadrMax", way.max),
+            ("oadrCurrent", way.current),
+            ("oadrNormal", way.normal),
+        ):
+            if value is not None:
+                add(child, f"oadr:{part}", write_number(value))
 
 
 def _description(element: etree._Element, description: Description) -> None:

@@ -17,6 +17,8 @@ NAMESPACES: dict[str, str] = {
     "emix": "http://docs.oasis-open.org/ns/emix/2011/06",
     "power": "http://docs.oasis-open.org/ns/emix/2011/06/power",
     "scale": "http://docs.oasis-open.org/ns/emix/2011/06/siscale",
+    "atom": "http://www.w3.org/2005/Atom",
+    "espi": "http://naesb.org/espi",
     "ds": "http://www.w3.org/2000/09/xmldsig#",
     "dsp": "http://openadr.org/oadr-2.0b/2012/07/xmldsig-properties",
 }
