@@ -347,7 +347,7 @@ class Engine:
         if self.on_second is not None:
             self.on_second()
         if self._telemetry is not None:
-            self._telemetry.append(now, series_of(snapshot))
+            self._telemetry.append(now, {**series_of(snapshot), **self.history.extras(snapshot)})
         if self.clock.monotonic() >= self._flushed_at + FLUSH_S:
             self._flushed_at = self.clock.monotonic()
             self._flush()

@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from vpp_gateway import report_series
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD, TierName
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.telemetry import TelemetryStore
-from vpp_gateway.northbound.turn import SpareBlock, UsageSample
+from vpp_gateway.northbound.turn import Sample, SpareBlock, StatusSample, UsageSample
 from vpp_gateway.portfolio.availability import Block, Direction, SiteNow, blocks
 
 KEEP_S = 900
@@ -124,6 +125,27 @@ class History:
             if w is not None:
                 result.append(UsageSample(at=second.at, import_w=w, modelled=second.modelled))
         return result
+
+    def extras(self, snapshot: Snapshot) -> dict[str, float]:
+        """What the store keeps of the last second beside the readings, by name."""
+        gateway, last = self._gateway, self.last
+        if gateway is None or last is None:
+            return {}
+        found = report_series.extras(gateway.fleet, snapshot, dict(last.by_site_baseline_w))
+        found[report_series.ASKED] = last.target_regulation_w or 0.0
+        return found
+
+    def series(self, quantity: str, site: SiteId | None, since: float, until: float) -> Sequence[Sample]:
+        """Samples of another quantity in [since, until), from the store; empty without one."""
+        if self._store is None or self._gateway is None:
+            return []
+        return report_series.series(self._store.seconds(since, until), self._gateway.fleet, quantity, site)
+
+    def status(self, site: SiteId, since: float, until: float) -> Sequence[StatusSample]:
+        """How the site stood in [since, until), from the store; empty without one."""
+        if self._store is None:
+            return []
+        return report_series.statuses(self._store.seconds(since, until), site)
 
     def spare(
         self, direction: Direction, now: float, block_s: float, horizon_s: float

@@ -46,7 +46,13 @@ def starts(stage: Stage, r_id: str = "portfolio") -> list[float]:
 def test_metadata_say_what_can_be_measured() -> None:
     stage = registered()
     (message,) = stage.sent(RegisterReport)
-    (report,) = message.reports
+    report = message.reports[0]
+    assert [one.name for one in message.reports] == [
+        "METADATA_TELEMETRY_USAGE",
+        "METADATA_TELEMETRY_STATUS",
+        "METADATA_HISTORY_USAGE",
+        "METADATA_HISTORY_GREENBUTTON",
+    ]
     assert (report.name, report.request_id, report.specifier_id) == ("METADATA_TELEMETRY_USAGE", "0", "usage")
     assert tuple(description.r_id for description in report.descriptions) == ALL
     portfolio, site = report.descriptions[:2]
@@ -88,10 +94,11 @@ def test_back_duration_need_not_be_a_multiple_of_granularity() -> None:
     assert counts == [3, 4, 3, 4, 3, 4, 4, 3]  # whole intervals that ended by 25, 50, 75 ... 200 s
 
 
-def test_granularity_zero_and_back_duration_zero_mean_as_fine_as_offered() -> None:
+def test_granularity_zero_and_back_duration_zero_are_one_shot() -> None:
     stage = reporting(granularity_s=0.0, back_duration_s=0.0)
-    stage.run(20)
-    assert starts(stage)[:5] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    stage.run(60)
+    assert starts(stage) == [-1.0]
+    assert [fact.cause for fact in stage.facts_of(ReportClosed)] == ["completed"]
 
 
 def test_nothing_is_lost_in_an_outage_and_it_comes_in_order() -> None:
@@ -219,9 +226,9 @@ def order(**changes: object) -> ReportRequest:
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
-        (order(specifier_id="history"), "452"),
+        (order(specifier_id="dance"), "452"),
         (order(wanted=(Wanted(r_id="osaka"),)), "452"),
-        (order(granularity_s=7200.0), "461"),
+        (order(granularity_s=90_000.0), "461"),
         (order(back_duration_s=-10.0), "461"),
     ],
 )

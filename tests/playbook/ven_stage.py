@@ -25,7 +25,7 @@ from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.messages import Failed, Message, Post, Received
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.session import VenSession
-from vpp_gateway.northbound.turn import Turn, UsageSample
+from vpp_gateway.northbound.turn import Sample, StatusSample, Turn, UsageSample
 from vpp_gateway.sim.vtn import Vtn
 
 ROOM = RoomName("tso")
@@ -53,12 +53,26 @@ class Meter:
 
     def __init__(self) -> None:
         self.missing: set[int] = set()
+        self.values: dict[str, float] = {}
+        """Constant of each other quantity, by reportType; what is not here is not known."""
+        self.online: Callable[[SiteId, float], bool] = lambda site, at: True
         self.import_w: Callable[[SiteId | None, float], float] = lambda site, at: 1000.0
 
     def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[UsageSample]:
         seconds = range(int(-(-since // 1)), int(-(-until // 1)))
         return [
             UsageSample(at=at, import_w=self.import_w(site, at)) for at in seconds if at not in self.missing
+        ]
+
+    def series(self, quantity: str, site: SiteId | None, since: float, until: float) -> Sequence[Sample]:
+        if quantity not in self.values:
+            return []
+        return [Sample(at=one.at, value=self.values[quantity]) for one in self.usage(site, since, until)]
+
+    def status(self, site: SiteId, since: float, until: float) -> Sequence[StatusSample]:
+        return [
+            StatusSample(at=one.at, online=self.online(site, one.at), override=False, offset_percent=-10.0)
+            for one in self.usage(site, since, until)
         ]
 
 

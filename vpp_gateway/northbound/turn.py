@@ -33,6 +33,30 @@ class UsageSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One second of any other quantity, for reports."""
+
+    at: float
+    """UTC (Unix s), start of the interval."""
+    value: float
+    """In the plain unit of the quantity: W, Wh, or 0/1."""
+    modelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusSample:
+    """How one site stood in one second."""
+
+    at: float
+    online: bool
+    """Its link is up and its meter can be trusted."""
+    override: bool
+    """A device of the site answers but takes no orders: it is in local control."""
+    offset_percent: float | None = None
+    """Import against the baseline, in percent of it: -10 = a tenth less; None = no baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpareBlock:
     """What the portfolio could hold in one block of time, beside what it owes already."""
 
@@ -48,6 +72,14 @@ class Telemetry(Protocol):
 
     def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[UsageSample]:
         """Samples in [since, until) of one site, or of the portfolio's sum when `site` is None."""
+        ...
+
+    def series(self, quantity: str, site: SiteId | None, since: float, until: float) -> Sequence[Sample]:
+        """Samples in [since, until) of a quantity by its OpenADR reportType; empty where it is not known."""
+        ...
+
+    def status(self, site: SiteId, since: float, until: float) -> Sequence[StatusSample]:
+        """How the site stood, second by second in [since, until)."""
         ...
 
     def spare(

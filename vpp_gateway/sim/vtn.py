@@ -315,6 +315,8 @@ class Vtn:
     def _metadata(self, message: RegisterReport) -> Message:
         requests: list[ReportRequest] = []
         for report in message.reports:
+            if report.name != "METADATA_TELEMETRY_USAGE":
+                continue
             self.offered = tuple(description.r_id for description in report.descriptions)
             if self.order is not None:
                 requests.append(self._request(self.offered, report.specifier_id, *self.order))

@@ -17,9 +17,9 @@ from vpp_gateway.northbound.openadr2.facts import ReplyKind, ReplyOwed, VenFact
 from vpp_gateway.northbound.openadr2.mapping import Party
 from vpp_gateway.northbound.openadr2.messages import Post
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
+from vpp_gateway.northbound.openadr2.report_offer import Offer
 from vpp_gateway.northbound.openadr2.report_words import UpdateReport
-from vpp_gateway.northbound.openadr2.reports import Offer
-from vpp_gateway.northbound.openadr2.state import VenState
+from vpp_gateway.northbound.openadr2.state import Phase, VenState
 
 Facts = list[Fact | VenFact]
 
@@ -66,6 +66,8 @@ class Pace:
     drained: int = 0
     parcel: Parcel | None = None
     """Not yet taken by the VTN."""
+    reported: bool = False
+    """A report went out since the last poll."""
     report_failures: int = 0
     report_hold_until: float = 0.0
     opt_failures: int = 0
@@ -140,6 +142,12 @@ class Desk:
             parties=self.parties,
             capacity_w=self.capacity_w,
         )
+
+    @property
+    def offer_changed(self) -> bool:
+        """What can be reported is not what the VTN was told when it took our METADATA."""
+        known = self.state.phase is Phase.REGISTERED and self.offer is not None
+        return known and self.offer is not None and self.state.offered != self.offer.digest
 
     def new_id(self) -> str:
         """A fresh requestID."""

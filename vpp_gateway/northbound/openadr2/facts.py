@@ -18,6 +18,7 @@ ReplyKind = Literal[
     "created-report",
     "canceled-report",
     "registered-report",
+    "updated-report",
     "register-report",
     "canceled-registration",
 ]
@@ -52,6 +53,8 @@ class ReportsRegistered:
 
     at: float
     room: RoomName
+    digest: str = ""
+    """Of what was offered; another digest later means that it is offered again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

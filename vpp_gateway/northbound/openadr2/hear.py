@@ -13,7 +13,6 @@ from vpp_gateway.northbound.openadr2 import hear_opt, hear_party, hear_report
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Sent, reply_owed
 from vpp_gateway.northbound.openadr2.facts import (
     ReportClosed,
-    ReportsRegistered,
     Settled,
     Unregistered,
 )
@@ -40,6 +39,7 @@ from vpp_gateway.northbound.openadr2.report_words import (
     RegisteredReport,
     RegisterReport,
     UpdatedReport,
+    UpdateReport,
 )
 from vpp_gateway.northbound.openadr2.state import Phase
 from vpp_gateway.northbound.openadr2.xml_text import shown
@@ -73,6 +73,8 @@ def message(desk: Desk, sent: Sent, said: Message, now: float) -> Facts:
                 facts += hear_report.cancel(desk, said.cancel, now, len(facts))
         case RegisterReport():
             facts.append(reply_owed(desk, "registered-report", said.request_id, now))
+        case UpdateReport():
+            facts.append(hear_report.theirs(desk, said, now))
         case RequestReregistration():
             facts += hear_party.reregister(desk, now)
         case CancelPartyRegistration():
@@ -136,7 +138,7 @@ def undelivered(desk: Desk, sent: Sent, detail: str, now: float, *, reached: boo
         and not sent.owed
     ):
         desk.pace.trouble = f"{detail}; going on without reports"
-        return [ReportsRegistered(at=now, room=desk.room)]
+        return [hear_report.taken(desk, now)]
     desk.pace.attempts.update(sent.owed)
     hopeless = tuple(number for number in sent.owed if desk.pace.attempts[number] >= GIVE_UP_AFTER)
     for number in hopeless:
@@ -177,9 +179,9 @@ def _peer_error(desk: Desk, sent: Sent, error: EiResponse, now: float) -> Facts:
         return []
     if desk.state.phase is Phase.LEAVING:
         return hear_party.leave(desk, "ven", f"{trouble}; left all the same", now)
-    if desk.state.phase is Phase.REPORTING and not polled:
+    if (desk.state.phase is Phase.REPORTING and not polled) or hear_report.offered(sent):
         desk.pace.trouble = f"{trouble}; going on without reports"
-        return [ReportsRegistered(at=now, room=desk.room)]
+        return [hear_report.taken(desk, now)]
     desk.fail(now, trouble)
     asked = sent.post.message
     if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.state.ven_id):
@@ -195,7 +197,7 @@ def _quiet(desk: Desk, sent: Sent, now: float) -> Facts:
         return hear_opt.taken(desk, sent, None, now)
     match sent.post.message:
         case RegisterReport() if not sent.owed:
-            return [ReportsRegistered(at=now, room=desk.room)]
+            return [hear_report.taken(desk, now)]
         case QueryRegistration() | CreatePartyRegistration():
             desk.fail(
                 now,

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from vpp_gateway.northbound.openadr2 import reports
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Sent, reply_owed
-from vpp_gateway.northbound.openadr2.facts import ReportClosed, ReportEnding, ReportSent, ReportsRegistered
+from vpp_gateway.northbound.openadr2.facts import (
+    ReplyOwed,
+    ReportClosed,
+    ReportEnding,
+    ReportSent,
+    ReportsRegistered,
+)
 from vpp_gateway.northbound.openadr2.messages import name_of
-from vpp_gateway.northbound.openadr2.report_words import CancelReport, RegisteredReport, ReportRequest
+from vpp_gateway.northbound.openadr2.report_offer import METADATA
+from vpp_gateway.northbound.openadr2.report_words import (
+    CancelReport,
+    RegisteredReport,
+    RegisterReport,
+    ReportRequest,
+    UpdateReport,
+)
 from vpp_gateway.northbound.openadr2.state import Phase
 from vpp_gateway.northbound.openadr2.xml_text import shown
 
@@ -20,28 +33,49 @@ def hold(desk: Desk, now: float) -> None:
 def orders(desk: Desk, requests: tuple[ReportRequest, ...], request_id: str, now: float) -> Facts:
     """oadrCreateReport: each request keeps its own rIDs; one bad request does not spoil the others."""
     facts: Facts = []
-    code, text, metadata = "200", "OK", ""
+    code, text = "200", "OK"
+    asked: list[str] = []
     for request in requests:
-        if request.specifier_id == reports.METADATA:
-            metadata = request.request_id
+        if request.specifier_id == METADATA:
+            asked.append(request.request_id)
             continue
         accepted = reports.accept(request, desk.offer, room=desk.room, now=now)
         if isinstance(accepted, tuple):
             code, text = accepted
             desk.refuse("report request", f"report request {shown(request.request_id)}: {code} {text}")
         else:
+            if desk.pace.parcel is not None and desk.pace.parcel.duty == accepted.request_id:
+                desk.pace.parcel = None  # the order is replaced, and its points with it
             facts.append(accepted)
     facts.append(reply_owed(desk, "created-report", request_id, now, code, text))
-    if metadata:
-        facts.append(reply_owed(desk, "register-report", metadata, now, skip=1))
+    for skip, one in enumerate(dict.fromkeys(asked), 1):
+        facts.append(reply_owed(desk, "register-report", one, now, skip=skip))
     return facts
+
+
+def theirs(desk: Desk, said: UpdateReport, now: float) -> ReplyOwed:
+    """oadrUpdateReport from the VTN: we order none, so its reportRequestID is nobody's (rule 304)."""
+    named = ", ".join(shown(report.request_id) for report in said.reports) or "none"
+    text = f"reportRequestID: expected none, as this VEN orders no reports; found {named}"
+    desk.refuse("unexpected", text)
+    return reply_owed(desk, "updated-report", said.request_id, now, "452", text)
+
+
+def offered(sent: Sent) -> bool:
+    """We told the VTN, unasked, what can be reported."""
+    return isinstance(sent.post.message, RegisterReport) and not sent.owed
+
+
+def taken(desk: Desk, now: float) -> ReportsRegistered:
+    """What is offered now needs not be said again."""
+    return ReportsRegistered(at=now, room=desk.room, digest="" if desk.offer is None else desk.offer.digest)
 
 
 def registered(desk: Desk, sent: Sent, said: RegisteredReport, now: float) -> Facts:
     """oadrRegisteredReport: our METADATA are taken; orders may come with it."""
     facts: Facts = []
-    if desk.state.phase is Phase.REPORTING:
-        facts.append(ReportsRegistered(at=now, room=desk.room))
+    if desk.state.phase is Phase.REPORTING or offered(sent):
+        facts.append(taken(desk, now))
     if said.requests:
         facts += orders(desk, said.requests, said.response.request_id, now)
     return facts

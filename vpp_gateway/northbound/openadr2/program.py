@@ -179,22 +179,64 @@ class TargetRules(_Model):
     has no other is answered 462."""
 
 
+Quantity = Literal[
+    "demand",
+    "baseline",
+    "storedEnergy",
+    "availableEnergyStorage",
+    "upRegulationCapacityAvailable",
+    "downRegulationCapacityAvailable",
+    "deltaSetPoint",
+    "operatingState",
+]
+"""reportTypes that the gateway can give a number for."""
+
+
 class UsageReport(_Model):
-    """The TELEMETRY_USAGE report that this program is offered: import in W of the portfolio and of each site."""
+    """The reports that this program is offered: import of the portfolio and of each site, and what is listed."""
 
     specifier_id: str = "usage"
     portfolio_r_id: str = "portfolio"
+    usage_unit: Literal["W", "Wh"] = "W"
+    """`usage` as mean power or as energy of the interval; some programs read the word one way, some the other."""
+    quantities: tuple[Quantity, ...] = ()
+    """Further data points, by reportType; their rID is `<resource>/<reportType>`."""
+    status_specifier_id: str | None = None
+    """TELEMETRY_STATUS; None = not offered."""
+    history_specifier_id: str | None = None
+    """HISTORY_USAGE; None = not offered."""
+    green_button_specifier_id: str | None = None
+    """HISTORY_GREENBUTTON; None = not offered."""
+    history_max_s: Seconds = 30 * 86400.0
+    """How far back history is offered; not more than `retention.telemetry_days` keeps."""
+    confidence: Annotated[int, Field(ge=0, le=100)] | None = None
+    """ei:confidence of measured points, in percent; None = nothing is said."""
+    confidence_modelled: Annotated[int, Field(ge=0, le=100)] | None = None
+    """The same where no meter hardware stands behind the number."""
     min_period_s: Seconds = 1.0
-    max_period_s: Seconds = 3600.0
+    max_period_s: Seconds = 86400.0
     settle_s: Annotated[float, Field(ge=0)] = 0.5
     """Wait after the end of an interval until its last reading is in."""
-    backfill_max_s: Seconds = 86400.0
+    backfill_max_s: Seconds = 7 * 86400.0
     """How far back points are still sent after an outage."""
     points_max: Annotated[int, Field(ge=1, le=5000)] = 900
     """Points per oadrUpdateReport."""
     hertz: float = 50.0
     voltage: float = 6600.0
     """powerAttributes at the grid connection point."""
+
+    @model_validator(mode="after")
+    def _specifiers_differ(self) -> Self:
+        given = (
+            self.specifier_id,
+            self.status_specifier_id,
+            self.history_specifier_id,
+            self.green_button_specifier_id,
+        )
+        named = [one for one in given if one is not None]
+        if len(set(named)) < len(named) or "METADATA" in named:
+            raise ValueError("reports: each specifier id once, and none of them METADATA")
+        return self
 
 
 class AvailabilityRule(_Model):

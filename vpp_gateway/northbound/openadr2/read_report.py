@@ -9,9 +9,9 @@ from vpp_gateway.northbound.openadr2.read_event import date, duration, read_floa
 from vpp_gateway.northbound.openadr2.report_words import (
     CanceledReport,
     CancelReport,
+    ControlState,
     CreatedReport,
     CreateReport,
-    ControlState,
     Description,
     Feed,
     Point,

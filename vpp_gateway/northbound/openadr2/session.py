@@ -57,8 +57,13 @@ from vpp_gateway.northbound.openadr2.operate_view import Shown
 from vpp_gateway.northbound.openadr2.opt_change import change
 from vpp_gateway.northbound.openadr2.party import first_names
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
-from vpp_gateway.northbound.openadr2.report_words import CancelReport, CreateReport, RegisterReport
-from vpp_gateway.northbound.openadr2.reports import offer_of
+from vpp_gateway.northbound.openadr2.report_offer import offer_of
+from vpp_gateway.northbound.openadr2.report_words import (
+    CancelReport,
+    CreateReport,
+    RegisterReport,
+    UpdateReport,
+)
 from vpp_gateway.northbound.openadr2.signature import ReplayGuard
 from vpp_gateway.northbound.openadr2.state import Phase, VenState
 from vpp_gateway.northbound.openadr2.xml_text import shown, write_date
@@ -292,6 +297,7 @@ class VenSession:
             CreateReport: "created-report",
             CancelReport: "canceled-report",
             RegisterReport: "registered-report",
+            UpdateReport: "updated-report",
             CancelPartyRegistration: "canceled-registration",
         }
         kind = kinds.get(type(message))

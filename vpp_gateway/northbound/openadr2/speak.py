@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from vpp_gateway.northbound.openadr2 import reports, silence, speak_opt
+from vpp_gateway.northbound.openadr2 import report_offer, reports, silence, speak_opt
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Parcel, Sent
 from vpp_gateway.northbound.openadr2.facts import Opted, ReplyOwed, ReportClosed, ReportSent, ResponseOwed
 from vpp_gateway.northbound.openadr2.messages import (
@@ -33,6 +33,7 @@ from vpp_gateway.northbound.openadr2.report_words import (
     EiResponse,
     RegisteredReport,
     RegisterReport,
+    UpdatedReport,
     UpdateReport,
 )
 from vpp_gateway.northbound.openadr2.state import Phase
@@ -90,11 +91,16 @@ def answerable(desk: Desk) -> tuple[ResponseOwed | ReplyOwed, ...]:
 def next_at(desk: Desk) -> float | None:
     """When there is something to send, not counting the back-off (UTC, Unix s; 0 = at once)."""
     state, pace = desk.state, desk.pace
-    if answerable(desk) or state.phase in (
-        Phase.UNREGISTERED,
-        Phase.REGISTERING,
-        Phase.REPORTING,
-        Phase.LEAVING,
+    if (
+        answerable(desk)
+        or desk.offer_changed
+        or state.phase
+        in (
+            Phase.UNREGISTERED,
+            Phase.REGISTERING,
+            Phase.REPORTING,
+            Phase.LEAVING,
+        )
     ):
         return 0.0
     if state.phase is Phase.CANCELLED:
@@ -117,6 +123,8 @@ def say_next(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent 
         case Phase.LEAVING:
             return [], _sent(desk, "EiRegisterParty", _leave(desk), now)
         case Phase.REPORTING if desk.offer is not None:
+            return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
+        case Phase.REGISTERED if desk.offer is not None and desk.offer_changed:
             return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
         case Phase.REPORTING | Phase.REGISTERED:
             facts, due = speak_opt.say(desk, now, telemetry)
@@ -179,10 +187,12 @@ def _reply(desk: Desk, reply: ReplyOwed, now: float) -> tuple[Service, Message]:
             return "EiReport", CanceledReport(response=said, pending=pending, ven_id=ven_id)
         case "registered-report":
             return "EiReport", RegisteredReport(response=said, ven_id=ven_id)
+        case "updated-report":
+            return "EiReport", UpdatedReport(response=said, ven_id=ven_id)
         case "register-report":
             if desk.offer is None:
                 return "EiReport", RegisterReport(request_id=desk.new_id(), ven_id=ven_id)
-            return "EiReport", reports.metadata(
+            return "EiReport", report_offer.metadata(
                 desk.offer,
                 request_id=desk.new_id(),
                 ven_id=ven_id,
@@ -213,8 +223,8 @@ def _leave(desk: Desk) -> CancelPartyRegistration:
     )
 
 
-def _metadata(desk: Desk, offer: reports.Offer, now: float) -> Message:
-    return reports.metadata(offer, request_id=desk.new_id(), ven_id=desk.name, now=now)
+def _metadata(desk: Desk, offer: report_offer.Offer, now: float) -> Message:
+    return report_offer.metadata(offer, request_id=desk.new_id(), ven_id=desk.name, now=now)
 
 
 def _waiting(desk: Desk) -> bool:
@@ -235,12 +245,17 @@ def _report_at(desk: Desk) -> float | None:
 
 def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent | None]:
     report_at = _report_at(desk)
-    if desk.offer is not None and report_at is not None and report_at <= now:
+    poll_due = not _waiting(desk) and (desk.pace.refresh or desk.pace.next_poll_at <= now)
+    turn = not (poll_due and desk.pace.reported)  # a backlog of reports leaves the polls their turn
+    if turn and desk.offer is not None and report_at is not None and report_at <= now:
         facts, sent = _report(desk, desk.offer, now, telemetry)
+        desk.pace.reported = True
         if facts or sent is not None:
             return facts, sent
     if _waiting(desk):
         return [], None
+    if poll_due:
+        desk.pace.reported = False
     if desk.pace.refresh:
         return [], _sent(desk, "EiEvent", RequestEvent(request_id=desk.new_id(), ven_id=desk.name), now)
     if desk.pace.next_poll_at <= now:
@@ -255,7 +270,9 @@ def _poll(desk: Desk, now: float) -> Sent:
     return _sent(desk, "OadrPoll", Poll(ven_id=desk.name), now)
 
 
-def _report(desk: Desk, offer: reports.Offer, now: float, telemetry: Telemetry) -> tuple[Facts, Sent | None]:
+def _report(
+    desk: Desk, offer: report_offer.Offer, now: float, telemetry: Telemetry
+) -> tuple[Facts, Sent | None]:
     """The report most overdue: facts when an interval passes without points, an oadrUpdateReport otherwise."""
     parcel = desk.pace.parcel
     if parcel is not None and parcel.duty in desk.state.duties:
@@ -280,7 +297,7 @@ def _report(desk: Desk, offer: reports.Offer, now: float, telemetry: Telemetry) 
     message = UpdateReport(
         request_id=desk.new_id(),
         ven_id=desk.name,
-        reports=(reports.data_report(duty, made, report_id=desk.new_id(), now=now),),
+        reports=(reports.data_report(duty, offer, made, report_id=desk.new_id(), now=now),),
     )
     desk.pace.parcel = Parcel(duty=duty.request_id, through=made.through, note=made.note, message=message)
     return [], _sent(desk, "EiReport", message, now, parcel=desk.pace.parcel)

@@ -124,6 +124,8 @@ class VenState:
         self._response_number: dict[str, int] = {}
         """event id -> number of the last response owed on it; a thousand come in one turn."""
         self.duties: dict[str, Duty] = {}
+        self.offered = ""
+        """Digest of the METADATA that the VTN took."""
         self.opts = Opts()
         self.instructions: dict[str, Instruction] = {}
         """What each event in `events` asks, by event id, so that an operator's opt-in can give it again."""
@@ -143,6 +145,7 @@ class VenState:
             case Registered():
                 self._register(fact)
             case ReportsRegistered():
+                self.offered = fact.digest
                 self._turn("reports-registered")
             case Unregistered():
                 self._unregister(fact)
@@ -198,6 +201,7 @@ class VenState:
         self.poll_s = fact.poll_s
         self.detail = ""
         self.opts.registered()
+        self.offered = ""
         self.duties.clear()
         self.owed = {number: owed for number, owed in self.owed.items() if isinstance(owed, ResponseOwed)}
 
