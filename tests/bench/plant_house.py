@@ -24,6 +24,7 @@ from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
+from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.messages import (
     DOWN,
     UP,
@@ -138,6 +139,7 @@ class PlantHouse:
         load_w: float,
         noise_w: float,
         obeyed_every_s: float = 0.0,
+        telemetry: TelemetryStore | None = None,
         on_fact: Callable[[Fact | SessionFact], None] | None = None,
         on_command: Callable[[Command], None] | None = None,
     ) -> None:
@@ -148,7 +150,7 @@ class PlantHouse:
         self.engine = Engine(
             gateway=self.gateway,
             journal=journal,
-            telemetry=None,
+            telemetry=telemetry,
             clock=self.clock,
             version="bench",
             on_fact=on_fact,

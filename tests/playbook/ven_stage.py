@@ -83,6 +83,7 @@ class Stage:
     vtn: Vtn = field(default_factory=lambda: Vtn(rng=SeededRng("vtn")))
     program: ProgramProfile = field(default_factory=program)
     ven_id: str | None = None
+    sites: Sequence[SiteId] = SITES
     seed: int = 1
     now: float = START
     opt: Callable[[Instruction], Answer | None] = lambda instruction: Answer(
@@ -108,10 +109,10 @@ class Stage:
             ven_name="centre",
             ven_id=self.ven_id,
             program=self.program,
-            sites=SITES,
+            sites=self.sites,
             rng=SeededRng(self.seed),
             signing=self.program.signature.required,
-            level_base_w=dict.fromkeys(SITES, 100000.0),
+            level_base_w=dict.fromkeys(self.sites, 100000.0),
         )
 
     def restart(self) -> None:

@@ -36,7 +36,7 @@ VEN_NAME = "centre"
 class OwnVen:
     """Our VEN, composed as `compose_centre` does it."""
 
-    claims = frozenset({"pull", "operator", "program", "reports", "opt"})
+    claims = frozenset({"pull", "operator", "program", "reports", "opt", "status-report", "history-report"})
 
     def __init__(
         self, *, clock: Clock, rng: Rng, schema: etree.XMLSchema, recorder: Recorder | None = None

@@ -25,6 +25,7 @@ from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
+from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.messages import Down, ObeyedReport, Readings, ScheduleOrder
 from vpp_gateway.shells import Room
 from vpp_gateway.sim.link_plant import LinkPlant
@@ -149,9 +150,14 @@ async def house(
     made = rooms(deliver)
     portfolio = fleet()
     codec = FactCodec(journal_types(room.session for room in made.values()))
-    with Journal.open(folder / "journal.db", codec, reserve_bytes=0) as journal:
+    with (
+        Journal.open(folder / "journal.db", codec, reserve_bytes=0) as journal,
+        TelemetryStore.open(folder / "telemetry.db", SITES, keep_free_bytes=0) as telemetry,
+    ):
         gateway = Gateway(portfolio, Policy(), {})
-        engine = Engine(gateway=gateway, journal=journal, telemetry=None, clock=clock, version=__version__)
+        engine = Engine(
+            gateway=gateway, journal=journal, telemetry=telemetry, clock=clock, version=__version__
+        )
         engines.append(engine)
         link = PlantLink(LinkPlant(portfolio, seed=1, load_w=LOAD_W, noise_w=NOISE_W), clock)
         solver = InlineSolver(clock)
