@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from vpp_gateway.catalogue_conform import CONFORM
 from vpp_gateway.catalogue_messages import MESSAGES
+from vpp_gateway.catalogue_push import PUSH
 from vpp_gateway.catalogue_said import SAID
 from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.catalogue_trust import TRUST
@@ -21,7 +22,7 @@ from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
-TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST}
+TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH}
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")
 

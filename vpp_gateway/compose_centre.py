@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fact import FACT_TYPES
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.domain.order import PluginName
+from vpp_gateway.errors import ConfigError
 from vpp_gateway.northbound.openadr2 import schema
-from vpp_gateway.northbound.openadr2.client import Deliver, VenClient
+from vpp_gateway.northbound.openadr2.both_ways import BothWays
+from vpp_gateway.northbound.openadr2.client import VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
+from vpp_gateway.northbound.openadr2.listener import PushListener
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.northbound.openadr2.session import VenSession
@@ -19,7 +25,7 @@ from vpp_gateway.northbound.openadr2.wallet import Papers, Wallet
 from vpp_gateway.northbound.openadr2.xml_intake import Limits
 from vpp_gateway.northbound.turn import Session
 from vpp_gateway.profile import load_profile
-from vpp_gateway.settings import OpenAdr2Settings, Settings, SiteSettings
+from vpp_gateway.settings import OpenAdr2Settings, Settings, SiteSettings, TlsSettings
 from vpp_gateway.shells import Room
 
 
@@ -48,7 +54,11 @@ def journal_types(sessions: Iterable[Session]) -> tuple[type, ...]:
 
 
 def compose_rooms(
-    settings: Settings, clock: Clock, rng: Rng, deliver: Deliver, recorder: Recorder | None = None
+    settings: Settings,
+    clock: Clock,
+    rng: Rng,
+    deliver: Callable[[RoomName, Any], Awaitable[None]],
+    recorder: Recorder | None = None,
 ) -> dict[RoomName, Room]:
     """Every northbound connection of the settings.
 
@@ -74,12 +84,15 @@ def compose_rooms(
             capacity_w={SiteId(site.id): 1000.0 * site.import_max_kw for site in settings.sites},
             groups=row.group_ids,
             parties=row.party_ids,
+            push_url=None if row.push is None else row.push.public_url,
+            addresses=(row.vtn_url, *row.standby_urls),
         )
         assert xsd is not None
         limits = Limits(bytes_max=program.body_max_bytes)
         client = VenClient(
             room=name,
             base_url=row.vtn_url,
+            standby_urls=row.standby_urls,
             codec=Codec(schema=xsd, limits=limits),
             tls=None,
             wallet=_wallet(row, program, clock, rng, limits),
@@ -88,13 +101,62 @@ def compose_rooms(
             deadline_s=program.polling.deadline_s,
             recorder=recorder,
         )
-        rooms[name] = Room(session, client)
+        listener = _listener(row, program, clock, rng, deliver, client, recorder)
+        rooms[name] = Room(session, client if listener is None else BothWays(client, listener))
     return rooms
+
+
+def _listener(
+    row: OpenAdr2Settings,
+    program: ProgramProfile,
+    clock: Clock,
+    rng: Rng,
+    deliver: Callable[[RoomName, Any], Awaitable[None]],
+    client: VenClient,
+    recorder: Recorder | None,
+) -> PushListener | None:
+    """Our own address, where the utility posts to us. Its schema is its own: two threads must not share one."""
+    if row.push is None:
+        return None
+    push, wallet = row.push, None
+    if row.tls is not None:
+        if row.vtn_tls_fingerprint is None and not program.tls.check_hostname:
+            raise ConfigError(
+                f"northbound {row.name}: push needs vtn_tls_fingerprint, for program {program.name} does not check host "
+                "names, and every VEN of the utility has a certificate of the same CA"
+            )
+        papers = replace(
+            _papers(row, row.tls, program),
+            cert=push.cert or row.tls.cert,
+            key=push.key or row.tls.key,
+            sign=False,
+            listens=True,
+            names=tuple(urlsplit(url).hostname or "" for url in (row.vtn_url, *row.standby_urls)),
+        )
+        wallet = Wallet(papers, clock=clock, rng=rng)
+    limits = Limits(bytes_max=program.body_max_bytes)
+    return PushListener(
+        room=RoomName(row.name),
+        codec=Codec(schema=schema.load(), limits=limits),
+        clock=clock,
+        deliver=deliver,
+        deadline_s=program.polling.deadline_s,
+        answer_s=program.push.answer_s,
+        host=push.host,
+        port=push.port,
+        wallet=wallet,
+        signing=client.wallet,
+        recorder=recorder,
+    )
 
 
 def wallets(rooms: Mapping[RoomName, Room]) -> dict[str, Wallet]:
     """The credentials in use, by connection; those without TLS have none."""
-    found = {name: room.client.wallet for name, room in rooms.items() if isinstance(room.client, VenClient)}
+    found = {
+        name: room.client.wallet
+        for name, room in rooms.items()
+        if isinstance(room.client, VenClient | BothWays)
+    }
     return {name: wallet for name, wallet in found.items() if wallet is not None}
 
 
@@ -120,11 +182,15 @@ def _wallet(
 ) -> Wallet | None:
     if row.tls is None:
         return None
-    papers = Papers(
-        ca=row.tls.ca,
-        cert=row.tls.cert,
-        key=row.tls.key,
-        crl=row.tls.crl,
+    return Wallet(_papers(row, row.tls, program), clock=clock, rng=rng, limits=limits)
+
+
+def _papers(row: OpenAdr2Settings, tls: TlsSettings, program: ProgramProfile) -> Papers:
+    return Papers(
+        ca=tls.ca,
+        cert=tls.cert,
+        key=tls.key,
+        crl=tls.crl,
         sign=row.sign,
         pin=row.vtn_fingerprint,
         tls_pin=row.vtn_tls_fingerprint,
@@ -132,4 +198,3 @@ def _wallet(
         check_hostname=program.tls.check_hostname,
         stale_crl=program.tls.stale_crl,
     )
-    return Wallet(papers, clock=clock, rng=rng, limits=limits)

@@ -116,17 +116,36 @@ class TlsSettings(Section):
     """Certificate revocation lists (PEM or DER) of the utility's CAs; read again when they change."""
 
 
+class PushSettings(Section):
+    """Our own address that the utility posts to; the program profile must say transport push."""
+
+    host: Text = "127.0.0.1"
+    """Address to listen on; anything but loopback needs tls."""
+    port: Port
+    """TCP port to listen on."""
+    public_url: Annotated[str, AfterValidator(_vtn_url)]
+    """The address as the utility reaches it, up to /OpenADR2/Simple/2.0b; told at registration."""
+    cert: FilePath | None = None
+    """PEM file with the certificate of this address; without it, tls.cert."""
+    key: FilePath | None = None
+    """PEM file with its private key, mode 0600; without it, tls.key."""
+
+
 class OpenAdr2Settings(Section):
     """One OpenADR 2.0b connection: we are the VEN."""
 
     protocol: Literal["openadr2"]
-    """openadr2 = OpenADR 2.0b over HTTP, pull."""
+    """openadr2 = OpenADR 2.0b over HTTP, pull or push."""
     name: Identifier
     """Your name for this connection; the first part of every instruction's id."""
     program: Identifier
     """Program profile: how this utility's signals become instructions."""
     vtn_url: Annotated[str, AfterValidator(_vtn_url)]
     """Address of the VTN up to /OpenADR2/Simple/2.0b; the service names are added."""
+    standby_urls: tuple[Annotated[str, AfterValidator(_vtn_url)], ...] = ()
+    """Addresses of the same utility's standby sites, tried in this order when the main one is lost."""
+    push: PushSettings | None = None
+    """Our own address for a program with transport push; without it, messages are fetched (pull)."""
     ven_name: Text
     """VEN name agreed with the utility."""
     ven_id: Text | None = None

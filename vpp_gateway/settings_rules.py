@@ -151,22 +151,37 @@ def _timer(timing: View, names: tuple[str, str], code: str, values: tuple[tuple[
 def _northbound(root: View) -> Iterator[Finding]:
     for room in root["northbound"].each():
         tls = room["tls"].value is not None
-        try:
-            url = urlsplit(room["vtn_url"].text or "")
-        except ValueError:
-            continue  # said by the field itself
-        if url.scheme == "https" and not tls:
-            yield Finding(loc=room["vtn_url"].loc, code="problem.https_needs_tls")
-        if url.scheme == "http" and url.hostname and not _stays_here(url.hostname):
-            yield Finding(
-                loc=room["vtn_url"].loc, code="problem.plain_http", values=(("host", url.hostname),)
-            )
+        for address in (room["vtn_url"], *room["standby_urls"].each()):
+            yield from _address(address, tls)
+        yield from _push(room["push"], tls)
         if room["sign"].value is True and not tls:
             yield Finding(loc=room["sign"].loc, code="problem.sign_needs_tls")
         if room["vtn_fingerprint"].value is not None and room["sign"].value is not True:
             yield Finding(loc=room["vtn_fingerprint"].loc, code="problem.pin_without_signatures")
         if room["vtn_tls_fingerprint"].value is not None and not tls:
             yield Finding(loc=room["vtn_tls_fingerprint"].loc, code="problem.tls_pin_without_tls")
+
+
+def _address(address: View, tls: bool) -> Iterator[Finding]:
+    """An address of a VTN: https needs certificates, plain HTTP stays on this machine."""
+    try:
+        url = urlsplit(address.text or "")
+    except ValueError:
+        return  # said by the field itself
+    if url.scheme == "https" and not tls:
+        yield Finding(loc=address.loc, code="problem.https_needs_tls")
+    if url.scheme == "http" and url.hostname and not _stays_here(url.hostname):
+        yield Finding(loc=address.loc, code="problem.plain_http", values=(("host", url.hostname),))
+
+
+def _push(push: View, tls: bool) -> Iterator[Finding]:
+    """Our own address: plain on loopback only, certificate and key together."""
+    host = push["host"].text
+    if host is not None and not _stays_here(host) and not tls:
+        yield Finding(loc=push["host"].loc, code="problem.push_needs_tls", values=(("host", host),))
+    if (push["cert"].value is None) != (push["key"].value is None):
+        given = "cert" if push["key"].value is None else "key"
+        yield Finding(loc=push[given].loc, code="problem.push_cert_key")
 
 
 def _console(root: View) -> Iterator[Finding]:

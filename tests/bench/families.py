@@ -55,7 +55,7 @@ FAMILIES = (
             "openadr2_parse_lag",
         ),
     ),
-    Family("openadr2_poll", ("openadr2_poll_cpu", "openadr2_poll_signal")),
+    Family("openadr2_poll", ("openadr2_poll_cpu", "openadr2_poll_signal", "openadr2_push_signal")),
     _dispatch(6),
     _dispatch(100),
     _dispatch(300),

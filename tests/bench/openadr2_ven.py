@@ -1,4 +1,4 @@
-"""Program: the VEN alone at 1 s polling. `python -m tests.bench.openadr2_ven SETTLE_S CPU_S ROUNDS`
+"""Program: the VEN alone at 1 s polling. `python -m tests.bench.openadr2_ven SETTLE_S CPU_S ROUNDS pull|push`
 
     VTN (own process) <--mutual TLS, P-256 signatures--> client -> session -> engine -> journal on disk
 
@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.bench.children import command, environment
 from tests.bench.openadr2_vtn import dev_ca
@@ -29,16 +30,19 @@ from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.domain.plan import Problem
 from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
-from vpp_gateway.identity.dev_ca import make_dev_ca
+from vpp_gateway.identity.dev_ca import DevCa, make_dev_ca
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.link.messages import Down
 from vpp_gateway.northbound.openadr2 import schema
-from vpp_gateway.northbound.openadr2.client import VenClient, tls_context
+from vpp_gateway.northbound.openadr2.both_ways import BothWays
+from vpp_gateway.northbound.openadr2.client import VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
-from vpp_gateway.northbound.openadr2.messages import Failed, Received
+from vpp_gateway.northbound.openadr2.listener import PATH, PushListener
+from vpp_gateway.northbound.openadr2.messages import Failed
 from vpp_gateway.northbound.openadr2.session import VenSession
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
+from vpp_gateway.northbound.openadr2.tls import listening_context, tls_context
 from vpp_gateway.northbound.turn import SessionFact
 from vpp_gateway.shells import Room
 
@@ -66,10 +70,25 @@ class NoSolver:
         await asyncio.Event().wait()
 
 
+def codec(pki: DevCa, seed: str) -> Codec:
+    """Of the VEN, with nonces of its own."""
+    return Codec(
+        schema=schema.load(),
+        signer=Signer(
+            key_pem=pki.ven_key("ven").read_bytes(),
+            cert_pem=pki.ven_cert("ven").read_bytes(),
+            rng=SeededRng(seed),
+        ),
+        verifier=Verifier(pins=[fingerprint(pki.vtn_cert.read_bytes())], roots_pem=pki.ca.read_bytes()),
+    )
+
+
 class Ven:
     """Engine, journal, session and client, as the gateway composes them."""
 
-    def __init__(self, folder: Path, port: int, journal: Journal, session: VenSession) -> None:
+    def __init__(
+        self, folder: Path, port: int, journal: Journal, session: VenSession, push_port: int | None
+    ) -> None:
         pki = dev_ca(folder)
         self.clock, self.session = SystemClock(), session
         self.durable: dict[str, float] = {}
@@ -87,17 +106,7 @@ class Ven:
         client = VenClient(
             room=ROOM,
             base_url=f"https://127.0.0.1:{port}/OpenADR2/Simple/2.0b",
-            codec=Codec(
-                schema=schema.load(),
-                signer=Signer(
-                    key_pem=pki.ven_key("ven").read_bytes(),
-                    cert_pem=pki.ven_cert("ven").read_bytes(),
-                    rng=SeededRng(port),
-                ),
-                verifier=Verifier(
-                    pins=[fingerprint(pki.vtn_cert.read_bytes())], roots_pem=pki.ca.read_bytes()
-                ),
-            ),
+            codec=codec(pki, f"ven-{port}"),
             tls=tls_context(
                 ca_file=str(pki.ca),
                 cert_file=str(pki.ven_cert("ven")),
@@ -109,9 +118,29 @@ class Ven:
             deliver=self._deliver,
             deadline_s=10.0,
         )
-        self.engine.connect(rooms={ROOM: Room(session, client)}, link=Unlinked(), solver=NoSolver())
+        room = Room(session, client)
+        if push_port is not None:
+            room = Room(session, BothWays(client, self._listener(pki, push_port)))
+        self.engine.connect(rooms={ROOM: room}, link=Unlinked(), solver=NoSolver())
 
-    async def _deliver(self, room: RoomName, message: Received | Failed) -> None:
+    def _listener(self, pki: DevCa, port: int) -> PushListener:
+        return PushListener(
+            room=ROOM,
+            codec=codec(pki, f"push-{port}"),
+            clock=self.clock,
+            deliver=self._deliver,
+            deadline_s=10.0,
+            answer_s=5.0,
+            port=port,
+            tls=listening_context(
+                ca_file=str(pki.ca),
+                cert_file=str(pki.ven_cert("ven-push")),
+                key_file=str(pki.ven_key("ven-push")),
+                ciphers=program().tls.ciphers,
+            ),
+        )
+
+    async def _deliver(self, room: RoomName, message: Any) -> None:
         self.exchanges += 1
         if isinstance(message, Failed):
             self.failures.append(message.detail)
@@ -155,27 +184,32 @@ async def play(ven: Ven, settle_s: float, cpu_s: float, rounds: int) -> dict[str
 def main(arguments: list[str]) -> None:
     """Command line."""
     settle_s, cpu_s, rounds = float(arguments[0]), float(arguments[1]), int(arguments[2])
+    push_port = free_port() if arguments[3] == "push" else None
     port = free_port()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        make_dev_ca(folder / "ca", now=time.time(), vens=("ven",))
+        make_dev_ca(folder / "ca", now=time.time(), vens=("ven",), servers=("ven-push",))
         session = VenSession(
             room=ROOM,
             ven_name="centre",
             ven_id=None,
             program=program(
-                signature={"required": True}, polling={"poll_s": 1.0, "jitter_share": 0.0}, reports=None
+                transport="pull" if push_port is None else "push",
+                signature={"required": True},
+                polling={"poll_s": 1.0, "jitter_share": 0.0},
+                reports=None,
             ),
             sites=SITES,
             rng=SeededRng(port),
             signing=True,
             level_base_w=dict.fromkeys(SITES, 100_000.0),
+            push_url=None if push_port is None else f"https://127.0.0.1:{push_port}{PATH}",
         )
         quiet_s = settle_s + cpu_s + 5.0
         with (
             Journal.open(folder / "journal.db", FactCodec(journal_types((session,)))) as journal,
             subprocess.Popen(
-                command("openadr2_vtn", port, folder / "ca", quiet_s, rounds, 7),
+                command("openadr2_vtn", port, folder / "ca", quiet_s, rounds, 7, int(push_port is not None)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment(),
@@ -183,7 +217,9 @@ def main(arguments: list[str]) -> None:
         ):
             assert vtn.stdin is not None and vtn.stdout is not None
             assert vtn.stdout.readline().strip() == b"ready"
-            answer = asyncio.run(play(Ven(folder / "ca", port, journal, session), settle_s, cpu_s, rounds))
+            answer = asyncio.run(
+                play(Ven(folder / "ca", port, journal, session, push_port), settle_s, cpu_s, rounds)
+            )
             told = json.loads(vtn.stdout.readline())
             vtn.stdin.close()
         print(json.dumps({**answer, **told}))

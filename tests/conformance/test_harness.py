@@ -261,8 +261,11 @@ def test_checks(check: dict[str, object], holds: bool) -> None:
 
 
 def test_a_claim_that_the_ven_does_not_make_is_not_applicable() -> None:
-    result = verdict([{"do": "register"}], needs=["push"])
-    assert result.verdict == "not_applicable" and "push" in result.reason
+    one = procedure([{"do": "register"}], needs=["opt"])
+    result = asyncio.run(
+        play(one, None, OpenLeadrVen(), clock=SystemClock(), rng=SystemRng(), xsd=xsd(), poll_s=1.0)
+    )
+    assert result.verdict == "not_applicable" and "opt" in result.reason
 
 
 def test_a_procedure_that_asks_for_nonsense_is_an_error_not_a_verdict() -> None:
@@ -375,3 +378,22 @@ def test_a_command_operates_a_ven(tmp_path: Path) -> None:
     assert answer == {"verb": "opt", "give": {"event": "A b"}}
     with pytest.raises(NotPossible, match="exit code 3"):
         asyncio.run(operator.prompt("dance", {}))
+
+
+# -- how the VTN shows itself -----------------------------------------------------------------------------------
+
+
+def test_a_vtn_that_cannot_show_itself_so_makes_a_procedure_not_applicable() -> None:
+    at_once = verdict([{"do": "register"}], vtn={"tls": "stranger"})
+    later = verdict([{"do": "register"}, {"do": "vtn", "sign": "none"}])
+    assert (at_once.verdict, at_once.reason) == (
+        "not_applicable",
+        "the VTN has no certificate to show TLS stranger",
+    )
+    assert (later.verdict, later.reason) == ("not_applicable", "the VTN signs nothing")
+
+
+def test_a_replay_of_nothing_is_an_error_of_the_procedure() -> None:
+    with pytest.raises(ExceptionGroup) as error:
+        verdict([{"do": "register"}], needs=["tls", "signed"], vtn={"sign": "replayed"})
+    assert "nothing was said yet that could be said again" in str(error.getrepr(style="short"))

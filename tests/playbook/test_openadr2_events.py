@@ -333,7 +333,7 @@ def test_a_list_of_good_bad_and_ended_events_is_answered_one_by_one() -> None:
         "past": ("200", "optOut"),
     }
     assert created.response.code == "200" and created.response.request_id == ""  # rules 25, 42
-    assert stage.withdrawn == [("tso/cancelled", "cancelled"), ("tso/dropped", "implied")]
+    assert stage.withdrawn == [("tso/dropped", "implied"), ("tso/cancelled", "cancelled")]
 
 
 def test_the_order_of_the_list_does_not_matter() -> None:

@@ -634,3 +634,22 @@ def test_a_program_that_needs_signatures_needs_a_key() -> None:
             rng=SeededRng(1),
             signing=False,
         )
+
+
+def test_a_list_in_answer_to_an_answer_is_not_answered_for_ever() -> None:
+    """A VTN that answers each oadrCreatedEvent with its list would otherwise hear the next one at once, for ever."""
+    stage = registered()
+    stage.vtn.add_event(event())
+    listed: list[DistributeEvent] = []
+
+    def again(said: object) -> object:
+        if isinstance(said, DistributeEvent):
+            listed.append(said)
+        answered = isinstance(stage.posts[-1][1].message, CreatedEvent)
+        return listed[-1] if answered else said
+
+    stage.mangle = again  # type: ignore[assignment]
+    stage.run(60)
+    assert 1 <= len(stage.sent(CreatedEvent)) <= 6
+    assert stage.session.refused()["unexpected"] == len(stage.sent(CreatedEvent))
+    assert stage.session.status().state == "registered"

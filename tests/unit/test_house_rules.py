@@ -20,6 +20,7 @@ GENERATED_TABLES: frozenset[str] = frozenset()
 
 BROAD_CATCHERS = {
     "vpp_gateway/engine.py": "ends in a fact and a visible state",
+    "vpp_gateway/northbound/openadr2/listener.py": "a posted body is foreign; ends in HTTP 400 and a count",
     "vpp_gateway/sim/loop.py": "stands for an executor, whose future carries the exception",
     "vpp_gateway/southbound/workload/host.py": "a plug-in is foreign code; ends in a fact",
     "vpp_gateway/southbound/workload/memory.py": "stands for the plug-in's process; ends in its epitaph",

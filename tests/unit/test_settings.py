@@ -315,6 +315,20 @@ WRONG: dict[str, tuple[str, str, str, str, str]] = {
         "http://127.0.0.1:8081", "http://vtn.example:8081", "vtn_url: §http",
         "northbound[0].vtn_url", "would carry orders in clear text to vtn.example",
     ),
+    "clear text standby": (
+        "ven_name: ven-1", "ven_name: ven-1\n    standby_urls: [http://vtn.example:8081]", "standby_urls: [§http",
+        "northbound[0].standby_urls[0]", "would carry orders in clear text to vtn.example",
+    ),
+    "clear text push": (
+        "ven_name: ven-1",
+        "ven_name: ven-1\n    push: {host: 0.0.0.0, port: 8443, public_url: http://a.example/b}", "host: §0.0.0.0",
+        "northbound[0].push.host", "would take orders in clear text on 0.0.0.0",
+    ),
+    "push certificate without key": (
+        "ven_name: ven-1",
+        "ven_name: ven-1\n    push: {port: 8443, public_url: http://a.example/b, cert: a.pem}", "cert: §a.pem",
+        "northbound[0].push.cert", "cert and key belong together",
+    ),
     "https without tls": (
         "http://127.0.0.1:8081", "https://vtn.example", "vtn_url: §https",
         "northbound[0].vtn_url", "needs the block tls: with ca, cert and key",

@@ -19,11 +19,15 @@ from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Withdrawn
 from vpp_gateway.domain.instruction import Instruction, RoomName, SiteId
 from vpp_gateway.identity.dev_ca import DevCa
-from vpp_gateway.northbound.openadr2.client import VenClient, tls_context
+from vpp_gateway.northbound.openadr2.both_ways import BothWays
+from vpp_gateway.northbound.openadr2.client import VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
-from vpp_gateway.northbound.openadr2.messages import Failed, Received
+from vpp_gateway.northbound.openadr2.listener import PATH, PushListener
+from vpp_gateway.northbound.openadr2.messages import Failed
+from vpp_gateway.northbound.openadr2.revocation import Revocations
 from vpp_gateway.northbound.openadr2.session import VenSession
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
+from vpp_gateway.northbound.openadr2.tls import PeerCheck, listening_context, tls_context
 from vpp_gateway.northbound.turn import Telemetry, Turn, UsageSample
 
 PATIENCE_S = 30.0
@@ -61,6 +65,8 @@ class Bench:
         telemetry: Telemetry | None = None,
         security: Security = "signed",
         facts: Sequence[Any] = (),
+        push_port: int | None = None,
+        standby_ports: Sequence[int] = (),
         **changes: Any,
     ) -> None:
         self.again = lambda: Bench(
@@ -71,6 +77,8 @@ class Bench:
             telemetry=telemetry,
             security=security,
             facts=self.facts,
+            push_port=push_port,
+            standby_ports=standby_ports,
             **changes,
         )
         """The next life of the same VEN: a new process that knows the facts."""
@@ -85,6 +93,8 @@ class Bench:
             "polling": {"poll_s": 1.0, "jitter_share": 0.0, "backoff_min_s": 0.2, "backoff_max_s": 1.0},
         }
         self.program = program(**{**given, **changes})
+        scheme = "http" if security == "plain" else "https"
+        urls = [f"{scheme}://127.0.0.1:{one}{PATH}" for one in (port, *standby_ports)]
         self.session = VenSession(
             room=ROOM,
             ven_name="centre",
@@ -94,14 +104,17 @@ class Bench:
             rng=SeededRng(chance),
             signing=security == "signed",
             level_base_w=dict.fromkeys(SITES, 100_000.0),
+            push_url=None if push_port is None else f"{scheme}://127.0.0.1:{push_port}{PATH}",
+            addresses=urls,
         )
         for fact in self.facts:
             if isinstance(fact, self.session.fact_types):
                 self.session.apply(fact)
         codec = _signing_codec(pki, ven, chance) if security == "signed" else Codec(schema=xsd())
-        self.client = VenClient(
+        client = VenClient(
             room=ROOM,
-            base_url=f"http{'' if security == 'plain' else 's'}://127.0.0.1:{port}/OpenADR2/Simple/2.0b",
+            base_url=urls[0],
+            standby_urls=urls[1:],
             codec=codec,
             tls=None
             if security == "plain"
@@ -117,8 +130,38 @@ class Bench:
             deadline_s=5.0,
             recorder=Tap(),
         )
+        self.client: VenClient | BothWays = client
+        if push_port is not None:
+            self.client = BothWays(client, self._listener(pki, ven, push_port, chance, security))
         self._changed = asyncio.Event()
         self._stirred = asyncio.Event()
+
+    def _listener(self, pki: DevCa, ven: str, port: int, chance: str, security: Security) -> PushListener:
+        check = PeerCheck(
+            clock=self.clock,
+            revocations=Revocations([], authorities=[], when_stale="refuse"),
+            names=("127.0.0.1",),
+        )
+        tls = None
+        if security != "plain":
+            tls = listening_context(
+                ca_file=str(pki.ca),
+                cert_file=str(pki.ven_cert(f"{ven}-push")),
+                key_file=str(pki.ven_key(f"{ven}-push")),
+                ciphers=None,
+                check=check,
+            )
+        return PushListener(
+            room=ROOM,
+            codec=_signing_codec(pki, ven, f"{chance}-push") if security == "signed" else Codec(schema=xsd()),
+            clock=self.clock,
+            deliver=self._deliver,
+            deadline_s=1.0,
+            answer_s=self.program.push.answer_s,
+            port=port,
+            tls=tls,
+            recorder=Tap(),
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Bench]:
@@ -152,7 +195,7 @@ class Bench:
     def withdrawn(self) -> list[tuple[str, str]]:
         return [(fact.instruction, fact.cause) for fact in self.facts if isinstance(fact, Withdrawn)]
 
-    async def _deliver(self, room: RoomName, message: Received | Failed) -> None:
+    async def _deliver(self, room: RoomName, message: Any) -> None:
         if isinstance(message, Failed):
             self.failures.append(message)
         self._take(self.session.receive(message, self.clock.utc()))

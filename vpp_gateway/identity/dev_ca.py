@@ -65,7 +65,13 @@ class DevCa:
 
 
 def make_dev_ca(
-    folder: Path, *, now: float, vens: Sequence[str] = ("ven",), kind: KeyKind = "p256", force: bool = False
+    folder: Path,
+    *,
+    now: float,
+    vens: Sequence[str] = ("ven",),
+    servers: Sequence[str] = (),
+    kind: KeyKind = "p256",
+    force: bool = False,
 ) -> DevCa:
     """Make the authority and its certificates in `folder`.
 
@@ -73,13 +79,14 @@ def make_dev_ca(
         folder: made with mode 0700 when it is not there.
         now: UTC, Unix s; the certificates run out ten years later.
         vens: names of the VENs; file names and common names.
+        servers: names of further servers beside `vtn`, for the same addresses.
         kind: kind of all keys.
         force: overwrite what is there.
 
     Raises:
         IdentityError: a name is taken or no file name, files are there already, or the folder cannot be written.
     """
-    for ven in vens:
+    for ven in (*vens, *servers):
         if ven in ("ca", "vtn") or not ven.replace("-", "").replace("_", "").isalnum():
             raise IdentityError("identity.ven_name", found=ven)
     try:
@@ -92,8 +99,9 @@ def make_dev_ca(
     write_public(folder / "DEVELOPMENT-ONLY.txt", WARNING.encode(), force=force)
     _keep(folder, "ca", ca, ca_key, force)
     issue = _Issue(ca=ca, ca_key=ca_key, now=now)
-    key = make_key(kind)
-    _keep(folder, "vtn", issue.leaf("vtn", key, server=True), key, force)
+    for server in ("vtn", *servers):
+        key = make_key(kind)
+        _keep(folder, server, issue.leaf(server, key, server=True), key, force)
     for ven in vens:
         key = make_key(kind)
         _keep(folder, ven, issue.leaf(ven, key, server=False), key, force)
@@ -143,13 +151,16 @@ class _Issue:
     now: float
 
     def leaf(self, name: str, key: PrivateKey, *, server: bool) -> x509.Certificate:
-        purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        purposes = (
+            both if server else [ExtendedKeyUsageOID.CLIENT_AUTH]
+        )  # with push each side is server and client
         ca_id = self.ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         builder = (
             _builder(subject(name, ORGANIZATION), self.ca.subject, key, self.now)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_id), critical=False
             )

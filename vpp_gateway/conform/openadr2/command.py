@@ -14,11 +14,11 @@ from vpp_gateway.catalogue import Lang, Told, text
 from vpp_gateway.clock import SystemClock, SystemRng
 from vpp_gateway.conform.openadr2 import laws
 from vpp_gateway.conform.openadr2.coverage import Row, coverage
+from vpp_gateway.conform.openadr2.guise import Security
 from vpp_gateway.conform.openadr2.others import AnyVen, Command, NobodyThere, OpenLeadrVen
 from vpp_gateway.conform.openadr2.page import page
-from vpp_gateway.conform.openadr2.procedure import Procedure, load
+from vpp_gateway.conform.openadr2.procedure import Claim, Procedure, load
 from vpp_gateway.conform.openadr2.run import Result, all_own, play
-from vpp_gateway.conform.openadr2.server import Security
 from vpp_gateway.conform.openadr2.subject import Subject
 from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.conform.report import ConformReport
@@ -245,7 +245,10 @@ def _subject(options: Options) -> Subject:
     if options.against == "openleadr":
         return OpenLeadrVen()
     operator = NobodyThere() if options.prompt_command is None else Command(options.prompt_command)
-    return AnyVen(_name(options), frozenset({"pull", "reports"}), operator)
+    claims: set[Claim] = {"pull", "reports"}
+    if options.cert is not None and options.key is not None and options.ca is not None:
+        claims |= {"tls", "signed"} if options.signed else {"tls"}
+    return AnyVen(_name(options), frozenset(claims), operator)
 
 
 def _name(options: Options) -> str:

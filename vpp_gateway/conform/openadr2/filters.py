@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
 from lxml import etree
 
 from vpp_gateway.conform.openadr2.procedure import Filter, Mutant
 from vpp_gateway.conform.openadr2.xml import alter, evaluate, name_of, nodes, values
 from vpp_gateway.northbound.openadr2.xml_names import tag
+
+Way = TypeVar("Way")
 
 
 class Wire:
@@ -21,17 +24,34 @@ class Wire:
     """
 
     def __init__(self, mutant: Mutant | None) -> None:
-        self._from_ven: Sequence[Filter] = () if mutant is None else mutant.from_ven
+        rules: Sequence[Filter] = () if mutant is None else mutant.from_ven
+        self._from_ven = [rule for rule in rules if not rule.signed]
+        self._signed = [rule for rule in rules if rule.signed]
         self._to_ven: Sequence[Filter] = () if mutant is None else mutant.to_ven
         self._passed: Counter[int] = Counter()
         self._events: dict[str, etree._Element] = {}
         self.touched = 0
         """How often a filter did something: a mutant that never acts proves nothing."""
+        self._trusting = mutant is not None and mutant.trusting
+
+    def shown(self, way: Way, good: Way) -> Way:
+        """How the VTN shows itself, when it means to do so `way`."""
+        if not self._trusting or way == good:
+            return way
+        self.touched += 1
+        return good
+
+    def signed(self, tree: etree._Element) -> list[etree._Element]:
+        """What arrives of a message of the VEN, its signature not looked at yet."""
+        return self._through(self._signed, tree)
 
     def heard(self, tree: etree._Element) -> list[etree._Element]:
         """What the VTN hears."""
+        return self._through(self._from_ven, tree)
+
+    def _through(self, rules: Sequence[Filter], tree: etree._Element) -> list[etree._Element]:
         arriving = [tree]
-        for rule in self._chosen(self._from_ven, tree):
+        for rule in self._chosen(rules, tree):
             if rule.drop:
                 return []
             arriving = [copy.deepcopy(tree) for _ in range(rule.times)]

@@ -30,6 +30,15 @@ SERVICE_OF: Mapping[str, str] = {
     "oadrCancelOpt": "EiOpt",
 }
 """Where a VEN must post each message; oadrResponse goes where its request came from."""
+PUSHED_TO: Mapping[str, str] = {
+    "oadrDistributeEvent": "EiEvent",
+    "oadrRegisterReport": "EiReport",
+    "oadrCreateReport": "EiReport",
+    "oadrCancelReport": "EiReport",
+    "oadrRequestReregistration": "EiRegisterParty",
+    "oadrCancelPartyRegistration": "EiRegisterParty",
+}
+"""Where a VTN posts each message to a VEN with push."""
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _DURATION = re.compile(r"[+-]?P(?!$)(\d+Y)?(\d+M)?(\d+D)?(T(?!$)(\d+H)?(\d+M)?(\d+S)?)?")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from vpp_gateway import __version__
 from vpp_gateway.clock import Clock, Rng
+from vpp_gateway.conform.openadr2.guise import VEN, Papers
 from vpp_gateway.conform.openadr2.own_house import LOAD_W, SITES, house
 from vpp_gateway.conform.openadr2.procedure import Procedure
 from vpp_gateway.conform.openadr2.xml import ProcedureError
@@ -20,23 +22,33 @@ from vpp_gateway.console.operator import Do, Operator
 from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.engine import Engine
 from vpp_gateway.errors import GatewayError
+from vpp_gateway.northbound.openadr2.both_ways import BothWays
 from vpp_gateway.northbound.openadr2.client import VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
+from vpp_gateway.northbound.openadr2.listener import PATH, PushListener
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.northbound.openadr2.session import VenSession
+from vpp_gateway.northbound.openadr2.signature import fingerprint
+from vpp_gateway.northbound.openadr2.wallet import Papers as VenPapers
+from vpp_gateway.northbound.openadr2.wallet import Wallet
 from vpp_gateway.profile import read_profile
 from vpp_gateway.shells import Room
 
 ROOM = RoomName("vtn")
 PROGRAM = "generic-2.0b"
-VEN_NAME = "centre"
+VEN_NAME = VEN
 
 
 class OwnVen:
     """Our VEN, composed as `compose_centre` does it."""
 
-    claims = frozenset({"pull", "operator", "program", "reports", "opt", "status-report", "history-report"})
+    claims = frozenset(
+        {
+            *("pull", "push", "operator", "program", "reports", "opt"),
+            *("status-report", "history-report", "tls", "signed"),
+        }
+    )
 
     def __init__(
         self, *, clock: Clock, rng: Rng, schema: etree.XMLSchema, recorder: Recorder | None = None
@@ -46,11 +58,16 @@ class OwnVen:
         self._rng = rng
         self._schema = schema
         self._recorder = recorder
+        self.papers: Papers | None = None
+        """Certificates for the next procedure; None = HTTP."""
 
     @asynccontextmanager
     async def running(self, procedure: Procedure, vtn_url: str) -> AsyncIterator[OwnOperator]:
         """A VEN in factory state."""
-        program = program_of(procedure.program)
+        pushed = "push" in procedure.needs
+        program = program_of({**({"transport": "push"} if pushed else {}), **procedure.program})
+        own = _own_address() if pushed else None
+        wallet = None if self.papers is None else self._wallet(self.papers, procedure, program)
 
         def rooms(deliver: Callable[..., Any]) -> Mapping[RoomName, Room]:
             session = VenSession(
@@ -60,9 +77,10 @@ class OwnVen:
                 program=program,
                 sites=SITES,
                 rng=self._rng,
-                signing=False,
+                signing=wallet is not None and wallet.credentials.signer is not None,
                 level_base_w=dict.fromkeys(SITES, LOAD_W),
                 poll_s=procedure.ven.get("poll_s"),
+                push_url=None if own is None else f"http://127.0.0.1:{own.getsockname()[1]}{PATH}",
             )
             client = VenClient(
                 room=ROOM,
@@ -73,12 +91,40 @@ class OwnVen:
                 deliver=deliver,
                 deadline_s=program.polling.deadline_s,
                 recorder=self._recorder,
+                wallet=wallet,
             )
-            return {ROOM: Room(session, client)}
+            if own is None:
+                return {ROOM: Room(session, client)}
+            listener = PushListener(
+                room=ROOM,
+                codec=Codec(schema=self._schema),
+                clock=self._clock,
+                deliver=deliver,
+                deadline_s=program.polling.deadline_s,
+                answer_s=program.push.answer_s,
+                recorder=self._recorder,
+                sock=own,
+            )
+            return {ROOM: Room(session, BothWays(client, listener))}
 
         with tempfile.TemporaryDirectory(prefix="vppgw-conform-") as folder:
             async with house(Path(folder), self._clock, rooms) as engine:
                 yield OwnOperator(engine)
+
+    def _wallet(self, papers: Papers, procedure: Procedure, program: ProgramProfile) -> Wallet:
+        known = papers.known
+        pin = fingerprint(known.vtn_cert.read_bytes()) if procedure.ven.get("pinned") else None
+        files = VenPapers(
+            ca=known.ca,
+            cert=known.ven_cert(VEN),
+            key=known.ven_key(VEN),
+            sign="signed" in procedure.needs,
+            pin=pin,
+            tls_pin=pin,
+            ciphers=program.tls.ciphers,
+            check_hostname=program.tls.check_hostname,
+        )
+        return Wallet(files, clock=self._clock, rng=self._rng)
 
 
 class OwnOperator:
@@ -97,6 +143,13 @@ class OwnOperator:
             return self._operator.do(act)
         except GatewayError as error:
             return {"refused": str(error)}
+
+
+def _own_address() -> socket.socket:
+    """A free address of ours for a VEN with push."""
+    own = socket.socket()
+    own.bind(("127.0.0.1", 0))
+    return own
 
 
 def program_of(changes: Mapping[str, Any]) -> ProgramProfile:

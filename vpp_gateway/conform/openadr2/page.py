@@ -15,6 +15,7 @@ body { font: 15px/1.5 system-ui, "Noto Sans JP", sans-serif; margin: 2rem auto; 
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); vertical-align: top; }
+th, td.v, td.n { white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .sum { display: flex; gap: 2rem; flex-wrap: wrap; margin: 1rem 0; } .sum b { display: block; font-size: 1.6rem; }
 .pass { color: #17803d; } .fail { color: #c02020; font-weight: 600; } .not_applicable { opacity: .65; }
@@ -40,7 +41,7 @@ def page(report: ConformReport, rows: Sequence[Row], lang: Lang) -> str:
     lines = "".join(
         f"<tr><td><code>{escape(one.id)}</code></td><td>{escape(one.title)}</td>"
         f"<td>{escape(', '.join(one.rules))}</td>"
-        f'<td class="{one.verdict}">{said(f"verdict.{one.verdict}")}</td>'
+        f'<td class="v {one.verdict}">{said(f"verdict.{one.verdict}")}</td>'
         f'<td>{escape(one.reason)}</td><td class="n">{one.seconds:.1f}</td></tr>'
         for one in report.procedures
     )

@@ -40,7 +40,7 @@ def _profile(program: ProgramProfile) -> list[Item]:
     return [
         Item(topic="profile", item="standard", value=f"OpenADR {program.version}, VEN, full function"),
         Item(topic="profile", item="program", value=f"{program.name} ({program.verified})"),
-        Item(topic="transport", item="simple HTTP", value="pull"),
+        Item(topic="transport", item="simple HTTP", value="pull, push"),
         Item(topic="transport", item="XMPP", value="not supported"),
         Item(
             topic="transport", item="poll period", value=f"as the VTN asks, else {polling.poll_s:g} s; >= 1 s"

@@ -30,7 +30,7 @@ from vpp_gateway.conform.openadr2.procedure import (
     Wait,
 )
 from vpp_gateway.conform.openadr2.server import Server
-from vpp_gateway.conform.openadr2.subject import Operator
+from vpp_gateway.conform.openadr2.subject import NotPossible, Operator
 from vpp_gateway.conform.openadr2.vtn import Heard, LiteralVtn, Script
 from vpp_gateway.conform.openadr2.xml import ProcedureError, evaluate, values
 
@@ -82,7 +82,16 @@ class Play:
             case Register():
                 await self._register(step)
             case Say():
-                self._vtn.say(Script(message=step.message, alter=step.alter, body=step.body))
+                self._vtn.say(
+                    Script(
+                        message=step.message,
+                        alter=step.alter,
+                        body=step.body,
+                        service=step.service,
+                        content_type=step.content_type,
+                    )
+                )
+                self.server.push()
             case Reply():
                 script = Script(message=step.message, alter=step.alter, body=step.body, status=step.status)
                 self._vtn.reply(step.to, script, step.times)
@@ -171,6 +180,12 @@ class Play:
             self._vtn.poll_s = step.poll_s
         if step.clock_s is not None:
             self._vtn.clock_s = step.clock_s
+        self._vtn.tls = step.tls or self._vtn.tls
+        self._vtn.sign = step.sign or self._vtn.sign
+        if step.signed_at_s is not None:
+            self._vtn.signed_at_s = step.signed_at_s
+        if lacks := self.server.lacks():
+            raise NotPossible(lacks)
 
     # -- looking ---------------------------------------------------------------------------------------------
 

@@ -34,6 +34,15 @@ Claim = Literal[
 ]
 
 
+TlsWay = Literal["good", "stranger", "other-ven", "other-vtn", "tls-1.1", "rsa-suite", "ecdsa-suite"]
+"""How the VTN does TLS: as it should; with the certificate of an authority that the VEN does not know, of a VEN or of
+another VTN of the known one; in TLS 1.1 alone; in TLS 1.2 with one suite of rule 67 alone."""
+SignWay = Literal["good", "none", "altered", "replayed", "other-ven", "other-vtn", "stranger"]
+"""How the VTN signs: as it should; not; its requestIDs altered afterwards; the last answer that was more than
+oadrResponse again, bytes and all; with the key of a VEN or of another VTN of the same authority, or of a VTN of an
+unknown one."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -97,6 +106,10 @@ class Say(_Part):
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
     """Instead of a message: these very bytes (UTF-8)."""
+    service: str = ""
+    """Push: the service that it is posted to; empty = where the standard has it, EiEvent for bytes."""
+    content_type: str = "application/xml"
+    """Push: of the request."""
 
 
 class Reply(_Part):
@@ -113,7 +126,10 @@ class Reply(_Part):
 
 
 class Expect(_Part):
-    """The next message of that name, not looked at before, comes in time and passes the checks."""
+    """The next message of that name, not looked at before, comes in time and passes the checks.
+
+    A VEN's HTTP response to something posted is heard like a message; one without OpenADR is named `HTTP 403`.
+    """
 
     do: Literal["expect"]
     message: str
@@ -171,6 +187,11 @@ class Vtn(_Part):
     """oadrRequestedOadrPollFreq of later registrations."""
     clock_s: float | None = None
     """Its clock is so far ahead of the true one."""
+    tls: TlsWay | None = None
+    """From the next connection on."""
+    sign: SignWay | None = None
+    signed_at_s: float | None = None
+    """Its signatures' timestamps are so far ahead of its clock."""
 
 
 Step = Annotated[
@@ -194,6 +215,8 @@ class Filter(_Part):
     """Of an oadrDistributeEvent: events that are not listed any more are put back."""
     after: int = 0
     """The first so many pass untouched."""
+    signed: bool = False
+    """Of a message of the VEN: what it signed already is changed; otherwise it signs what was changed."""
 
 
 class Mutant(_Part):
@@ -204,11 +227,13 @@ class Mutant(_Part):
     to_ven: tuple[Filter, ...] = ()
     answers: dict[str, Any] | None = None
     """Fields that the operator's answers get."""
+    trusting: bool = False
+    """It does not mind how the VTN shows itself: played by a VTN that does TLS and signs as it should all the time."""
 
     @model_validator(mode="after")
     def _some(self) -> Self:
-        if not (self.from_ven or self.to_ven or self.answers):
-            raise ValueError("a mutant needs from_ven, to_ven or answers")
+        if not (self.from_ven or self.to_ven or self.answers or self.trusting):
+            raise ValueError("a mutant needs from_ven, to_ven, answers or trusting")
         return self
 
 
@@ -227,7 +252,9 @@ class Procedure(_Part):
     ven: dict[str, Any] = Field(default_factory=dict)
     """Settings of the connection that it changes (our own VEN only)."""
     vtn: dict[str, Any] = Field(default_factory=dict)
-    """Ways of the VTN from the start: vtn_id, ven_id, poll_s, registration_id, order."""
+    """Ways of the VTN from the start: vtn_id, ven_id, poll_s, registration_id, order, tls, sign, signed_at_s."""
+    keys: Literal["p256", "rsa2048"] = "p256"
+    """Kind of both sides' keys (our own VEN only)."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     mutants: Annotated[tuple[Mutant, ...], Field(min_length=1)]
 
@@ -235,7 +262,7 @@ class Procedure(_Part):
     def claims(self) -> frozenset[str]:
         """Everything that the subject must be able to do."""
         operator = {"operator"} if any(isinstance(step, Prompt) for step in self.steps) else set()
-        own = {"program"} if self.program or self.ven else set()
+        own = {"program"} if self.program or self.ven or self.keys != "p256" else set()
         return frozenset(self.needs) | operator | own
 
 

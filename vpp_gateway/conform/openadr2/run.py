@@ -6,19 +6,22 @@ In virtual time each procedure has an event loop of its own, a fresh VEN and a f
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from lxml import etree
 
 from vpp_gateway.clock import Clock, LoopClock, Rng, SeededRng
 from vpp_gateway.conform.openadr2.filters import Wire
+from vpp_gateway.conform.openadr2.guise import Security, lay, security_of
 from vpp_gateway.conform.openadr2.laws import Breach
 from vpp_gateway.conform.openadr2.own import OwnVen
 from vpp_gateway.conform.openadr2.play import Breached, Play
 from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure
-from vpp_gateway.conform.openadr2.server import Security, Server
+from vpp_gateway.conform.openadr2.server import Server
 from vpp_gateway.conform.openadr2.subject import NotPossible, Subject
 from vpp_gateway.conform.openadr2.vtn import LiteralVtn
 from vpp_gateway.conform.report import Procedure as Judged
@@ -106,6 +109,8 @@ async def play(
         **{"poll_s": poll_s, **procedure.vtn},
     )
     server = Server(vtn, wire, clock, security or Security())
+    if lacks := server.lacks():
+        return result("not_applicable", lacks)
     async with server.serve(host, port) as url, subject.running(procedure, url) as operator:
         one = Play(procedure=procedure, server=server, clock=clock, operator=operator, mutant=mutant)
         verdict, reason = await _judge(one)  # judged inside: what leaves a task group is wrapped
@@ -131,8 +136,15 @@ def play_own(
         loop = asyncio.get_running_loop()
         clock = LoopClock(loop, START - loop.time())
         rng = SeededRng(procedure.id)
-        subject = OwnVen(clock=clock, rng=rng.fork("ven"), schema=xsd, recorder=recorder)
-        return await play(procedure, mutant, subject, clock=clock, rng=rng.fork("vtn"), xsd=xsd)
+        ven = OwnVen(clock=clock, rng=rng.fork("ven"), schema=xsd, recorder=recorder)
+        vtn = rng.fork("vtn")
+        if "tls" not in procedure.needs:
+            return await play(procedure, mutant, ven, clock=clock, rng=vtn, xsd=xsd)
+        with tempfile.TemporaryDirectory(prefix="vppgw-conform-") as folder:
+            ven.papers = lay(Path(folder), procedure.keys)
+            signed = "signed" in procedure.needs
+            security = security_of(ven.papers, signed=signed, rng=rng.fork("nonces"))
+            return await play(procedure, mutant, ven, clock=clock, rng=vtn, xsd=xsd, security=security)
 
     return virtual.run(main, max_virtual_s=VIRTUAL_MAX_S, wall_limit_s=WALL_MAX_S)
 

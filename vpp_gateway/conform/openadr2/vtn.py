@@ -18,6 +18,7 @@ from lxml import etree
 from vpp_gateway.clock import Rng, uuid
 from vpp_gateway.conform.openadr2 import laws
 from vpp_gateway.conform.openadr2.laws import Breach
+from vpp_gateway.conform.openadr2.procedure import SignWay, TlsWay
 from vpp_gateway.conform.openadr2.say import build
 from vpp_gateway.conform.openadr2.words import Scene, seconds_of
 from vpp_gateway.conform.openadr2.xml import Alteration, alter, name_of, values
@@ -44,6 +45,9 @@ class Script:
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
     status: int = 200
+    service: str = ""
+    """Where it is posted (push); empty = where the standard has it."""
+    content_type: str = "application/xml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +82,14 @@ class LiteralVtn:
     """oadrRegisteredReport carries these report requests (`requests` as in oadrCreateReport)."""
     down: bool = False
     clock_s: float = 0.0
+    tls: TlsWay = "good"
+    sign: SignWay = "good"
+    signed_at_s: float = 0.0
     names: dict[str, str] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)
+    push_to: str = ""
+    """oadrTransportAddress of a VEN that registered for push."""
     registered: str = ""
     """registrationID while the VEN is registered."""
     queue: deque[Script] = field(default_factory=deque)
@@ -123,9 +132,21 @@ class LiteralVtn:
             return self._said(waiting.popleft(), tree, now)
         return self._default(name, tree, now)
 
-    def post(self, now: float) -> Answer | None:
+    def post(self, now: float) -> tuple[Script, Answer] | None:
         """For a push VEN: the next thing to post, or None."""
-        return self._said(self.queue.popleft(), None, now) if self.queue else None
+        if not self.queue:
+            return None
+        script = self.queue.popleft()
+        return script, self._said(script, None, now)
+
+    def replied(self, service: str, tree: etree._Element, now: float) -> None:
+        """The VEN's answer to something that was posted to it."""
+        name = name_of(tree)
+        self.heard.append(Heard(at=now, service=service, name=name, tree=tree))
+        self.breaches.extend(laws.of_message(tree, service, self.schema, self.ven_id, self.vtn_id))
+        self._watch(name, tree, now)
+        if name == "oadrCanceledPartyRegistration" and values(tree, "//ei:responseCode")[:1] == ["200"]:
+            self.registered = ""
 
     def _default(self, name: str, tree: etree._Element, now: float) -> Answer:
         match name:
@@ -162,6 +183,8 @@ class LiteralVtn:
 
     def _register(self, tree: etree._Element, now: float) -> Answer:
         known = values(tree, "//ei:registrationID") or [uuid(self.rng)]
+        posted = values(tree, "//oadr:oadrHttpPullModel")[:1] == ["false"]
+        self.push_to = (values(tree, "//oadr:oadrTransportAddress") or [""])[0] if posted else ""
         given = {"registration": self.registration_id or known[0], "ven": self.ven_id, "poll": self.poll_s}
         return self._tree({"oadrCreatedPartyRegistration": given}, tree, now)
 

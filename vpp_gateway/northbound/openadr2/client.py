@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -64,6 +64,7 @@ class VenClient:
         tls: `tls_context(...)`; None = plain HTTP, for a test VTN only.
         deliver: Takes each outcome; awaited before the next post is sent.
         deadline_s: For one whole exchange.
+        standby_urls: Further addresses of the same VTN; `Post.endpoint` counts them from 1.
         connector: Another way to connect, for instance over in-memory transports; owned by the caller.
         recorder: Keeps every message; None = nothing is kept.
         wallet: Certificates that may be renewed while we run; takes the place of `tls` and of the codec's keys.
@@ -79,12 +80,13 @@ class VenClient:
         clock: Clock,
         deliver: Deliver,
         deadline_s: float,
+        standby_urls: Sequence[str] = (),
         connector: aiohttp.BaseConnector | None = None,
         recorder: Recorder | None = None,
         wallet: Wallet | None = None,
     ) -> None:
         self._room = room
-        self._base_url = base_url.rstrip("/")
+        self._urls = [url.rstrip("/") for url in (base_url, *standby_urls)]
         self._codec = codec
         self._tls = tls
         self._clock = clock
@@ -126,9 +128,14 @@ class VenClient:
             while True:
                 await self._deliver(self._room, await self._recorded(http, reader, post))
                 post = await self._posts.get()
-                if self.wallet is not None and self.wallet.renew():
+                if self.wallet is not None and self._outdated(self.wallet):
                     self._take(self.wallet)
                     return post
+
+    def _outdated(self, wallet: Wallet) -> bool:
+        """Another set is in use than the one we hold; the listener may have renewed it."""
+        wallet.renew()
+        return wallet.credentials.tls is not self._tls
 
     def _take(self, wallet: Wallet) -> None:
         now = wallet.credentials
@@ -142,7 +149,7 @@ class VenClient:
         answer = _Answer()
         outcome = await self._exchange(http, reader, post, answer)
         if self._scribe is not None:
-            url, pair = f"{self._base_url}/{post.service}", f"{self._life}-{post.number}"
+            url, pair = f"{self._urls[post.endpoint]}/{post.service}", f"{self._life}-{post.number}"
             self._scribe.heard(
                 outcome, bytes(answer.body), answer.status, at=self._clock.utc(), pair=pair, url=url
             )
@@ -151,7 +158,7 @@ class VenClient:
     async def _exchange(
         self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post, answer: _Answer
     ) -> Received | Failed:
-        url = f"{self._base_url}/{post.service}"
+        url = f"{self._urls[post.endpoint]}/{post.service}"
         try:
             now = self._clock.utc()
             body = self._codec.encode(post.message, now)

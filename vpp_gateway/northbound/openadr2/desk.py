@@ -76,11 +76,21 @@ class Pace:
     opt_hold_until: float = 0.0
     availability_at: float = 0.0
     """When the spare capacity is looked at next (UTC, Unix s)."""
+    endpoint: int = 0
+    """Address of the VTN in use: 0 = the main one."""
+    endpoint_failures: int = 0
+    """Exchanges in a row that this address failed on."""
+    standby: int = 0
+    """The standby that served last; 0 = none did."""
+    main_again_at: float = 0.0
+    """While a standby is in use: when the main address is tried again (UTC, Unix s)."""
     attempts: Counter[int] = field(default_factory=Counter)
     """Failed sendings per outbox number."""
     last_contact_at: float | None = None
     silent_from: float | None = None
     """While there was no contact yet: when we began to wait for one."""
+    listener: str = ""
+    """Why nobody can post to us, in words."""
     skew_s: float | None = None
     trouble: str = ""
     """What is wrong now, in words."""
@@ -118,6 +128,10 @@ class Desk:
     rng: Rng
     state: VenState
     pace: Pace
+    push_url: str | None = None
+    """Where the VTN posts to us; None = we fetch."""
+    addresses: tuple[str, ...] = ("",)
+    """Of the VTN, the main one first; for the operator's eyes."""
 
     @property
     def name(self) -> str:
@@ -129,6 +143,11 @@ class Desk:
         """The operator's pace, or the program's; never faster than the VTN asked for (rule 54)."""
         wanted = self.poll_s or (None if self.state.poll_s is not None else self.program.polling.poll_s)
         return max(wanted or 0.0, self.state.poll_s or 0.0)
+
+    @property
+    def pushed(self) -> bool:
+        """The VTN posts to us, so nothing is polled."""
+        return self.program.transport == "push"
 
     @property
     def party(self) -> Party:

@@ -121,6 +121,8 @@ class EventHeld:
     priority: int | None = None
     """As the VTN wrote it: 1 is highest, 0 or None lowest."""
     test: bool = False
+    endpoint: int = 0
+    """Address of the VTN whose list brought it: 0 = the main one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,8 @@ def message(desk: Desk, sent: Sent, said: Message, now: float) -> Facts:
             facts += _quiet(desk, sent, now)
         case CreatedPartyRegistration():
             facts += hear_party.created(desk, sent, said, now)
-        case DistributeEvent():
-            facts += _events(desk, said, now)
+        case DistributeEvent() if isinstance(sent.post.message, Poll | RequestEvent):
+            facts += events(desk, said, now)
         case CreateReport():
             facts += hear_report.orders(desk, said.requests, said.request_id, now)
         case RegisteredReport():
@@ -208,11 +208,19 @@ def _quiet(desk: Desk, sent: Sent, now: float) -> Facts:
     return []
 
 
-def _events(desk: Desk, said: DistributeEvent, now: float) -> Facts:
+def events(desk: Desk, said: DistributeEvent, now: float) -> Facts:
+    """The VTN's list of events, fetched or posted to us."""
     if not desk.state.listening:
         desk.refuse("unexpected", "oadrDistributeEvent while not registered")
         return []
-    judge = Judge(state=desk.state, party=desk.party, program=desk.program, rng=desk.rng, now=now)
+    judge = Judge(
+        state=desk.state,
+        party=desk.party,
+        program=desk.program,
+        rng=desk.rng,
+        now=now,
+        endpoint=desk.pace.endpoint,
+    )
     judge.distribute(said)
     for reason in judge.refusals:
         desk.refuse("event", reason)
@@ -225,6 +233,8 @@ def _polled(desk: Desk, sent: Sent, said: Message, now: float) -> None:
     pace, polling = desk.pace, desk.program.polling
     if isinstance(sent.post.message, RequestEvent):
         pace.refresh = False
+        if desk.pushed:  # there are no polls to show that we are still known
+            pace.relapses = 0
         return
     pace.relapses = 0 if isinstance(said, Response | DistributeEvent) else pace.relapses
     if isinstance(said, Response) or desk.state.poll_s is not None:

@@ -42,6 +42,7 @@ class HeldEvent:
     market_context: str = ""
     priority: int | None = None
     test: bool = False
+    endpoint: int = 0
     ending_at: float | None = None
     """Cancelled, and to be withdrawn at this moment (rule 65); None = not so."""
     ending_cause: Literal["cancelled", "implied"] = "cancelled"
@@ -93,6 +94,7 @@ def held_again(known: HeldEvent, at: float, room: RoomName) -> EventHeld:
         market_context=known.market_context,
         priority=known.priority,
         test=known.test,
+        endpoint=known.endpoint,
     )
 
 

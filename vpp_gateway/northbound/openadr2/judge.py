@@ -48,13 +48,21 @@ class Judge:
     """
 
     def __init__(
-        self, *, state: VenState, party: Party, program: ProgramProfile, rng: Rng, now: float
+        self,
+        *,
+        state: VenState,
+        party: Party,
+        program: ProgramProfile,
+        rng: Rng,
+        now: float,
+        endpoint: int = 0,
     ) -> None:
         self._state = state
         self._party = party
         self._program = program
         self._rng = rng
         self._now = now
+        self._endpoint = endpoint
         self._number = state.next_number
         self._request_id = ""
         self.facts: list[Fact | VenFact] = []
@@ -74,10 +82,10 @@ class Judge:
                 self._refuse(event, "452", reason)
             return
         newest = self._newest(message)
-        for event in newest.values():
-            self._event(event)
         if not message.unreadable:  # an event without a readable id may be any of the known ones
             self._implied(newest.keys())
+        for event in sorted(newest.values(), key=_wanted):  # what is given up makes room for what is new
+            self._event(event)
         readable = tuple(event for event in newest.values() if isinstance(event, Event))
         unknown = frozenset(newest) - self._state.events.keys()
         self.remarks = remarks_on(readable, unknown, self._program, self._now)
@@ -209,6 +217,8 @@ class Judge:
         for known in self._state.events.values():
             if known.event_id in listed or known.ending_at is not None:
                 continue
+            if self._endpoint not in (0, known.endpoint) and not self._program.standby.standby_shares_state:
+                continue  # another site's event, and this site does not know it
             over_at = known.end_at if known.active_until is None else known.active_until
             if known.cancelled or not known.instructed:
                 self._drop(known, "mark-gone")
@@ -277,6 +287,7 @@ class Judge:
                     answer_required=event.response_required,
                     instructed=instructed,
                     cancelled=cancelled,
+                    endpoint=self._endpoint,
                 )
             )
             return
@@ -292,6 +303,7 @@ class Judge:
             end_at=None if instruction is None else instruction.end_at,
             startafter_s=event.startafter_s if isinstance(event, Event) else 0.0,
             offset_s=offset_s,
+            endpoint=self._endpoint,
         )
         if isinstance(event, Event):
             start_at, end_at = active_period(event, offset_s)
@@ -329,3 +341,7 @@ class Judge:
             )
         )
         self._number += 1
+
+
+def _wanted(event: Event | BrokenEvent) -> bool:
+    return isinstance(event, BrokenEvent) or event.status != "cancelled"

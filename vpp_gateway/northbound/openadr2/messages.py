@@ -58,6 +58,8 @@ class CreatePartyRegistration:
     xml_signature: bool = False
     """Whether this VEN signs its messages."""
     http_pull: bool = True
+    transport_address: str | None = None
+    """Where the VTN posts to us, with push."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +284,8 @@ class Post:
     """Counts the posts of one process; the reply names it."""
     service: Service
     message: Message
+    endpoint: int = 0
+    """Which of the VTN's addresses: 0 = the main one, then the standbys in the operator's order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +316,50 @@ class Failed:
     detail: str
     """Who, what was expected, what was found."""
     skew_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """The VTN posted to us a message that passed intake, schema and signature; it waits for the `Reply`."""
+
+    number: int
+    """Counts what one listener took; the reply names it."""
+    service: str
+    """Last part of the address that it was posted to."""
+    message: Message
+    nonce: str | None = None
+    signed_at: float | None = None
+    arrived_at: float | None = None
+    """UTC (Unix s) when its last byte was here; None = when it is judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something was posted to us that is no message, or not one that we may trust; it was refused below the protocol."""
+
+    number: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Our own address stands open, or does not."""
+
+    trouble: str
+    """Why not; empty = it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the session says to a `Pushed`, in the HTTP response; sent once the facts beside it are durable."""
+
+    number: int
+    message: Message | None
+    """None = no OpenADR message, only the status."""
+    status: int = 200
+    """HTTP status."""
+    detail: str = ""
+    """Why, in words, when there is no message."""
 
 
 def name_of(message: Message) -> str:

@@ -138,6 +138,25 @@ class Polling(_Model):
     """Failed exchanges in a row until the VTN counts as lost."""
 
 
+class Push(_Model):
+    """Transport push: the VTN posts to us."""
+
+    safety_s: Annotated[float, Field(ge=10, allow_inf_nan=False)] | None = 900.0
+    """The list of events is asked for so often although nothing is in doubt; None = only after a doubt."""
+    answer_s: Seconds = 5.0
+    """A message that has no reply by then is answered HTTP 503."""
+
+
+class Standby(_Model):
+    """Several addresses of one utility: the main site and its standbys."""
+
+    failback_s: Seconds = 300.0
+    """While a standby is in use, the main site is tried again so often."""
+    standby_shares_state: bool = True
+    """True: all sites tell the same list of events, so what a standby does not list is cancelled (rule 61). False:
+    what the main site told is kept until its end, or until the main site answers again."""
+
+
 class Signature(_Model):
     """XML signatures."""
 
@@ -308,7 +327,11 @@ class ProgramProfile(Profile):
     clock_tolerance_s: Seconds = 5.0
     """Skew between the VTN's HTTP Date and our clock that raises an alarm."""
     loss_of_communication: LossOfCommunication = LossOfCommunication()
+    transport: Literal["pull", "push"] = "pull"
+    """How the VTN's messages come: fetched by us, or posted to us."""
     polling: Polling = Polling()
+    push: Push = Push()
+    standby: Standby = Standby()
     signature: Signature
     tls: Tls = Tls()
     body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 4 * 1024 * 1024

@@ -78,7 +78,9 @@ class Scribe:
         self._signs = signs
         self._verifies = verifies
 
-    def said(self, message: Message, body: bytes, *, at: float, pair: str, url: str) -> None:
+    def said(
+        self, message: Message, body: bytes, *, at: float, pair: str, url: str, status: int | None = None
+    ) -> None:
         """A message of ours, about to be sent; its schema was checked when it was written."""
         self._recorder.record(
             Exchange(
@@ -89,6 +91,7 @@ class Scribe:
                 url=url,
                 name=name_of(message),
                 body=body,
+                status=status,
                 schema="valid",
                 signature="signed" if self._signs else "none",
                 rules=touched(message),

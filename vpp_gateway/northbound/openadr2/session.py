@@ -28,7 +28,7 @@ from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Fact, Instructed
 from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.errors import ConfigError
-from vpp_gateway.northbound.openadr2 import ending, hear, silence, speak
+from vpp_gateway.northbound.openadr2 import ending, endpoints, hear, hear_push, silence, speak
 from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Pace, Sent
 from vpp_gateway.northbound.openadr2.event_remarks import remarks_held
 from vpp_gateway.northbound.openadr2.facts import (
@@ -36,37 +36,30 @@ from vpp_gateway.northbound.openadr2.facts import (
     JoinWanted,
     LeaveWanted,
     NonceSeen,
-    ReplyKind,
-    ReplyOwed,
     ResponseOwed,
     VenFact,
 )
 from vpp_gateway.northbound.openadr2.mapping import event_id_of
 from vpp_gateway.northbound.openadr2.messages import (
-    CancelPartyRegistration,
-    CreatePartyRegistration,
     Failed,
+    Listening,
     Message,
     OptType,
-    QueryRegistration,
+    Pushed,
     Received,
+    Unreadable,
     name_of,
 )
+from vpp_gateway.northbound.openadr2.misaddressed import REPLIES, for_another, reply_to
 from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
 from vpp_gateway.northbound.openadr2.operate_view import Shown
 from vpp_gateway.northbound.openadr2.opt_change import change
 from vpp_gateway.northbound.openadr2.party import first_names
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_offer import offer_of
-from vpp_gateway.northbound.openadr2.report_words import (
-    CancelReport,
-    CreateReport,
-    RegisterReport,
-    UpdateReport,
-)
 from vpp_gateway.northbound.openadr2.signature import ReplayGuard
 from vpp_gateway.northbound.openadr2.state import Phase, VenState
-from vpp_gateway.northbound.openadr2.xml_text import shown, write_date
+from vpp_gateway.northbound.openadr2.xml_text import write_date
 from vpp_gateway.northbound.turn import RoomStatus, SessionFact, Telemetry, Turn
 
 PROTOCOL = "OpenADR 2.0b"
@@ -91,6 +84,8 @@ class VenSession:
         groups: groupIDs that we belong to.
         parties: partyIDs that we are.
         poll_s: The operator's poll period, s; None = as the VTN asks, else the profile's.
+        push_url: Where the VTN posts to us; needed where the program says push.
+        addresses: Of the VTN, the main one first; the client knows them in this order.
 
     Raises:
         ConfigError: The profile asks for something that was not given.
@@ -115,9 +110,16 @@ class VenSession:
         groups: Sequence[str] = (),
         parties: Sequence[str] = (),
         poll_s: float | None = None,
+        push_url: str | None = None,
+        addresses: Sequence[str] = ("",),
     ) -> None:
         base_w, most_w = dict(level_base_w or {}), dict(capacity_w or {})
         _check(room, program, sites, signing, base_w, most_w)
+        if (program.transport == "push") != (push_url is not None):
+            raise ConfigError(
+                f"northbound {room}: program {program.name} says transport {program.transport}, so push: with the "
+                f"address that the utility posts to is {'missing' if push_url is None else 'out of place'}"
+            )
         named: Mapping[str, SiteId] = {str(site): site for site in sites} if resources is None else resources
         self.room = room
         self._guard = ReplayGuard(
@@ -139,11 +141,28 @@ class VenSession:
             rng=rng,
             state=VenState(),
             pace=Pace(),
+            push_url=push_url,
+            addresses=tuple(addresses),
         )
 
-    def receive(self, message: Received | Failed, now: float) -> Turn:
-        """Take the client's word on the exchange under way; a word on any other is out of date and dropped."""
+    def receive(self, message: Received | Failed | Pushed | Unreadable | Listening, now: float) -> Turn:
+        """Take the client's word on the exchange under way, or what the VTN posted to us.
+
+        A word on any other exchange is out of date and dropped.
+        """
         pace = self._desk.pace
+        if isinstance(message, Unreadable):
+            self._desk.refuse("malformed", message.detail)
+            return Turn()
+        if isinstance(message, Listening):
+            pace.listener = message.trouble
+            return Turn()
+        if isinstance(message, Pushed):
+            heard = hear_push.pushed(self._desk, self._guard, message, now)
+            arrived_at = now if message.arrived_at is None else min(message.arrived_at, now)
+            return Turn(
+                facts=tuple(_arrived(fact, arrived_at) for fact in heard.facts), requests=(heard.reply,)
+            )
         sent = pace.in_flight
         if sent is None or message.number != sent.post.number:
             return Turn()
@@ -167,6 +186,7 @@ class VenSession:
             return self._failed(sent, "timeout", "the client brought no word on the exchange", now)
         if now < pace.hold_until:
             return Turn()
+        endpoints.turn_back(self._desk, now)
         facts, due = speak.say_next(self._desk, now, telemetry)
         pace.in_flight = due
         return Turn(facts=tuple(facts), requests=() if due is None else (due.post,))
@@ -179,6 +199,7 @@ class VenSession:
         times += [*ending.moments(self._desk.state.events.values()), *silence.moments(self._desk)]
         if pace.in_flight is not None:
             return min([*times, pace.in_flight.at + self._patience_s])
+        times += endpoints.moments(self._desk)
         due = speak.next_at(self._desk)
         if due is not None:
             times.append(max(due, pace.hold_until))
@@ -255,6 +276,7 @@ class VenSession:
         if cause == "refused":
             self._desk.refuse("malformed", f"answer to {name}: {detail}")
         self._desk.fail(now, f"{name}: {detail}")
+        endpoints.failed(self._desk, now)
         reached = cause in ("http", "refused")
         return Turn(facts=tuple(hear.undelivered(self._desk, sent, detail, now, reached=reached)))
 
@@ -280,41 +302,20 @@ class VenSession:
         """A usable answer came. While registering, only being registered ends the back-off."""
         pace = self._desk.pace
         pace.last_contact_at = now
+        endpoints.answered(self._desk)
         if self._desk.state.listening:
             pace.failures, pace.trouble = 0, ""
 
     def _misaddressed(self, message: Message, now: float) -> Facts | None:
         """None when the message is for us; otherwise what is owed to its sender (rule 21)."""
-        ven_id = getattr(message, "ven_id", None)
-        expected = self._desk.name
-        registration = isinstance(message, QueryRegistration | CreatePartyRegistration)
-        if not ven_id or not expected or ven_id == expected or registration or not self._desk.state.listening:
+        reason = for_another(self._desk, message)
+        if not reason:
             return None
-        reason = f"{name_of(message)}: expected venID {shown(expected)}, found {shown(ven_id)}"
         self._desk.refuse("misaddressed", reason)
         self._desk.fail(now, reason)
-        kinds: dict[type, ReplyKind] = {
-            CreateReport: "created-report",
-            CancelReport: "canceled-report",
-            RegisterReport: "registered-report",
-            UpdateReport: "updated-report",
-            CancelPartyRegistration: "canceled-registration",
-        }
-        kind = kinds.get(type(message))
-        if kind is None:
+        if type(message) not in REPLIES:
             return []
-        request_id = getattr(message, "request_id", "")
-        return [
-            ReplyOwed(
-                at=now,
-                room=self.room,
-                number=self._desk.state.next_number,
-                kind=kind,
-                request_id=request_id,
-                code="452",
-                description=reason,
-            )
-        ]
+        return [reply_to(self._desk, message, "452", reason, now)]
 
     def _remarks(self) -> list[str]:
         state, pace, program = self._desk.state, self._desk.pace, self._desk.program
@@ -331,6 +332,7 @@ class VenSession:
                 f"clock: the VTN is {abs(pace.skew_s):.0f} s {side} us, allowed are "
                 f"{program.clock_tolerance_s:g} s; compare time sources"
             )
+        remarks += [*endpoints.remarks(self._desk), *([pace.listener] if pace.listener else [])]
         remarks += [*remarks_held(state.events.values()), *pace.remarks]
         if state.owed and pace.failures:
             remarks.append(f"{len(state.owed)} answers wait for the VTN")

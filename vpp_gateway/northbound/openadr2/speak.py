@@ -105,7 +105,7 @@ def next_at(desk: Desk) -> float | None:
         return 0.0
     if state.phase is Phase.CANCELLED:
         return None
-    times = [] if _waiting(desk) else [0.0 if pace.refresh else pace.next_poll_at]
+    times = [] if _waiting(desk) or _idle(desk) else [0.0 if pace.refresh else pace.next_poll_at]
     times += [at for at in (_report_at(desk), speak_opt.next_at(desk)) if at is not None]
     return min(times, default=None)
 
@@ -146,7 +146,7 @@ def _sent(
     parcel: Parcel | None = None,
 ) -> Sent:
     desk.pace.number += 1
-    post = Post(number=desk.pace.number, service=service, message=message)
+    post = Post(number=desk.pace.number, service=service, message=message, endpoint=desk.pace.endpoint)
     return Sent(post=post, at=now, owed=owed, parcel=parcel)
 
 
@@ -171,13 +171,16 @@ def _owed(desk: Desk, owed: tuple[ResponseOwed | ReplyOwed, ...], now: float) ->
         )
         return _sent(desk, "EiEvent", message, now, tuple(one.number for one in responses))
     reply = next(one for one in owed if isinstance(one, ReplyOwed))
-    service, answer = _reply(desk, reply, now)
+    service, answer = reply_of(desk, reply, now)
     return _sent(desk, service, answer, now, (reply.number,))
 
 
-def _reply(desk: Desk, reply: ReplyOwed, now: float) -> tuple[Service, Message]:
+def reply_of(
+    desk: Desk, reply: ReplyOwed, now: float, running: tuple[str, ...] | None = None
+) -> tuple[Service, Message]:
+    """The message that is owed. `running`: reportRequestIDs in force; None = as the state says."""
     said = EiResponse(code=reply.code, description=reply.description, request_id=reply.request_id)
-    pending, ven_id = tuple(desk.state.duties), desk.name
+    pending, ven_id = tuple(desk.state.duties) if running is None else running, desk.name
     match reply.kind:
         case "response":
             return "EiRegisterParty", Response(response=said, ven_id=ven_id)
@@ -214,6 +217,8 @@ def _registration(desk: Desk) -> CreatePartyRegistration:
         ven_id=desk.name or None,
         ven_name=desk.ven_name,
         xml_signature=desk.signing,
+        http_pull=not desk.pushed,
+        transport_address=desk.push_url if desk.pushed else None,
     )
 
 
@@ -245,7 +250,8 @@ def _report_at(desk: Desk) -> float | None:
 
 def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent | None]:
     report_at = _report_at(desk)
-    poll_due = not _waiting(desk) and (desk.pace.refresh or desk.pace.next_poll_at <= now)
+    due = desk.pace.next_poll_at <= now and not _idle(desk)
+    poll_due = not _waiting(desk) and (desk.pace.refresh or due)
     turn = not (poll_due and desk.pace.reported)  # a backlog of reports leaves the polls their turn
     if turn and desk.offer is not None and report_at is not None and report_at <= now:
         facts, sent = _report(desk, desk.offer, now, telemetry)
@@ -254,13 +260,26 @@ def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts
             return facts, sent
     if _waiting(desk):
         return [], None
-    if poll_due:
+    if desk.pace.refresh or due:
         desk.pace.reported = False
-    if desk.pace.refresh:
-        return [], _sent(desk, "EiEvent", RequestEvent(request_id=desk.new_id(), ven_id=desk.name), now)
-    if desk.pace.next_poll_at <= now:
+    if desk.pace.refresh or (due and desk.pushed):
+        return [], _request(desk, now)
+    if due:
         return [], _poll(desk, now)
     return [], None
+
+
+def _idle(desk: Desk) -> bool:
+    """With push and without a safety period nothing is asked for but in doubt."""
+    return desk.pushed and desk.program.push.safety_s is None and not desk.pace.refresh
+
+
+def _request(desk: Desk, now: float) -> Sent:
+    """The full list; with push the next time to ask counts from here."""
+    if desk.pushed and desk.program.push.safety_s is not None:
+        longer = 1.0 + desk.rng.uniform(0.0, desk.program.polling.jitter_share)
+        desk.pace.next_poll_at = now + desk.program.push.safety_s * longer
+    return _sent(desk, "EiEvent", RequestEvent(request_id=desk.new_id(), ven_id=desk.name), now)
 
 
 def _poll(desk: Desk, now: float) -> Sent:

@@ -34,7 +34,8 @@ def say(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent | Non
     if known is None or now < desk.pace.opt_hold_until:
         return [], None
     desk.pace.number += 1
-    post = Post(number=desk.pace.number, service="EiOpt", message=_message(desk, known))
+    message = _message(desk, known)
+    post = Post(number=desk.pace.number, service="EiOpt", message=message, endpoint=desk.pace.endpoint)
     return [], Sent(post=post, at=now, opt_id=known.created.opt_id)
 
 

@@ -255,6 +255,7 @@ class VenState:
                     market_context=fact.market_context,
                     priority=fact.priority,
                     test=fact.test,
+                    endpoint=fact.endpoint,
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)

@@ -27,7 +27,7 @@ from vpp_gateway.errors import ConfigError
 from vpp_gateway.identity import IdentityError, read_certificate, read_key, same_key
 from vpp_gateway.northbound.openadr2.revocation import Revocations, WhenStale, read_crls
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier
-from vpp_gateway.northbound.openadr2.tls import PeerCheck, tls_context
+from vpp_gateway.northbound.openadr2.tls import PeerCheck, listening_context, tls_context
 from vpp_gateway.northbound.openadr2.trust import fingerprint_of
 from vpp_gateway.northbound.openadr2.xml_intake import Limits
 from vpp_gateway.northbound.openadr2.xml_text import write_date
@@ -63,6 +63,10 @@ class Papers:
     ciphers: str | None = None
     check_hostname: bool = True
     stale_crl: WhenStale = "refuse"
+    names: tuple[str, ...] = ()
+    """Hosts of the VTN, one of which its certificate must be for when it connects to us; see `PeerCheck`."""
+    listens: bool = False
+    """True: these are of an address that we listen on; False: we connect with them."""
 
     def stamp(self) -> Stamp:
         """Changes whenever a file is written or replaced."""
@@ -161,7 +165,7 @@ class Wallet:
         authorities = _certificates(papers.ca, ca_pem)
         crls = [crl for path in papers.crl for crl in read_crls(_read(path), str(path))]
         revocations = Revocations(crls, authorities=authorities, when_stale=papers.stale_crl)
-        check = PeerCheck(clock=self._clock, revocations=revocations, pin=papers.tls_pin)
+        check = PeerCheck(clock=self._clock, revocations=revocations, pin=papers.tls_pin, names=papers.names)
         signer = verifier = None
         if papers.sign:
             signer = Signer(key_pem=key_pem, cert_pem=cert_pem, rng=self._rng)
@@ -169,14 +173,13 @@ class Wallet:
             verifier = Verifier(
                 pins=pins, roots_pem=ca_pem, limits=self._limits, server=True, revocations=revocations
             )
-        tls = tls_context(
-            ca_file=str(papers.ca),
-            cert_file=str(papers.cert),
-            key_file=str(papers.key),
-            ciphers=papers.ciphers,
-            check_hostname=papers.check_hostname,
-            check=check,
-        )
+        files = {"ca_file": str(papers.ca), "cert_file": str(papers.cert), "key_file": str(papers.key)}
+        if papers.listens:
+            tls = listening_context(**files, ciphers=papers.ciphers, check=check)
+        else:
+            tls = tls_context(
+                **files, ciphers=papers.ciphers, check_hostname=papers.check_hostname, check=check
+            )
         return Credentials(
             tls=tls,
             signer=signer,

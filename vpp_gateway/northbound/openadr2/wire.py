@@ -133,6 +133,7 @@ def _create_party_registration(element: etree._Element) -> CreatePartyRegistrati
         report_only=read_bool(text(element, "oadr:oadrReportOnly")),
         xml_signature=read_bool(text(element, "oadr:oadrXmlSignature")),
         http_pull=pull is not None and read_bool(pull),
+        transport_address=optional(element, "oadr:oadrTransportAddress"),
     )
 
 

@@ -120,6 +120,7 @@ def _create_party_registration(element: etree._Element, message: CreatePartyRegi
     add_if(element, "ei:venID", message.ven_id)
     add(element, "oadr:oadrProfileName", "2.0b")
     add(element, "oadr:oadrTransportName", "simpleHttp")
+    add_if(element, "oadr:oadrTransportAddress", message.transport_address)
     add(element, "oadr:oadrReportOnly", write_bool(message.report_only))
     add(element, "oadr:oadrXmlSignature", write_bool(message.xml_signature))
     add_if(element, "oadr:oadrVenName", message.ven_name)
