@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from tests.outgoing import Tap
 from tests.playbook.ven_stage import ROOM, SITES, program, xsd
 from vpp_gateway.clock import Clock, SeededRng, SystemClock
+from vpp_gateway.demo.world import free_port
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Withdrawn
 from vpp_gateway.domain.instruction import Instruction, RoomName, SiteId
@@ -30,13 +30,8 @@ from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerpr
 from vpp_gateway.northbound.openadr2.tls import PeerCheck, listening_context, tls_context
 from vpp_gateway.northbound.turn import Telemetry, Turn, UsageSample
 
+__all__ = ["Bench", "OpenLeadr", "Security", "free_port", "openleadr"]
 PATIENCE_S = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Ramp:

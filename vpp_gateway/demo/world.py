@@ -34,6 +34,9 @@ from vpp_gateway.southbound.modbus.client import Address
 
 VEN_NAME = "demo-ven"
 HOST = "127.0.0.1"
+PORTS = (20_000, 32_000)
+"""Below the range from which Linux gives ports to outgoing connections (ip_local_port_range, from 32768)."""
+PORT_TRIES = 100
 
 
 @dataclass(slots=True)
@@ -259,7 +262,14 @@ def vtn_arguments(pki: DevCa, port: int) -> tuple[str, ...]:
 
 
 def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that is free now and that no outgoing connection is given by the system meanwhile."""
+    rng = SystemRng()
+    for _ in range(PORT_TRIES):
+        port = int(rng.uniform(*PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        return port
+    raise PeerError(f"no free port in {PORT_TRIES} tries between {PORTS[0]} and {PORTS[1]}")
