@@ -233,6 +233,26 @@ Act = Callable[[Scribe], None]
         (Received(number=1, message=None), b"", False, "", "", ""),
         (Failed(number=1, cause="timeout", detail="late"), b"", False, "", "", "timeout: late"),
         (Failed(number=1, cause="http", detail="503"), b"down", False, "", "", "http: 503"),
+        (
+            Failed(
+                number=1,
+                cause="refused",
+                detail="expected one signature in oadrPayload, found 0 (unsigned message)",
+            ),
+            b"<x/>",
+            True,
+            "valid",
+            "expected one signature in oadrPayload, found 0 (unsigned message)",
+            "refused: expected one signature in oadrPayload, found 0 (unsigned message)",
+        ),
+        (
+            Failed(number=1, cause="refused", detail="expected at most 9 bytes, found more"),
+            b"<x/>",
+            True,
+            "",
+            "",
+            "refused: expected at most 9 bytes, found more",
+        ),
         (Failed(number=1, cause="refused", detail="no XML"), b"<", False, "no XML", "", "refused: no XML"),
         (
             Failed(number=1, cause="refused", detail="signature: altered"),
@@ -326,6 +346,15 @@ def test_show_is_safe_for_the_terminal(state: Path) -> None:
     assert json.loads(run(state, "show", "1", "--json").output)["message"]["body"].startswith("<a")
     missing = run(state, "show", "9")
     assert missing.exit_code == 1 and "no message 9" in missing.output
+
+
+def test_json_is_safe_for_the_terminal(path: Path) -> None:
+    body = "<a>\x9b31m\x7f\u202e日本</a>"
+    with opened(path) as store:
+        store.record(entry(0, body=body.encode()))
+    said = run(path.parent, "show", "1", "--json").output
+    assert not {"\x9b", "\x7f", "\u202e"} & set(said) and "日本" in said
+    assert json.loads(said)["message"]["body"] == body
 
 
 def test_export_can_be_checked(state: Path, tmp_path: Path) -> None:
