@@ -27,6 +27,7 @@ from tests.house.world import (
     jobs,
     settings_of,
 )
+from tests.outgoing import Tap
 from vpp_gateway.clock import Clock, SeededRng
 from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of, wallets
 from vpp_gateway.compose_site import compose_agent
@@ -190,7 +191,7 @@ class House:
         async def deliver(room: RoomName, message: Any) -> None:
             engine.receive(room, message)
 
-        rooms = compose_rooms(self.settings, self.clock, rng.fork("rooms"), deliver)
+        rooms = compose_rooms(self.settings, self.clock, rng.fork("rooms"), deliver, Tap())
         codec = FactCodec(journal_types(room.session for room in rooms.values()))
         self._centre_open = AsyncExitStack()
         journal = self._centre_open.enter_context(Journal.open(folder / "journal.db", codec))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tests.outgoing import Tap
 from tests.playbook.ven_stage import START, program, xsd
 from vpp_gateway.clock import LoopClock, SeededRng
 from vpp_gateway.conform.openadr2.own_house import LOAD_W, SITES, house
@@ -70,6 +71,7 @@ def room_of(name: str, url: str, clock: LoopClock, deliver: Callable[..., Any]) 
         clock=clock,
         deliver=deliver,
         deadline_s=5.0,
+        recorder=Tap(),
     )
     return Room(session, client)
 

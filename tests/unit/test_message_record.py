@@ -142,6 +142,42 @@ def test_a_locked_file_is_told_and_recording_goes_on_later(path: Path) -> None:
     assert [row.at - T0 for row in read(path)] == [1]
 
 
+def test_a_lower_bound_gives_the_disk_back(path: Path) -> None:
+    with opened(path) as store:
+        for n in range(3000):
+            store.record(entry(n, body=hashlib.shake_128(str(n).encode()).digest(600)))
+    before = path.stat().st_size
+    with opened(path, max_bytes=100_000) as store:
+        store.record(entry(4000))
+    assert before > 2_000_000 and path.stat().st_size < 300_000
+    assert [int(row.at - T0) for row in read(path)][-1] == 4000
+
+
+def test_text_that_cannot_be_written_costs_its_batch_alone(path: Path) -> None:
+    with opened(path) as store:
+        store.record(entry(0, failure="unreachable: \udcff"))
+        assert store.flush()
+        assert "not recorded" in store.problem
+        store.record(entry(1))
+        assert store.flush()
+        assert store.problem == "1 messages were not recorded"
+    assert [row.at - T0 for row in read(path)] == [1]
+
+
+def test_damage_inside_the_file_is_found_when_it_is_opened(path: Path) -> None:
+    with opened(path) as store:
+        for n in range(3000):
+            store.record(entry(n, body=hashlib.shake_128(str(n).encode()).digest(600)))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096 * 40] = b"\xff" * 4096 * 40
+    path.write_bytes(content)
+    with opened(path) as store:
+        assert "set aside as messages.bad.db" in store.problem
+        store.record(entry(1))
+    assert [row.at - T0 for row in read(path)] == [1]
+
+
 def test_a_damaged_file_is_set_aside(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 100)
@@ -197,6 +233,26 @@ Act = Callable[[Scribe], None]
         (Received(number=1, message=None), b"", False, "", "", ""),
         (Failed(number=1, cause="timeout", detail="late"), b"", False, "", "", "timeout: late"),
         (Failed(number=1, cause="http", detail="503"), b"down", False, "", "", "http: 503"),
+        (
+            Failed(
+                number=1,
+                cause="refused",
+                detail="expected one signature in oadrPayload, found 0 (unsigned message)",
+            ),
+            b"<x/>",
+            True,
+            "valid",
+            "expected one signature in oadrPayload, found 0 (unsigned message)",
+            "refused: expected one signature in oadrPayload, found 0 (unsigned message)",
+        ),
+        (
+            Failed(number=1, cause="refused", detail="expected at most 9 bytes, found more"),
+            b"<x/>",
+            True,
+            "",
+            "",
+            "refused: expected at most 9 bytes, found more",
+        ),
         (Failed(number=1, cause="refused", detail="no XML"), b"<", False, "no XML", "", "refused: no XML"),
         (
             Failed(number=1, cause="refused", detail="signature: altered"),
@@ -290,6 +346,15 @@ def test_show_is_safe_for_the_terminal(state: Path) -> None:
     assert json.loads(run(state, "show", "1", "--json").output)["message"]["body"].startswith("<a")
     missing = run(state, "show", "9")
     assert missing.exit_code == 1 and "no message 9" in missing.output
+
+
+def test_json_is_safe_for_the_terminal(path: Path) -> None:
+    body = "<a>\x9b31m\x7f\u202e日本</a>"
+    with opened(path) as store:
+        store.record(entry(0, body=body.encode()))
+    said = run(path.parent, "show", "1", "--json").output
+    assert not {"\x9b", "\x7f", "\u202e"} & set(said) and "日本" in said
+    assert json.loads(said)["message"]["body"] == body
 
 
 def test_export_can_be_checked(state: Path, tmp_path: Path) -> None:

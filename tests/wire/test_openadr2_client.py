@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.outgoing import Tap
 from tests.playbook.ven_stage import ROOM, xsd
 from vpp_gateway.clock import LoopClock
 from vpp_gateway.domain.instruction import RoomName
@@ -73,6 +74,7 @@ async def exchange(
         clock=LoopClock(loop, 1_767_225_600.0 - loop.time()),
         deliver=deliver,
         deadline_s=DEADLINE_S,
+        recorder=Tap(),
     )
     began = loop.time()
     async with asyncio.TaskGroup() as group:

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.outgoing import Tap
 from tests.playbook.ven_stage import ROOM, xsd
 from vpp_gateway.clock import SeededRng, SystemClock
 from vpp_gateway.domain.instruction import RoomName
@@ -142,7 +143,7 @@ def polls(
 
         client = VenClient(
             room=ROOM, base_url=url, codec=Codec(schema=xsd()), tls=None, clock=SystemClock(), deliver=deliver,
-            deadline_s=5.0, wallet=own,
+            deadline_s=5.0, wallet=own, recorder=Tap(),
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             task = group.create_task(client.run())

@@ -68,8 +68,9 @@ def _lang(value: object) -> Lang | None:
 
 
 def print_json(document: object) -> None:
-    """Print `document` as JSON text, Japanese as it is."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    """Print `document` as JSON text, Japanese as it is; what a terminal would obey (U+009B, say) is escaped."""
+    said = json.dumps(document, ensure_ascii=False, indent=2)
+    click.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in said))
 
 
 def screen() -> Console:

@@ -111,9 +111,12 @@ class MessageStore:
     """
 
     def __init__(
-        self, path: Path, *, max_bytes: int, max_days: float, keep_free_bytes: int, problem: str
+        self, path: Path, connection: sqlite3.Connection, bounds: tuple[int, float, int], problem: str
     ) -> None:
+        max_bytes, max_days, keep_free_bytes = bounds
         self._path = path
+        self._connection = connection
+        self._held = _held(connection)
         self._max_bytes = max_bytes
         self._max_s = max_days * DAY_S
         self._keep_free_bytes = keep_free_bytes
@@ -145,7 +148,7 @@ class MessageStore:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                _connect(path).close()
+                connection = _connect(path)
             except sqlite3.DatabaseError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (
                     sqlite3.SQLITE_CORRUPT,
@@ -153,12 +156,10 @@ class MessageStore:
                 ):
                     raise
                 problem = f"the message record was damaged ({error}) and set aside as {_set_aside(path).name}"
-                _connect(path).close()
+                connection = _connect(path)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"the message record cannot be opened at {path}: {error}") from error
-        return cls(
-            path, max_bytes=max_bytes, max_days=max_days, keep_free_bytes=keep_free_bytes, problem=problem
-        )
+        return cls(path, connection, (max_bytes, max_days, keep_free_bytes), problem)
 
     @property
     def problem(self) -> str:
@@ -197,19 +198,15 @@ class MessageStore:
     # -- the thread -----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        connection = _connect(self._path)
         try:
-            held = int(
-                connection.execute(f"SELECT coalesce(sum(size + {_ROW_BYTES}), 0) FROM message").fetchone()[0]
-            )
             going_on = True
             while going_on:
                 batch, going_on = self._batch()
                 if batch:
-                    held = self._write(connection, batch, held)
+                    self._write(self._connection, batch)
                     self._done(len(batch))
         finally:
-            connection.close()
+            self._connection.close()
 
     def _batch(self) -> tuple[list[Entry], bool]:
         """What has come in; False beside it when the store is being closed."""
@@ -229,9 +226,9 @@ class MessageStore:
             wait_s = 0.01
         return batch, True
 
-    def _write(self, connection: sqlite3.Connection, batch: Sequence[Entry], held: int) -> int:
-        rows = [_row(one) for one in batch]
+    def _write(self, connection: sqlite3.Connection, batch: Sequence[Entry]) -> None:
         try:
+            rows = [_row(one) for one in batch]
             if shutil.disk_usage(self._path.parent).free < self._keep_free_bytes:
                 raise OSError("the disk is nearly full, and what is left is the journal's")
             connection.execute("BEGIN IMMEDIATE")
@@ -241,14 +238,14 @@ class MessageStore:
                     "verdict_signature, failure, rules, size, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
-                held += sum(len(row[12]) + _ROW_BYTES for row in rows)
+                held = self._held + sum(len(row[12]) + _ROW_BYTES for row in rows)
                 held -= self._forget(connection, held, max(one.at for one in batch))
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:  # ValueError: text that is no Unicode
             self._write_problem = f"messages are not recorded: {error}"
             self._dropped += len(batch)
         else:
-            self._write_problem = ""
-        return held
+            self._held = held
+            self._write_problem = _shrink(connection)
 
     def _forget(self, connection: sqlite3.Connection, held: int, now: float) -> int:
         """Let the oldest go, by age and then by size; returns the bytes freed."""
@@ -324,20 +321,9 @@ _Row = tuple[float, str, str, str, str, str, int | None, str, str, str, str, int
 def _row(one: Entry) -> _Row:
     packed = zlib.compress(one.body, 3)
     return (
-        one.at,
-        one.room,
-        one.direction,
-        one.pair,
-        one.url,
-        one.name,
-        one.status,
-        one.schema,
-        one.signature,
-        one.failure,
-        " ".join(one.rules),
-        len(packed),
-        packed,
-    )
+        one.at, one.room, one.direction, one.pair, one.url, one.name, one.status,
+        one.schema, one.signature, one.failure, " ".join(one.rules), len(packed), packed,
+    )  # fmt: skip
 
 
 def _on_record(row: Sequence[object]) -> OnRecord:
@@ -363,17 +349,35 @@ def _on_record(row: Sequence[object]) -> OnRecord:
 
 def _connect(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
     try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before WAL, which writes the header
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.executescript(_SCHEMA)
-        connection.execute("SELECT count(*) FROM message").fetchone()
+        _held(connection)
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _held(connection: sqlite3.Connection) -> int:
+    """Bytes that the bound counts; walks the whole table, so damage shows here."""
+    return int(connection.execute(f"SELECT coalesce(sum(size + {_ROW_BYTES}), 0) FROM message").fetchone()[0])
+
+
+def _shrink(connection: sqlite3.Connection) -> str:
+    """Give pages back once a quarter of the file stands empty; fewer are soon filled again. What failed, or ""."""
+    try:
+        (free,), (pages,) = (
+            connection.execute(f"PRAGMA {what}").fetchone() for what in ("freelist_count", "page_count")
+        )
+        if free > pages / 4:
+            connection.executescript("PRAGMA incremental_vacuum")  # `execute` steps once: one page
+    except sqlite3.Error as error:
+        return f"the message record does not shrink: {error}"
+    return ""
 
 
 def _set_aside(path: Path) -> Path:
