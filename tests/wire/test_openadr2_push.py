@@ -168,6 +168,8 @@ BAD = [
     ("empty", b"", {}, 400),
     ("another type", b"{}", {"Content_Type": "application/json"}, 415),
     ("too long", b"<a>" + b" " * (4 * 1024 * 1024) + b"</a>", {}, 413),
+    ("a host that is none", b"<a/>", {"Host": "x:99999999"}, 400),
+    ("a host of raw bytes", b"<a/>", {"Host": "\u00ff\u00fe[]"}, 400),
     ("an unknown service", b"<a/>", {"path": f"{PATH}/OadrPoll"}, 404),
     ("elsewhere", b"<a/>", {"path": "/admin"}, 404),
     ("another method", b"<a/>", {"method": "PUT"}, 405),

@@ -170,7 +170,7 @@ class PushListener:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._number += 1
         number, service = self._number, request.match_info["service"]
-        pair, url = f"{self._life}-push-{number}", str(request.url)
+        pair, url = f"{self._life}-push-{number}", request.path  # not the URL: its host is the peer's word
         if service not in SERVICES:
             return web.Response(status=404, text=f"expected one of {', '.join(SERVICES)}\n")
         body = bytearray()
