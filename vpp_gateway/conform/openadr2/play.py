@@ -200,7 +200,7 @@ class Play:
 
     @staticmethod
     def _fits(heard: Heard, name: str, where: str) -> bool:
-        return heard.name == name and (not where or bool(evaluate(heard.tree, where)))
+        return name in ("any", heard.name) and (not where or bool(evaluate(heard.tree, where)))
 
     async def _until(self, condition: Callable[[], bool], within_s: float) -> bool:
         deadline = self.clock.monotonic() + within_s
