@@ -1,0 +1,90 @@
+"""Reads long event lists by moulds where it can; says None where the usual way has to read the document."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from vpp_gateway.northbound.openadr2 import wire
+from vpp_gateway.northbound.openadr2.messages import DistributeEvent, Event
+from vpp_gateway.northbound.openadr2.moulds import Moulds, Namespaces, Parted
+from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError, parse
+from vpp_gateway.northbound.openadr2.xml_names import find, need
+
+BYTES_MIN = 8 * 1024
+"""Shorter documents gain nothing."""
+LEFT_FEW = 8
+"""So few events need no mould."""
+LEARN_MAX = 3
+"""New moulds of one document: each costs some milliseconds."""
+
+
+class LongLists:
+    """The lists of one connection, unsigned. Safe to share between threads."""
+
+    def __init__(self, schema: etree.XMLSchema, limits: Limits) -> None:
+        self._schema, self._limits = schema, limits
+        self._moulds = Moulds()
+
+    def read(self, body: bytes) -> DistributeEvent | None:
+        """The list, when moulds read at least one event of it or can learn from it.
+
+        Returns:
+            None for what is no list, is short, or holds anything wrong outside single events: the usual way then
+            reads it anew and says what is wrong.
+        """
+        if not BYTES_MIN <= len(body) <= self._limits.bytes_max:
+            return None
+        parted = self._moulds.part(body)
+        for _ in range(LEARN_MAX):
+            if parted is None or len(parted.left) <= LEFT_FEW or not self._learn(parted):
+                break
+            parted = self._moulds.part(body)
+        if parted is None:
+            return None
+        rest, limits = parted.document(*parted.left), self._limits
+        if (
+            parted.elements + rest.count(b"<") > limits.elements_max
+            or parted.equals_signs + rest.count(b"=") > limits.attributes_max
+        ):
+            return None
+        said = self._read(rest)
+        if said is None or len(said[0].events) != len(parted.left):
+            return None
+        message, around = said
+        if parted.around not in (None, around):
+            return None
+        events = dict(zip(parted.places, message.events, strict=True)) | parted.cast
+        return DistributeEvent(
+            request_id=message.request_id,
+            vtn_id=message.vtn_id,
+            events=tuple([events[place] for place in range(len(events))]),
+            response=message.response,
+        )
+
+    def _learn(self, parted: Parted) -> bool:
+        """From the last event that fits no mould; whether there is a new one."""
+        said = self._read(parted.document(parted.left[-1]))
+        if said is None or len(said[0].events) != 1:
+            return False
+        (event,), around = said[0].events, said[1]
+        return isinstance(event, Event) and self._moulds.learn(parted, event, around, self._only_event)
+
+    def _read(self, document: bytes) -> tuple[DistributeEvent, Namespaces] | None:
+        """The usual way; None when the document is not wholly a list whose events all have names."""
+        try:
+            payload = parse(document, self._limits)
+            refused = wire.check(payload, self._schema)
+            message = wire.read(need(payload, "oadr:oadrSignedObject"), refused)
+        except WireError:
+            return None
+        distribute = find(payload, "oadr:oadrSignedObject", "oadr:oadrDistributeEvent")
+        if distribute is None or not isinstance(message, DistributeEvent) or message.unreadable:
+            return None
+        return message, frozenset(distribute.nsmap.items())
+
+    def _only_event(self, document: bytes) -> Event | None:
+        said = self._read(document)
+        if said is None or len(said[0].events) != 1:
+            return None
+        (event,) = said[0].events
+        return event if isinstance(event, Event) else None
