@@ -228,8 +228,8 @@ async def _centre(settings: Settings) -> None:
     folder = settings.gateway.state_dir
     engines: list[Engine] = []
 
-    async def deliver(room: RoomName, message: Any) -> None:
-        engines[0].receive(room, message)
+    async def deliver(room: RoomName, message: Any) -> str:
+        return engines[0].receive(room, message)
 
     record = LateRecorder()
     rooms = compose_rooms(settings, clock, rng, deliver, record)

@@ -57,7 +57,7 @@ def compose_rooms(
     settings: Settings,
     clock: Clock,
     rng: Rng,
-    deliver: Callable[[RoomName, Any], Awaitable[None]],
+    deliver: Callable[[RoomName, Any], Awaitable[str | None]],
     recorder: Recorder | None = None,
 ) -> dict[RoomName, Room]:
     """Every northbound connection of the settings.
@@ -111,7 +111,7 @@ def _listener(
     program: ProgramProfile,
     clock: Clock,
     rng: Rng,
-    deliver: Callable[[RoomName, Any], Awaitable[None]],
+    deliver: Callable[[RoomName, Any], Awaitable[str | None]],
     client: VenClient,
     recorder: Recorder | None,
 ) -> PushListener | None:

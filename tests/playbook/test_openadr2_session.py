@@ -564,6 +564,7 @@ def test_message_for_another_ven_is_refused() -> None:
     stage.run(30)
     assert stage.session.refused() == {"misaddressed": 1}
     assert stage.session.status().state == "registered"
+    assert stage.refused == ["oadrResponse: expected venID 'VEN-1', found 'VEN-9'"]
 
 
 def test_unexpected_message_is_counted_and_named() -> None:
@@ -572,6 +573,7 @@ def test_unexpected_message_is_counted_and_named() -> None:
     stage.run(30)
     assert stage.session.refused() == {"unexpected": 1}
     assert "oadrPoll is no answer to oadrPoll" in stage.session.status().detail
+    assert stage.refused == ["oadrPoll is no answer to oadrPoll"]
 
 
 def test_answers_that_bring_nothing_forward_do_not_make_it_spin() -> None:

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from tests.playbook.ven_stage import ROOM, xsd
+from tests.unit.test_message_record import Kept
 from tests.wire.ven_bench import Bench, Security, free_port
 from vpp_gateway.clock import SeededRng, SystemClock
 from vpp_gateway.domain.instruction import RoomName
@@ -287,6 +288,7 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
     async def main() -> None:
         port, ready = free_port(), asyncio.Event()
         taken: list[object] = []
+        kept = Kept()
 
         async def deliver(room: RoomName, message: object) -> None:
             taken.append(message)
@@ -301,6 +303,7 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
             deadline_s=1.0,
             answer_s=0.2,
             port=port,
+            recorder=kept,
         )
         body = Codec(schema=xsd()).encode(RequestReregistration(ven_id="VEN-1"), time.time())
         url, headers = f"http://127.0.0.1:{port}{PATH}/EiRegisterParty", {"Content-Type": "application/xml"}
@@ -312,6 +315,9 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
                     assert (reply.status, await reply.text()) == (503, "no answer in time\n")
             serving.cancel()
         assert [message.number for message in taken if isinstance(message, Pushed)] == [1, 2]
+        assert [(one.name, one.failure) for one in kept.entries] == [
+            ("oadrRequestReregistration", "judged: no answer in time")
+        ] * 2
 
     asyncio.run(main())
 

@@ -51,9 +51,9 @@ class Codec:
         self._long_lists = LongLists(schema, self.limits)
 
     @property
-    def signs(self) -> bool:
-        """Whether what we send is signed."""
-        return self._signer is not None
+    def signed_by(self) -> str | None:
+        """Fingerprint of the certificate that signs what we send; None = it is not signed."""
+        return None if self._signer is None else self._signer.fingerprint
 
     @property
     def verifies(self) -> bool:

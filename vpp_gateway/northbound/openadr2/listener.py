@@ -45,7 +45,7 @@ BIND_AGAIN_S = 5.0
 _CHUNK = 65536
 _XML = ("application/xml", "text/xml")
 
-Deliver = Callable[[RoomName, Pushed | Unreadable | Listening], Awaitable[None]]
+Deliver = Callable[[RoomName, Pushed | Unreadable | Listening], Awaitable[str | None]]
 
 
 class _Refusal(Exception):
@@ -103,9 +103,7 @@ class PushListener:
             codec.use(signing.credentials.signer, signing.credentials.verifier)
         self._number = 0
         self._life = f"{clock.utc():.3f}"
-        self._scribe = (
-            None if recorder is None else Scribe(recorder, room, signs=codec.signs, verifies=codec.verifies)
-        )
+        self._scribe = None if recorder is None else Scribe(recorder, room, verifies=codec.verifies)
         self._arrived: asyncio.Queue[Pushed | Unreadable | Listening] = asyncio.Queue(maxsize=QUEUE)
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._reader: ThreadPoolExecutor | None = None
@@ -179,11 +177,11 @@ class PushListener:
             arrived_at = self._clock.utc()
             decoded = await self._decoded(bytes(body))
         except _Refusal as refusal:
-            self._note(Failed(number=number, cause="refused", detail=str(refusal)), body, pair, url)
+            failed = Failed(number=number, cause="refused", detail=str(refusal))
+            self._note(failed, body, pair, url, at=self._clock.utc())
             self._tell(Unreadable(number=number, detail=f"posted to {service}: {refusal}"))
             return web.Response(status=refusal.status, text=f"{refusal}\n")
         heard = Received(number=number, message=decoded.message, fingerprint=decoded.fingerprint)
-        self._note(heard, body, pair, url)
         pushed = Pushed(
             number=number,
             service=service,
@@ -192,22 +190,33 @@ class PushListener:
             signed_at=decoded.signed_at,
             arrived_at=arrived_at,
         )
-        return await self._answered(pushed, pair, url)
+        refused = "it was not judged"
+        try:
+            reply = await self._reply(pushed)
+            refused = reply.refused
+        except _Refusal as late:
+            refused = str(late)
+            return web.Response(status=late.status, headers={"Retry-After": "5"}, text=f"{late}\n")
+        finally:
+            self._note(heard, body, pair, url, at=arrived_at, refused=refused)
+        return self._written(reply, pair, url)
 
-    async def _answered(self, pushed: Pushed, pair: str, url: str) -> web.Response:
-        """Hand it over, wait for the reply, write it."""
+    async def _reply(self, pushed: Pushed) -> Reply:
+        """Hand it over and wait for the session's word."""
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[pushed.number] = waiting
         try:
             self._arrived.put_nowait(pushed)
             async with asyncio.timeout(self._answer_s):
-                reply = await waiting
+                return await waiting
         except asyncio.QueueFull:
-            return web.Response(status=503, headers={"Retry-After": "1"}, text="too many at once\n")
+            raise _Refusal(503, "too many at once") from None
         except TimeoutError:
-            return web.Response(status=503, headers={"Retry-After": "5"}, text="no answer in time\n")
+            raise _Refusal(503, "no answer in time") from None
         finally:
             del self._replies[pushed.number]
+
+    def _written(self, reply: Reply, pair: str, url: str) -> web.Response:
         if reply.message is None:
             return web.Response(status=reply.status, text=f"{reply.detail}\n")
         now = self._clock.utc()
@@ -217,7 +226,15 @@ class PushListener:
             log.error("push: a reply cannot be written", room=self._room, error=str(error))
             return web.Response(status=500)
         if self._scribe is not None:
-            self._scribe.said(reply.message, body, at=now, pair=pair, url=url, status=reply.status)
+            self._scribe.said(
+                reply.message,
+                body,
+                at=now,
+                pair=pair,
+                url=url,
+                signed_by=self._codec.signed_by,
+                status=reply.status,
+            )
         return web.Response(status=reply.status, body=body, content_type="application/xml")
 
     async def _read(self, request: web.Request, body: bytearray) -> None:
@@ -254,9 +271,11 @@ class PushListener:
             log.exception("a posted body could not be read", room=self._room)
             raise _Refusal(400, "a message that cannot be read") from error
 
-    def _note(self, heard: Received | Failed, body: bytearray, pair: str, url: str) -> None:
+    def _note(
+        self, heard: Received | Failed, body: bytearray, pair: str, url: str, *, at: float, refused: str = ""
+    ) -> None:
         if self._scribe is not None:
-            self._scribe.heard(heard, bytes(body), None, at=self._clock.utc(), pair=pair, url=url)
+            self._scribe.heard(heard, bytes(body), None, at=at, pair=pair, url=url, refused=refused)
 
     def _tell(self, word: Unreadable) -> None:
         """For the operator's eyes; one of many that come at once may be lost."""

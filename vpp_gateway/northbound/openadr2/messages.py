@@ -360,6 +360,8 @@ class Reply:
     """HTTP status."""
     detail: str = ""
     """Why, in words, when there is no message."""
+    refused: str = ""
+    """Why the message, or a part of it, was not acted on; for the record."""
 
 
 def name_of(message: Message) -> str:

@@ -47,6 +47,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     OptType,
     Pushed,
     Received,
+    Reply,
     Unreadable,
     name_of,
 )
@@ -150,6 +151,12 @@ class VenSession:
 
         A word on any other exchange is out of date and dropped.
         """
+        pace = self._desk.pace
+        before = pace.refused.total()
+        turn = self._heard(message, now)
+        return turn if pace.refused.total() == before else _refused(turn, pace.last_refusal)
+
+    def _heard(self, message: Received | Failed | Pushed | Unreadable | Listening, now: float) -> Turn:
         pace = self._desk.pace
         if isinstance(message, Unreadable):
             self._desk.refuse("malformed", message.detail)
@@ -339,6 +346,12 @@ class VenSession:
         if pace.refused:
             remarks.append(f"{pace.refused.total()} messages refused, last: {pace.last_refusal}")
         return remarks
+
+
+def _refused(turn: Turn, why: str) -> Turn:
+    """The turn with what the record is told of the message."""
+    requests = tuple(replace(one, refused=why) if isinstance(one, Reply) else one for one in turn.requests)
+    return replace(turn, requests=requests, refused=why)
 
 
 def _arrived(fact: Fact | VenFact, at: float) -> Fact | VenFact:
