@@ -30,6 +30,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Message,
     Poll,
     Pushed,
+    Reply,
     RequestEvent,
     RequestReregistration,
     Response,
@@ -318,6 +319,65 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
         assert [(one.name, one.failure) for one in kept.entries] == [
             ("oadrRequestReregistration", "judged: no answer in time")
         ] * 2
+
+    asyncio.run(main())
+
+
+def test_who_holds_connections_and_says_nothing_is_shut_out() -> None:
+    """Heads that drip, connections that say nothing: they cost neither memory nor the VTN its way in."""
+
+    async def main() -> None:
+        port, ready = free_port(), asyncio.Event()
+
+        async def deliver(room: RoomName, message: object) -> None:
+            if isinstance(message, Listening):
+                ready.set()
+            if isinstance(message, Pushed):
+                listener.send(Reply(number=message.number, message=None, status=200, detail="taken"))
+
+        listener = PushListener(
+            room=ROOM,
+            codec=Codec(schema=xsd()),
+            clock=SystemClock(),
+            deliver=deliver,
+            deadline_s=5.0,
+            answer_s=1.0,
+            port=port,
+            most=20,
+            quiet_s=2.5,
+        )
+
+        async def drip() -> float:
+            """One letter of a head every 0.2 s; how long it was let."""
+            began = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            ended = asyncio.ensure_future(reader.read())
+            writer.write(b"POST / HTTP/1.1\r\nX-Drip: ")
+            while not ended.done():
+                writer.write(b"x")
+                await asyncio.wait([ended], timeout=0.2)
+            ended.exception()  # cut off or ended, either is well
+            writer.close()
+            return time.monotonic() - began
+
+        body = Codec(schema=xsd()).encode(RequestReregistration(ven_id="VEN-1"), time.time())
+        url, headers = f"http://127.0.0.1:{port}{PATH}/EiRegisterParty", {"Content-Type": "application/xml"}
+        async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
+            serving = group.create_task(listener.run())
+            await ready.wait()
+            dripping = [group.create_task(drip()) for _ in range(100)]
+            spans = []
+            for _ in range(10):
+                began = time.monotonic()
+                async with http.post(url, data=body, headers=headers) as reply:
+                    assert (reply.status, await reply.text()) == (200, "taken\n")
+                spans.append(time.monotonic() - began)
+                await asyncio.sleep(0.3)
+            held = sorted([await one for one in dripping])
+            serving.cancel()
+        assert max(spans) < 1.0, spans
+        assert held[79] < 2.0, "80 of the 100 are more than there may be"
+        assert held[-1] < 5.0, "the others said nothing whole for too long"
 
     asyncio.run(main())
 

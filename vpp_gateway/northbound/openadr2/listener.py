@@ -30,6 +30,7 @@ from vpp_gateway.northbound.openadr2.client import OFF_LOOP_BYTES
 from vpp_gateway.northbound.openadr2.codec import Codec, Decoded
 from vpp_gateway.northbound.openadr2.messages import Failed, Listening, Pushed, Received, Reply, Unreadable
 from vpp_gateway.northbound.openadr2.record import Recorder, Scribe
+from vpp_gateway.northbound.openadr2.visitors import LOOK_S, QUIET_S, VISITORS_MAX, Visitors
 from vpp_gateway.northbound.openadr2.wallet import Wallet
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
@@ -42,6 +43,8 @@ QUEUE = 64
 """Messages that wait for the engine; the next one is answered 503."""
 RENEW_S = 10.0
 BIND_AGAIN_S = 5.0
+HANDSHAKE_S = 10.0
+"""For the whole TLS handshake."""
 _CHUNK = 65536
 _XML = ("application/xml", "text/xml")
 
@@ -69,6 +72,9 @@ class PushListener:
         deadline_s: For the whole of a request's body.
         answer_s: For the session's reply.
         sock: A bound socket to listen on instead of host and port.
+        most: Connections at a time.
+        quiet_s: So long a connection may stand without a whole request.
+        renew_s: How often the certificates are looked at.
     """
 
     def __init__(
@@ -87,6 +93,9 @@ class PushListener:
         signing: Wallet | None = None,
         recorder: Recorder | None = None,
         sock: socket.socket | None = None,
+        most: int = VISITORS_MAX,
+        quiet_s: float = QUIET_S,
+        renew_s: float = RENEW_S,
     ) -> None:
         self._room = room
         self._codec = codec
@@ -107,6 +116,8 @@ class PushListener:
         self._arrived: asyncio.Queue[Pushed | Unreadable | Listening] = asyncio.Queue(maxsize=QUEUE)
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._reader: ThreadPoolExecutor | None = None
+        self._renew_s = renew_s
+        self._visitors = Visitors(most=most, quiet_s=quiet_s)
 
     def send(self, reply: Reply) -> None:
         """The session's word on one message; one that came too late is dropped."""
@@ -124,6 +135,7 @@ class PushListener:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(runner))
+                group.create_task(self._look_after(runner))
                 while True:
                     await self._deliver(self._room, await self._arrived.get())
         finally:
@@ -132,40 +144,53 @@ class PushListener:
 
     async def _listen(self, runner: web.AppRunner) -> None:
         """Keep the address open, with the certificates that lie there now."""
-        site: web.BaseSite | None = None
+        site: asyncio.Server | None = None
         trouble: str | None = None
-        while True:
-            if site is None:
-                site, found = await self._open(runner)
-                if found != trouble:
-                    trouble = found
-                    await self._arrived.put(Listening(trouble=trouble))
-            await asyncio.sleep(BIND_AGAIN_S if site is None else RENEW_S)
-            if self._signing is not None:
-                self._signing.renew()
-            if self._wallet is not None and self._wallet.renew() and site is not None:
-                await site.stop()
-                site = None
-
-    async def _open(self, runner: web.AppRunner) -> tuple[web.BaseSite | None, str]:
-        tls = self._tls if self._wallet is None else self._wallet.credentials.tls
-        site: web.BaseSite
-        if self._sock is not None:
-            site = web.SockSite(runner, self._sock, ssl_context=tls)
-        else:
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=tls)
         try:
-            await site.start()
+            while True:
+                if site is None:
+                    site, found = await self._open(runner)
+                    if found != trouble:
+                        trouble = found
+                        await self._arrived.put(Listening(trouble=trouble))
+                await asyncio.sleep(BIND_AGAIN_S if site is None else self._renew_s)
+                if self._signing is not None:
+                    self._signing.renew()
+                if self._wallet is not None and self._wallet.renew() and site is not None:
+                    site.close()
+                    site = None
+        finally:
+            if site is not None:
+                site.close()
+
+    async def _look_after(self, runner: web.AppRunner) -> None:
+        """See to it that nobody holds connections and says nothing."""
+        assert runner.server is not None
+        while True:
+            await asyncio.sleep(LOOK_S)
+            closed = self._visitors.look([one.transport for one in runner.server.connections])
+            if closed:
+                log.warning("push: connections without a request were closed", room=self._room, count=closed)
+
+    async def _open(self, runner: web.AppRunner) -> tuple[asyncio.Server | None, str]:
+        tls = self._tls if self._wallet is None else self._wallet.credentials.tls
+        where = {"host": self._host, "port": self._port} if self._sock is None else {"sock": self._sock}
+        assert runner.server is not None
+        try:
+            return await asyncio.get_running_loop().create_server(
+                runner.server, ssl=tls, ssl_handshake_timeout=None if tls is None else HANDSHAKE_S, **where
+            ), ""
         except OSError as error:
-            with contextlib.suppress(RuntimeError):  # one that never stood is not registered
-                await site.stop()
             log.error(
                 "push: cannot listen", room=self._room, host=self._host, port=self._port, error=str(error)
             )
             return None, f"push: cannot listen on {self._host}:{self._port}: {error.strerror or error}"
-        return site, ""
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        with self._visitors.serving(request.transport):
+            return await self._served(request)
+
+    async def _served(self, request: web.Request) -> web.StreamResponse:
         self._number += 1
         number, service = self._number, request.match_info["service"]
         pair, url = f"{self._life}-push-{number}", request.path  # not the URL: its host is the peer's word
