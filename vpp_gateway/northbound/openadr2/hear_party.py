@@ -87,7 +87,7 @@ def _register(
         desk.refuse("unexpected", "a registration came in after it was no longer wanted")
         return []
     pace = desk.pace
-    pace.failures, pace.trouble, pace.refresh, pace.next_poll_at = 0, "", True, 0.0
+    pace.failures, pace.trouble, pace.refresh, pace.next_poll_at = 0, "", True, now
     pace.parcel, pace.report_failures, pace.report_hold_until = None, 0, 0.0
     facts: Facts = [
         Registered(

@@ -105,7 +105,7 @@ def next_at(desk: Desk) -> float | None:
         return 0.0
     if state.phase is Phase.CANCELLED:
         return None
-    times = [] if _waiting(desk) or _idle(desk) else [0.0 if pace.refresh else pace.next_poll_at]
+    times = [] if _waiting(desk) or _idle(desk) else [0.0 if pace.refresh else pace.next_poll_at or 0.0]
     times += [at for at in (_report_at(desk), speak_opt.next_at(desk)) if at is not None]
     return min(times, default=None)
 
@@ -250,7 +250,7 @@ def _report_at(desk: Desk) -> float | None:
 
 def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent | None]:
     report_at = _report_at(desk)
-    due = desk.pace.next_poll_at <= now and not _idle(desk)
+    due = (desk.pace.next_poll_at or 0.0) <= now and not _idle(desk)
     poll_due = not _waiting(desk) and (desk.pace.refresh or due)
     turn = not (poll_due and desk.pace.reported)  # a backlog of reports leaves the polls their turn
     if turn and desk.offer is not None and report_at is not None and report_at <= now:
@@ -275,10 +275,12 @@ def _idle(desk: Desk) -> bool:
 
 
 def _request(desk: Desk, now: float) -> Sent:
-    """The full list; with push the next time to ask counts from here."""
+    """The full list; with push the next time to ask counts from here, and after a start the first poll (rule 54)."""
     if desk.pushed and desk.program.push.safety_s is not None:
         longer = 1.0 + desk.rng.uniform(0.0, desk.program.polling.jitter_share)
         desk.pace.next_poll_at = now + desk.program.push.safety_s * longer
+    elif desk.pace.next_poll_at is None:
+        desk.pace.next_poll_at = now + desk.poll_period_s
     return _sent(desk, "EiEvent", RequestEvent(request_id=desk.new_id(), ven_id=desk.name), now)
 
 
