@@ -122,11 +122,11 @@ def say_next(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent 
             return [], _sent(desk, "EiRegisterParty", _registration(desk), now)
         case Phase.LEAVING:
             return [], _sent(desk, "EiRegisterParty", _leave(desk), now)
-        case Phase.REPORTING if desk.offer is not None:
-            return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
-        case Phase.REGISTERED if desk.offer is not None and desk.offer_changed:
-            return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
-        case Phase.REPORTING | Phase.REGISTERED:
+        case Phase.REPORTING:
+            return [], _sent(desk, "EiReport", _metadata(desk, "", now), now)
+        case Phase.REGISTERED if desk.offer_changed:
+            return [], _sent(desk, "EiReport", _metadata(desk, "", now), now)
+        case Phase.REGISTERED:
             facts, due = speak_opt.say(desk, now, telemetry)
             if facts or due is not None:
                 return facts, due
@@ -193,15 +193,7 @@ def reply_of(
         case "updated-report":
             return "EiReport", UpdatedReport(response=said, ven_id=ven_id)
         case "register-report":
-            if desk.offer is None:
-                return "EiReport", RegisterReport(request_id=desk.new_id(), ven_id=ven_id)
-            return "EiReport", report_offer.metadata(
-                desk.offer,
-                request_id=desk.new_id(),
-                ven_id=ven_id,
-                now=now,
-                asked_by=reply.request_id or None,
-            )
+            return "EiReport", _metadata(desk, reply.request_id, now)
         case "canceled-registration":
             return "EiRegisterParty", CanceledPartyRegistration(
                 response=said, registration_id=desk.state.registration_id, ven_id=ven_id
@@ -228,8 +220,13 @@ def _leave(desk: Desk) -> CancelPartyRegistration:
     )
 
 
-def _metadata(desk: Desk, offer: report_offer.Offer, now: float) -> Message:
-    return report_offer.metadata(offer, request_id=desk.new_id(), ven_id=desk.name, now=now)
+def _metadata(desk: Desk, asked_by: str, now: float) -> RegisterReport:
+    """What can be reported; where the program takes no reports, an empty list says so."""
+    if desk.offer is None:
+        return RegisterReport(request_id=desk.new_id(), ven_id=desk.name)
+    return report_offer.metadata(
+        desk.offer, request_id=desk.new_id(), ven_id=desk.name, now=now, asked_by=asked_by or None
+    )
 
 
 def _waiting(desk: Desk) -> bool:
