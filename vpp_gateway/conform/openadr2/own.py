@@ -73,13 +73,13 @@ class OwnVen:
             session = VenSession(
                 room=ROOM,
                 ven_name=VEN_NAME,
-                ven_id=procedure.ven.get("ven_id"),
+                ven_id=procedure.ven.ven_id,
                 program=program,
                 sites=SITES,
                 rng=self._rng,
                 signing=wallet is not None and wallet.credentials.signer is not None,
                 level_base_w=dict.fromkeys(SITES, LOAD_W),
-                poll_s=procedure.ven.get("poll_s"),
+                poll_s=procedure.ven.poll_s,
                 push_url=None if own is None else f"http://127.0.0.1:{own.getsockname()[1]}{PATH}",
             )
             client = VenClient(
@@ -113,7 +113,7 @@ class OwnVen:
 
     def _wallet(self, papers: Papers, procedure: Procedure, program: ProgramProfile) -> Wallet:
         known = papers.known
-        pin = fingerprint(known.vtn_cert.read_bytes()) if procedure.ven.get("pinned") else None
+        pin = fingerprint(known.vtn_cert.read_bytes()) if procedure.ven.pinned else None
         files = VenPapers(
             ca=known.ca,
             cert=known.ven_cert(VEN),
@@ -138,7 +138,7 @@ class OwnOperator:
         try:
             act = Do.model_validate({"do": verb, **give})
         except ValidationError as error:
-            raise ProcedureError(f"prompt {verb}: {error}") from None
+            raise ProcedureError(f"prompt {verb}: {_first(error)}") from None
         try:
             return self._operator.do(act)
         except GatewayError as error:
@@ -157,6 +157,7 @@ def program_of(changes: Mapping[str, Any]) -> ProgramProfile:
 
     Raises:
         GatewayError: the profile cannot be read.
+        ProcedureError: there is no such profile.
     """
     plain = read_profile("programs", PROGRAM).plain
     if not isinstance(plain, dict):
@@ -165,4 +166,13 @@ def program_of(changes: Mapping[str, Any]) -> ProgramProfile:
     for key, value in changes.items():
         old = merged.get(key)
         merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-    return ProgramProfile.model_validate(merged)
+    try:
+        return ProgramProfile.model_validate(merged)
+    except ValidationError as error:
+        raise ProcedureError(f"program: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake: where, and what."""
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"

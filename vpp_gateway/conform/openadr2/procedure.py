@@ -34,6 +34,20 @@ Claim = Literal[
 ]
 
 
+Act = Literal[
+    "register",
+    "cancel",
+    "reregister",
+    "opt",
+    "create-opt",
+    "cancel-opt",
+    "reset",
+    "events",
+    "opts",
+    "reports",
+    "status",
+]
+"""What an operator is asked to do or to tell."""
 TlsWay = Literal["good", "stranger", "other-ven", "other-vtn", "tls-1.1", "rsa-suite", "ecdsa-suite"]
 """How the VTN does TLS: as it should; with the certificate of an authority that the VEN does not know, of a VEN or of
 another VTN of the known one; in TLS 1.1 alone; in TLS 1.2 with one suite of rule 67 alone."""
@@ -169,7 +183,7 @@ class Prompt(_Part):
     """The operator of the VEN does something, or is asked what the VEN believes."""
 
     do: Literal["prompt"]
-    verb: str
+    verb: Act
     give: dict[str, Any] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     remember: dict[str, str] = Field(default_factory=dict)
@@ -237,6 +251,42 @@ class Mutant(_Part):
         return self
 
 
+class _Set(_Part):
+    """Settings of which a procedure names some."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is named."""
+        return self.model_dump(exclude_unset=True)
+
+
+class VenWays(_Set):
+    """Settings of the connection of our own VEN."""
+
+    ven_id: str | None = None
+    """A venID that was agreed beforehand."""
+    poll_s: float | None = None
+    """The operator's poll period, s."""
+    pinned: bool = False
+    """The VTN's fingerprint is agreed."""
+
+
+class VtnWays(_Set):
+    """Ways of the VTN from the start."""
+
+    vtn_id: str = "VTN-1"
+    ven_id: str = "VEN-1"
+    poll_s: float | None = None
+    """oadrRequestedOadrPollFreq, s; null = it asks for none."""
+    registration_id: str = ""
+    """The one to give; empty = a fresh one."""
+    order: Words | None = None
+    """oadrRegisteredReport carries these report requests."""
+    tls: TlsWay = "good"
+    sign: SignWay = "good"
+    signed_at_s: float = 0.0
+
+
 class Procedure(_Part):
     """One procedure."""
 
@@ -249,10 +299,10 @@ class Procedure(_Part):
     """What the VEN must be able to do; otherwise the procedure is not applicable."""
     program: dict[str, Any] = Field(default_factory=dict)
     """Keys of the program profile that it changes (our own VEN only)."""
-    ven: dict[str, Any] = Field(default_factory=dict)
+    ven: VenWays = VenWays()
     """Settings of the connection that it changes (our own VEN only)."""
-    vtn: dict[str, Any] = Field(default_factory=dict)
-    """Ways of the VTN from the start: vtn_id, ven_id, poll_s, registration_id, order, tls, sign, signed_at_s."""
+    vtn: VtnWays = VtnWays()
+    """Ways of the VTN from the start."""
     keys: Literal["p256", "rsa2048"] = "p256"
     """Kind of both sides' keys (our own VEN only)."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
@@ -262,8 +312,20 @@ class Procedure(_Part):
     def claims(self) -> frozenset[str]:
         """Everything that the subject must be able to do."""
         operator = {"operator"} if any(isinstance(step, Prompt) for step in self.steps) else set()
-        own = {"program"} if self.program or self.ven or self.keys != "p256" else set()
-        return frozenset(self.needs) | operator | own
+        polled = {"pull"} if any(_polls(step) for step in self.steps) else set()
+        own = {"program"} if self.program or self.ven.given or self.keys != "p256" else set()
+        return frozenset(self.needs) | operator | polled | own
+
+
+def _polls(step: Step) -> bool:
+    """A step that only a VEN with pull can hold."""
+    match step:
+        case Expect(message="oadrPoll") | Reply(to="oadrPoll"):
+            return True
+        case Count(message="oadrPoll", between=(least, _)):
+            return least > 0
+        case _:
+            return False
 
 
 class _File(_Part):

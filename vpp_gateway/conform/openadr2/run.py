@@ -23,7 +23,7 @@ from vpp_gateway.conform.openadr2.play import Breached, Play
 from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure
 from vpp_gateway.conform.openadr2.server import Server
 from vpp_gateway.conform.openadr2.subject import NotPossible, Subject
-from vpp_gateway.conform.openadr2.vtn import LiteralVtn
+from vpp_gateway.conform.openadr2.vtn import Heard, LiteralVtn
 from vpp_gateway.conform.report import Procedure as Judged
 from vpp_gateway.conform.report import Verdict
 from vpp_gateway.northbound.openadr2 import schema
@@ -50,6 +50,8 @@ class Result:
     """The mutant altered something."""
     breaches: tuple[Breach, ...] = ()
     """Laws that did not hold of some message meanwhile."""
+    heard: int = 0
+    """Messages of the VEN."""
 
     @property
     def caught(self) -> bool:
@@ -85,6 +87,7 @@ async def play(
     began, wall = clock.monotonic(), time.perf_counter()
     wire = Wire(mutant)
     breaches: list[Breach] = []
+    heard: list[Heard] = []
 
     def result(verdict: Verdict, reason: str = "") -> Result:
         return Result(
@@ -96,6 +99,7 @@ async def play(
             wall_s=time.perf_counter() - wall,
             acted=wire.touched > 0 or (mutant is not None and mutant.answers is not None),
             breaches=tuple(breaches),
+            heard=len(heard),
         )
 
     missing = procedure.claims - subject.claims
@@ -106,7 +110,8 @@ async def play(
         schema=xsd,
         t0=float(round(clock.utc() + 0.5)),
         breaches=breaches,
-        **{"poll_s": poll_s, **procedure.vtn},
+        heard=heard,
+        **{"poll_s": poll_s, **procedure.vtn.given},
     )
     server = Server(vtn, wire, clock, security or Security())
     if lacks := server.lacks():

@@ -9,6 +9,7 @@ HTTP 400 or 403.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,10 @@ BODY_MAX = 16 * 1024 * 1024
 REPLAY_WINDOW_S = 30.0
 
 
+class CannotListen(Exception):
+    """The address cannot be listened on; args: the address, why."""
+
+
 class _Refused(Exception):
     """A message of the VEN is not even heard."""
 
@@ -51,6 +56,8 @@ class Server:
 
     def __init__(self, vtn: LiteralVtn, wire: Wire, clock: Clock, security: Security) -> None:
         self.vtn = vtn
+        self.url = ""
+        """Where it listens."""
         self.stirred = asyncio.Event()
         """Set when something was heard."""
         self.fault: ProcedureError | None = None
@@ -65,16 +72,24 @@ class Server:
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Listen during the block; yields the base URL."""
+        """Listen during the block; yields the base URL.
+
+        Raises:
+            CannotListen: The address is taken or not ours.
+        """
         tls = None if self._security.tls is None else shifting(self._context)
         app = web.Application(client_max_size=BODY_MAX)
         app.router.add_post(f"{PATH}/{{service}}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, ssl_context=tls).start()
+            try:
+                await web.TCPSite(runner, host, port, ssl_context=tls).start()
+            except OSError as error:
+                raise CannotListen(f"{host}:{port}", os.strerror(error.errno or 0)) from None
             scheme = "http" if tls is None else "https"
-            yield f"{scheme}://{host}:{runner.addresses[0][1]}{PATH}"
+            self.url = f"{scheme}://{host}:{runner.addresses[0][1]}{PATH}"
+            yield self.url
         finally:
             for task in self._posting:
                 task.cancel()
