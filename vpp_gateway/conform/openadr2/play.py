@@ -87,13 +87,22 @@ class Play:
                         message=step.message,
                         alter=step.alter,
                         body=step.body,
+                        prolog=step.prolog,
+                        padding_kb=step.padding_kb,
                         service=step.service,
                         content_type=step.content_type,
                     )
                 )
                 self.server.push()
             case Reply():
-                script = Script(message=step.message, alter=step.alter, body=step.body, status=step.status)
+                script = Script(
+                    message=step.message,
+                    alter=step.alter,
+                    body=step.body,
+                    prolog=step.prolog,
+                    padding_kb=step.padding_kb,
+                    status=step.status,
+                )
                 self._vtn.reply(step.to, script, step.times)
             case Expect():
                 await self._expect(step)
@@ -125,6 +134,8 @@ class Play:
     async def _expect(self, step: Expect) -> None:
         within_s = step.within_s if step.within_s is not None else step.within_polls * self._poll_s
         found: list[Heard] = []
+        if step.fresh:
+            self._seen[step.message] = len(self._vtn.heard)
 
         def there() -> bool:
             one = self._next(step.message, step.where)
@@ -135,11 +146,11 @@ class Play:
         if not await self._until(there, within_s):
             what = _named(step.message, step.where)
             raise Breached(self._rule, f"expected {what} within {within_s:g} s; {self._last()}")
-        tree = found[0].tree
+        one = found[0]
         for check in step.checks:
-            self._hold(check, values(tree, check.at), step.message)
+            self._hold(check, values(one.tree, check.at, one.named), step.message)
         for name, path in step.remember.items():
-            self._vtn.names[name] = (values(tree, path) or [""])[0]
+            self._vtn.names[name] = (values(one.tree, path, one.named) or [""])[0]
 
     async def _silence(self, step: Silence) -> None:
         self._seen[step.message] = len(self._vtn.heard)  # what came before is not asked for
@@ -207,7 +218,7 @@ class Play:
 
     @staticmethod
     def _fits(heard: Heard, name: str, where: str) -> bool:
-        return name in ("any", heard.name) and (not where or bool(evaluate(heard.tree, where)))
+        return name in ("any", heard.name) and (not where or bool(evaluate(heard.tree, where, heard.named)))
 
     async def _until(self, condition: Callable[[], bool], within_s: float) -> bool:
         deadline = self.clock.monotonic() + within_s

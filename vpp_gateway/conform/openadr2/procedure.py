@@ -51,6 +51,8 @@ Act = Literal[
 TlsWay = Literal["good", "stranger", "other-ven", "other-vtn", "tls-1.1", "rsa-suite", "ecdsa-suite"]
 """How the VTN does TLS: as it should; with the certificate of an authority that the VEN does not know, of a VEN or of
 another VTN of the known one; in TLS 1.1 alone; in TLS 1.2 with one suite of rule 67 alone."""
+Carriage = Literal["service", "tls", "suite", "Content-Type", "Content-Length", "Host"]
+"""How a message came: the service that it was posted to, TLS version and suite, the headers of simple HTTP."""
 SignWay = Literal["good", "none", "altered", "replayed", "other-ven", "other-vtn", "stranger"]
 """How the VTN signs: as it should; not; its requestIDs altered afterwards; the last answer that was more than
 oadrResponse again, bytes and all; with the key of a VEN or of another VTN of the same authority, or of a VTN of an
@@ -62,7 +64,8 @@ class _Part(BaseModel):
 
 
 class Check(_Part):
-    """A condition on a message (`at` is an XPath) or on an operator's answer (`at` is a dotted path)."""
+    """A condition on a message (`at` is an XPath; $tls, $suite, $service: how it came) or on an operator's answer (a
+    dotted path)."""
 
     at: str
     rule: str = ""
@@ -120,6 +123,10 @@ class Say(_Part):
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
     """Instead of a message: these very bytes (UTF-8)."""
+    prolog: str = ""
+    """Put in front of the message's root: a DOCTYPE."""
+    padding_kb: int = 0
+    """A comment of so many KiB is put behind the message's root."""
     service: str = ""
     """Push: the service that it is posted to; empty = where the standard has it, EiEvent for bytes."""
     content_type: str = "application/xml"
@@ -134,6 +141,8 @@ class Reply(_Part):
     message: Words | None = None
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
+    prolog: str = ""
+    padding_kb: int = 0
     status: int = 200
     """HTTP status."""
     times: int = 1
@@ -151,6 +160,8 @@ class Expect(_Part):
     within_polls: float = 2.5
     where: str = ""
     """XPath that must find something; other messages of the name are passed over."""
+    fresh: bool = False
+    """What came before this step does not count."""
     checks: tuple[Check, ...] = ()
     remember: dict[str, str] = Field(default_factory=dict)
     """Name -> XPath: kept for `{name}` in later steps."""
@@ -231,6 +242,10 @@ class Filter(_Part):
     """The first so many pass untouched."""
     signed: bool = False
     """Of a message of the VEN: what it signed already is changed; otherwise it signs what was changed."""
+    carried: dict[Carriage, str | None] = Field(default_factory=dict)
+    """Of a message of the VEN: how it came is told otherwise; null = not at all."""
+    late: bool = False
+    """Of a message of the VEN: it arrives after the VEN's next one; meanwhile the VEN gets oadrResponse 200."""
 
 
 class Mutant(_Part):

@@ -111,6 +111,7 @@ async def play(
         t0=float(round(clock.utc() + 0.5)),
         breaches=breaches,
         heard=heard,
+        signs=security is not None and security.signer is not None,
         **{"poll_s": poll_s, **procedure.vtn.given},
     )
     server = Server(vtn, wire, clock, security or Security())
