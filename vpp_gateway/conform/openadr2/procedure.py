@@ -252,6 +252,8 @@ class Mutant(_Part):
     """A defective VEN, played by altering what it hears or says; the procedure must fail with it."""
 
     name: str
+    rule: str = ""
+    """Rule that it breaks; empty = the procedure's first."""
     from_ven: tuple[Filter, ...] = ()
     to_ven: tuple[Filter, ...] = ()
     answers: dict[str, Any] | None = None

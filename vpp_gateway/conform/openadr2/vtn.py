@@ -251,6 +251,7 @@ class LiteralVtn:
         if not given:
             return
         self.registered, self._polled_at = given[0], None
+        self.ven_id = values(tree, "//oadr:oadrCreatedPartyRegistration/ei:venID")[0]
         pace = values(tree, "//oadr:oadrRequestedOadrPollFreq/xcal:duration")
         self._promised_s = seconds_of(pace[0]) if pace else None
 
