@@ -5,17 +5,17 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lxml import etree
 from pydantic import ValidationError
 
 from vpp_gateway import __version__
 from vpp_gateway.clock import Clock, Rng
-from vpp_gateway.conform.openadr2.guise import VEN, Papers
 from vpp_gateway.conform.openadr2.own_house import LOAD_W, SITES, house
+from vpp_gateway.conform.openadr2.papers import VEN, Papers
 from vpp_gateway.conform.openadr2.procedure import Procedure
 from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.console.operator import Do, Operator
@@ -108,8 +108,8 @@ class OwnVen:
             return {ROOM: Room(session, BothWays(client, listener))}
 
         with tempfile.TemporaryDirectory(prefix="vppgw-conform-") as folder:
-            async with house(Path(folder), self._clock, rooms) as engine:
-                yield OwnOperator(engine)
+            async with OwnOperator(lambda: house(Path(folder), self._clock, rooms)) as operator:
+                yield operator
 
     def _wallet(self, papers: Papers, procedure: Procedure, program: ProgramProfile) -> Wallet:
         known = papers.known
@@ -118,6 +118,7 @@ class OwnVen:
             ca=known.ca,
             cert=known.ven_cert(VEN),
             key=known.ven_key(VEN),
+            crl=(papers.crl,) if procedure.ven.crl else (),
             sign="signed" in procedure.needs,
             pin=pin,
             tls_pin=pin,
@@ -128,13 +129,31 @@ class OwnVen:
 
 
 class OwnOperator:
-    """What `vpp-gateway ven ...` does, without the socket between."""
+    """What `vpp-gateway ven ...` does, without the socket between; `restart` is the gateway's own, journal and all.
 
-    def __init__(self, engine: Engine) -> None:
-        self._operator = Operator(engine)
+    Args:
+        house: The VEN's house, from what it left on disk.
+    """
+
+    def __init__(self, house: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
+        self._house = house
+        self._stack = AsyncExitStack()
+        self._operator: Operator | None = None
+
+    async def __aenter__(self) -> Self:
+        self._operator = Operator(await self._stack.enter_async_context(self._house()))
+        return self
+
+    async def __aexit__(self, *what: object) -> None:
+        await self._stack.aclose()
 
     async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do it."""
+        if verb == "restart":
+            await self._stack.aclose()
+            await self.__aenter__()
+            return {}
+        assert self._operator is not None
         try:
             act = Do.model_validate({"do": verb, **give})
         except ValidationError as error:

@@ -300,13 +300,11 @@ def _complaint(check: Check, found: list[str], names: Mapping[str, str], t0: flo
     first = found[0]
     number = _number(first)
     if check.equals is not None:
-        wanted = str(check.equals)
-        for name, value in names.items():
-            wanted = wanted.replace("{" + name + "}", value)
+        wanted = _with_names(check.equals, names)
         same = number == float(check.equals) if isinstance(check.equals, int | float) else first == wanted
         return "" if same else f"expected {wanted!r}, found {first!r}"
     if check.differs is not None:
-        return "" if first != str(check.differs) else f"expected anything but {first!r}"
+        return "" if first != _with_names(check.differs, names) else f"expected anything but {first!r}"
     if check.matches is not None:
         return (
             ""
@@ -324,6 +322,13 @@ def _complaint(check: Check, found: list[str], names: Mapping[str, str], t0: flo
     if math.isinf(high) or math.isinf(low):
         return f"expected {f'at least {low:g}' if math.isinf(high) else f'at most {high:g}'}, found {first!r}"
     return f"expected {low:g} to {high:g}, found {first!r}"
+
+
+def _with_names(wanted: str | int | float, names: Mapping[str, str]) -> str:
+    said = str(wanted)
+    for name, value in names.items():
+        said = said.replace("{" + name + "}", value)
+    return said
 
 
 def _number(text: str) -> float:

@@ -42,21 +42,50 @@ Act = Literal[
     "create-opt",
     "cancel-opt",
     "reset",
+    "restart",
     "events",
     "opts",
     "reports",
     "status",
 ]
 """What an operator is asked to do or to tell."""
-TlsWay = Literal["good", "stranger", "other-ven", "other-vtn", "tls-1.1", "rsa-suite", "ecdsa-suite"]
+TlsWay = Literal[
+    "good",
+    "stranger",
+    "other-ven",
+    "other-vtn",
+    "expired",
+    "revoked",
+    "other-host",
+    "weak-key",
+    "tls-1.1",
+    "tls-1.3",
+    "rsa-suite",
+    "ecdsa-suite",
+    "null-suite",
+]
 """How the VTN does TLS: as it should; with the certificate of an authority that the VEN does not know, of a VEN or of
-another VTN of the known one; in TLS 1.1 alone; in TLS 1.2 with one suite of rule 67 alone."""
+another VTN of the known one, one that ran out, was revoked, is for another host, or has an RSA key of 1024 bits; in TLS
+1.1 or 1.3 alone; in TLS 1.2 with one suite of rule 67 alone, or without encryption."""
 Carriage = Literal["service", "tls", "suite", "Content-Type", "Content-Length", "Host"]
 """How a message came: the service that it was posted to, TLS version and suite, the headers of simple HTTP."""
-SignWay = Literal["good", "none", "altered", "replayed", "other-ven", "other-vtn", "stranger"]
+SignWay = Literal[
+    "good",
+    "none",
+    "altered",
+    "replayed",
+    "other-ven",
+    "other-vtn",
+    "stranger",
+    "expired",
+    "revoked",
+    "twice",
+    "wrapped",
+]
 """How the VTN signs: as it should; not; its requestIDs altered afterwards; the last answer that was more than
-oadrResponse again, bytes and all; with the key of a VEN or of another VTN of the same authority, or of a VTN of an
-unknown one."""
+oadrResponse again, bytes and all; with the key of a VEN or of another VTN of the same authority, of a VTN of an unknown
+one, of a certificate that ran out or was revoked; with two signatures; with a good signature over something else than
+what it says."""
 
 
 class _Part(BaseModel):
@@ -286,6 +315,8 @@ class VenWays(_Set):
     """The operator's poll period, s."""
     pinned: bool = False
     """The VTN's fingerprint is agreed."""
+    crl: bool = False
+    """It has the authority's list of revoked certificates."""
 
 
 class VtnWays(_Set):

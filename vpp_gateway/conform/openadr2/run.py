@@ -16,9 +16,10 @@ from lxml import etree
 
 from vpp_gateway.clock import Clock, LoopClock, Rng, SeededRng
 from vpp_gateway.conform.openadr2.filters import Wire
-from vpp_gateway.conform.openadr2.guise import Security, lay, security_of
+from vpp_gateway.conform.openadr2.guise import Security, security_of
 from vpp_gateway.conform.openadr2.laws import Breach
 from vpp_gateway.conform.openadr2.own import OwnVen
+from vpp_gateway.conform.openadr2.papers import lay
 from vpp_gateway.conform.openadr2.play import Breached, Play
 from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure
 from vpp_gateway.conform.openadr2.server import Server
