@@ -61,6 +61,8 @@ class Pace:
     hold_until: float = 0.0
     """Nothing is sent before (UTC, Unix s)."""
     next_poll_at: float = 0.0
+    restarted: bool = True
+    """When the last poll was is not known (rule 54): the first one comes a period after the list was asked for."""
     refresh: bool = True
     """Ask for the full event list before polling: after start, registration, or an exchange in doubt."""
     drained: int = 0

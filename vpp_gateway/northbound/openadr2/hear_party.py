@@ -88,6 +88,7 @@ def _register(
         return []
     pace = desk.pace
     pace.failures, pace.trouble, pace.refresh, pace.next_poll_at = 0, "", True, 0.0
+    pace.restarted = False  # the VTN begins anew as well
     pace.parcel, pace.report_failures, pace.report_hold_until = None, 0, 0.0
     facts: Facts = [
         Registered(

@@ -279,6 +279,9 @@ def _request(desk: Desk, now: float) -> Sent:
     if desk.pushed and desk.program.push.safety_s is not None:
         longer = 1.0 + desk.rng.uniform(0.0, desk.program.polling.jitter_share)
         desk.pace.next_poll_at = now + desk.program.push.safety_s * longer
+    elif not desk.pushed and desk.pace.restarted:
+        desk.pace.next_poll_at = now + desk.poll_period_s
+    desk.pace.restarted = False
     return _sent(desk, "EiEvent", RequestEvent(request_id=desk.new_id(), ven_id=desk.name), now)
 
 
