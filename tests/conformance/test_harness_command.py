@@ -133,6 +133,17 @@ def test_a_run_in_which_nothing_was_heard_is_no_pass(tmp_path: Path) -> None:
     assert nothing.exit_code == 5 and "0 passed" in nothing.output
 
 
+def test_what_takes_too_long_in_real_time_is_left_out(tmp_path: Path) -> None:
+    steps = [{"do": "wait", "for_s": 100}, {"do": "silence", "message": "any", "for_polls": 3}]
+    folder, report = tmp_path / "procedures", tmp_path / "r.json"
+    folder.mkdir()
+    chosen = ("--procedures", folder_of(folder, {**ONE, "steps": steps}), "--against", "other")
+    run(*chosen, "--poll-s", "2", "--longest-s", "105", "--json", str(report))
+    read = json.loads(report.read_text())["procedures"][0]
+    assert read["verdict"] == "not_applicable"
+    assert read["reason"] == "it takes 106 s at the least; --longest-s is 105"
+
+
 def test_what_a_ven_claims_decides_what_is_played(tmp_path: Path) -> None:
     where, report = f"127.0.0.1:{free_port()}", tmp_path / "r.json"
     folder = tmp_path / "procedures"

@@ -84,6 +84,13 @@ def conform() -> None:
     help="Poll period asked for, s (not of our own VEN).",
 )
 @click.option(
+    "--longest-s",
+    type=click.FloatRange(1.0),
+    default=300.0,
+    show_default=True,
+    help="In real time, leave out procedures that must take longer, s (not of our own VEN).",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -115,6 +122,7 @@ def openadr2(
     claims: tuple[Claim, ...],
     prompt_command: str | None,
     poll_s: float,
+    longest_s: float,
     json_file: Path | None,
     html_file: Path | None,
     lang: str | None,
@@ -140,6 +148,7 @@ def openadr2(
         claims=claims,
         prompt_command=prompt_command,
         poll_s=poll_s,
+        longest_s=longest_s,
     )
     check(options, (json_file, html_file))
     chosen = command.chosen(options)

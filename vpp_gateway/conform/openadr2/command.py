@@ -231,6 +231,7 @@ def _results(
                     host=host,
                     port=port,
                     poll_s=options.poll_s,
+                    longest_s=options.longest_s,
                 )
             )
             tell(result)

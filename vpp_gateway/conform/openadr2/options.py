@@ -33,6 +33,8 @@ class Options:
     """What the VEN's owner says that it can do, beside pull and TELEMETRY_USAGE."""
     prompt_command: str | None = None
     poll_s: float = 1.0
+    longest_s: float = 300.0
+    """In real time: what takes longer is not applicable."""
 
     @property
     def address(self) -> tuple[str, int]:

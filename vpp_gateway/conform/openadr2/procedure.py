@@ -356,6 +356,14 @@ class Procedure(_Part):
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     mutants: Annotated[tuple[Mutant, ...], Field(min_length=1)]
 
+    def least_s(self, poll_s: float) -> float:
+        """So long it takes at the least, s, when the VEN polls each `poll_s`."""
+        polls_s = self.vtn.given.get("poll_s", poll_s) or poll_s
+        timed = [step for step in self.steps if isinstance(step, Silence | Count | Wait)]
+        return sum(
+            step.for_s if step.for_s is not None else (step.for_polls or 2.0) * polls_s for step in timed
+        )
+
     @property
     def claims(self) -> frozenset[str]:
         """Everything that the subject must be able to do."""

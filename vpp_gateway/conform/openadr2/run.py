@@ -6,6 +6,7 @@ In virtual time each procedure has an event loop of its own, a fresh VEN and a f
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -83,6 +84,7 @@ async def play(
     host: str = "127.0.0.1",
     port: int = 0,
     poll_s: float = 10.0,
+    longest_s: float = math.inf,
 ) -> Result:
     """One procedure against one VEN."""
     began, wall = clock.monotonic(), time.perf_counter()
@@ -106,6 +108,8 @@ async def play(
     missing = procedure.claims - subject.claims
     if missing:
         return result("not_applicable", f"{subject.name} does not claim {', '.join(sorted(missing))}")
+    if (least_s := procedure.least_s(poll_s)) > longest_s:
+        return result("not_applicable", f"it takes {least_s:g} s at the least; --longest-s is {longest_s:g}")
     vtn = LiteralVtn(
         rng=rng,
         schema=xsd,
