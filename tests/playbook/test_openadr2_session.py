@@ -63,6 +63,17 @@ def test_polls_no_faster_than_the_vtn_asks_and_not_much_slower() -> None:
     assert len(set(gaps)) > 1  # jittered
 
 
+def test_a_restart_polls_no_faster_than_the_vtn_asks() -> None:
+    """Rule 54: when the last poll was is not kept, so the list is asked for at once and a poll comes a period later."""
+    stage = registered()
+    stage.restart()
+    before = len(stage.posts)
+    stage.run(9.9)
+    assert [type(post.message) for _, post in stage.posts[before:]] == [RequestEvent]
+    stage.run(0.2)
+    assert isinstance(stage.posts[-1][1].message, Poll)
+
+
 def test_starts_while_the_vtn_is_down_and_comes_by_itself() -> None:
     stage = Stage(down="unreachable")
     stage.run(900)
