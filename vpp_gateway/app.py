@@ -213,7 +213,14 @@ async def _site(settings: Settings, site: SiteId) -> None:
 async def _centre(settings: Settings) -> None:
     import vpp_gateway.console.control
     import vpp_gateway.console.live  # noqa: F401  # loaded before it is needed: a takeover does not wait for imports
-    from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of, wallets
+    from vpp_gateway.compose_centre import (
+        certificates,
+        compose_rooms,
+        host_of,
+        journal_types,
+        policy_of,
+        wallets,
+    )
     from vpp_gateway.engine import Engine
     from vpp_gateway.gateway import Gateway
     from vpp_gateway.housekeeping import Expiry, Housekeeping, retention_job
@@ -263,9 +270,7 @@ async def _centre(settings: Settings) -> None:
         )
         solver = ProcessSolver(engine.solved)
         engine.connect(rooms=rooms, link=link, solver=solver)
-        expiry = Expiry(
-            {row.name: row.tls.cert for row in settings.northbound if row.tls is not None}, wallets(rooms)
-        )
+        expiry = Expiry(certificates(settings.northbound), wallets(rooms))
         keeping = retention_job(
             journal,
             telemetry,

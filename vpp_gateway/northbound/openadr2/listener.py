@@ -105,7 +105,7 @@ class PushListener:
         self._answer_s = answer_s
         self._host, self._port, self._sock = host, port, sock
         self._tls = tls
-        self._wallet = wallet
+        self.wallet = wallet
         self._signing = signing
         self._signed_with = None if signing is None else signing.credentials
         if signing is not None:
@@ -156,7 +156,7 @@ class PushListener:
                 await asyncio.sleep(BIND_AGAIN_S if site is None else self._renew_s)
                 if self._signing is not None:
                     self._signing.renew()
-                if self._wallet is not None and self._wallet.renew() and site is not None:
+                if self.wallet is not None and self.wallet.renew() and site is not None:
                     site.close()
                     site = None
         finally:
@@ -173,7 +173,7 @@ class PushListener:
                 log.warning("push: connections without a request were closed", room=self._room, count=closed)
 
     async def _open(self, runner: web.AppRunner) -> tuple[asyncio.Server | None, str]:
-        tls = self._tls if self._wallet is None else self._wallet.credentials.tls
+        tls = self._tls if self.wallet is None else self.wallet.credentials.tls
         where = {"host": self._host, "port": self._port} if self._sock is None else {"sock": self._sock}
         assert runner.server is not None
         try:
