@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypedDict
 
 from vpp_gateway.clock import Rng
 from vpp_gateway.domain.fact import Fact, Instructed, Withdrawn
@@ -39,6 +39,9 @@ from vpp_gateway.northbound.openadr2.messages import BrokenEvent, DistributeEven
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.state import VenState
 from vpp_gateway.northbound.openadr2.xml_text import shown
+
+WORDS_MAX = 300
+"""Characters that are kept of what a VTN writes for people."""
 
 
 class Judge:
@@ -290,6 +293,7 @@ class Judge:
                     instructed=instructed,
                     cancelled=cancelled,
                     endpoint=self._endpoint,
+                    **_words(event),
                 )
             )
             return
@@ -319,6 +323,7 @@ class Judge:
                 market_context=event.market_context,
                 priority=event.priority,
                 test=event.test,
+                **_words(event),
             )
         self.facts.append(held)
 
@@ -343,6 +348,23 @@ class Judge:
             )
         )
         self._number += 1
+
+
+class _Words(TypedDict, total=False):
+    comment: str
+    modified_at: float | None
+    modification_reason: str
+
+
+def _words(event: Event | BrokenEvent) -> _Words:
+    """What the VTN says of this modification to people."""
+    if isinstance(event, BrokenEvent):
+        return {}
+    return {
+        "comment": event.comment[:WORDS_MAX],
+        "modified_at": event.modified_at,
+        "modification_reason": event.modification_reason[:WORDS_MAX],
+    }
 
 
 def _wanted(event: Event | BrokenEvent) -> bool:
