@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import socket
 import ssl
 import time
@@ -22,6 +23,7 @@ from vpp_gateway.errors import JournalError
 from vpp_gateway.identity.dev_ca import DevCa, make_dev_ca
 from vpp_gateway.northbound.openadr2.client import tls_context
 from vpp_gateway.northbound.openadr2.codec import Codec
+from vpp_gateway.northbound.openadr2.door import HANDSHAKES_MAX
 from vpp_gateway.northbound.openadr2.listener import PATH, PushListener
 from vpp_gateway.northbound.openadr2.messages import (
     CreatePartyRegistration,
@@ -380,6 +382,38 @@ def test_who_holds_connections_and_says_nothing_is_shut_out() -> None:
         assert held[-1] < 5.0, "the others said nothing whole for too long"
 
     asyncio.run(main())
+
+
+def _stands(one: socket.socket) -> bool:
+    """Whether the other side still holds it."""
+    one.setblocking(False)
+    try:
+        return one.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+def test_connections_that_never_shake_hands_cost_few_descriptors_and_not_the_vtn(pki: DevCa) -> None:
+    async def scene(house: House) -> None:
+        port = int(house.base.rpartition(":")[2])
+        holding = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        await asyncio.sleep(0.2)
+        mine = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            holding += [socket.create_connection(("127.0.0.1", port)) for _ in range(10)]
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        said = await house.post("EiRegisterParty", RequestReregistration(ven_id="VEN-1"))
+        assert isinstance(said, Response) and time.monotonic() - began < 2.0
+        # Both ends are in this process; what the listener holds does not grow.
+        assert len(os.listdir("/proc/self/fd")) - mine < 200 + 20
+        assert sum(_stands(one) for one in holding) <= HANDSHAKES_MAX + 1
+        for one in holding:
+            one.close()
+
+    play(pki, scene, "tls")
 
 
 def test_what_the_engine_raises_ends_the_listener() -> None:

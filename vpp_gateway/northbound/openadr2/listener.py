@@ -28,6 +28,7 @@ from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2.client import OFF_LOOP_BYTES
 from vpp_gateway.northbound.openadr2.codec import Codec, Decoded
+from vpp_gateway.northbound.openadr2.door import Door
 from vpp_gateway.northbound.openadr2.messages import Failed, Listening, Pushed, Received, Reply, Unreadable
 from vpp_gateway.northbound.openadr2.record import Recorder, Scribe
 from vpp_gateway.northbound.openadr2.visitors import LOOK_S, QUIET_S, VISITORS_MAX, Visitors
@@ -43,8 +44,6 @@ QUEUE = 64
 """Messages that wait for the engine; the next one is answered 503."""
 RENEW_S = 10.0
 BIND_AGAIN_S = 5.0
-HANDSHAKE_S = 10.0
-"""For the whole TLS handshake."""
 _CHUNK = 65536
 _XML = ("application/xml", "text/xml")
 
@@ -144,24 +143,24 @@ class PushListener:
 
     async def _listen(self, runner: web.AppRunner) -> None:
         """Keep the address open, with the certificates that lie there now."""
-        site: asyncio.Server | None = None
+        door: Door | None = None
         trouble: str | None = None
         try:
             while True:
-                if site is None:
-                    site, found = await self._open(runner)
+                if door is None:
+                    door, found = await self._open(runner)
                     if found != trouble:
                         trouble = found
                         await self._arrived.put(Listening(trouble=trouble))
-                await asyncio.sleep(BIND_AGAIN_S if site is None else self._renew_s)
+                await asyncio.sleep(BIND_AGAIN_S if door is None else self._renew_s)
                 if self._signing is not None:
                     self._signing.renew()
-                if self.wallet is not None and self.wallet.renew() and site is not None:
-                    site.close()
-                    site = None
+                if self.wallet is not None and self.wallet.renew() and door is not None:
+                    door.close()
+                    door = None
         finally:
-            if site is not None:
-                site.close()
+            if door is not None:
+                door.close()
 
     async def _look_after(self, runner: web.AppRunner) -> None:
         """See to it that nobody holds connections and says nothing."""
@@ -172,14 +171,13 @@ class PushListener:
             if closed:
                 log.warning("push: connections without a request were closed", room=self._room, count=closed)
 
-    async def _open(self, runner: web.AppRunner) -> tuple[asyncio.Server | None, str]:
+    async def _open(self, runner: web.AppRunner) -> tuple[Door | None, str]:
         tls = self._tls if self.wallet is None else self.wallet.credentials.tls
-        where = {"host": self._host, "port": self._port} if self._sock is None else {"sock": self._sock}
         assert runner.server is not None
+        door = Door(runner.server, tls)
         try:
-            return await asyncio.get_running_loop().create_server(
-                runner.server, ssl=tls, ssl_handshake_timeout=None if tls is None else HANDSHAKE_S, **where
-            ), ""
+            await door.open(self._host, self._port, self._sock)
+            return door, ""
         except OSError as error:
             log.error(
                 "push: cannot listen", room=self._room, host=self._host, port=self._port, error=str(error)
