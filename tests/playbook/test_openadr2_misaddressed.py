@@ -58,7 +58,7 @@ def test_polls_keep_their_time() -> None:
     assert all(10.0 <= after - before <= 10.5 for before, after in pairwise(times))
 
 
-@pytest.mark.parametrize("ven_id", ["VEN-10", "ven-1", " VEN-1"])
+@pytest.mark.parametrize("ven_id", ["VEN-10", "ven-1", " VEN-1", ""])
 def test_a_request_to_register_again_that_is_for_another_is_answered(ven_id: str) -> None:
     stage = registered()
     stage.vtn.queue(RequestReregistration(ven_id=ven_id))
@@ -67,3 +67,12 @@ def test_a_request_to_register_again_that_is_for_another_is_answered(ven_id: str
     assert answer.response.code == "452"
     assert answer.ven_id == "VEN-1"
     assert stage.session.status().state == "registered"
+
+
+def test_an_answer_with_an_empty_ven_id_is_borne() -> None:
+    stage = registered()
+    stage.mangle = lambda said: replace(said, ven_id="") if isinstance(said, Response) else said
+    say(stage, event())
+    stage.run(60)
+    assert [fact.outcome for fact in stage.facts_of(Settled)] == ["taken"]
+    assert stage.session.refused() == {}

@@ -29,7 +29,7 @@ class LongLists:
         self._moulds = Moulds()
 
     def read(self, body: bytes) -> DistributeEvent | None:
-        """The list, when moulds read at least one event of it or can learn from it.
+        """The list, when moulds read at least one event of it, or do so once they have learned from it.
 
         Returns:
             None for what is no list, is short, or holds anything wrong outside single events: the usual way then
@@ -47,6 +47,8 @@ class LongLists:
             if again is None:
                 return None
             parted = again
+        if not parted.cast:
+            return None
         rest, limits = parted.document(*parted.left), self._limits
         if (
             parted.elements + rest.count(b"<") > limits.elements_max

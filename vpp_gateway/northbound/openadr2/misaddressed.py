@@ -34,13 +34,23 @@ REPLIES: dict[type, ReplyKind] = {
 
 
 def for_another(desk: Desk, message: Message) -> str:
-    """Empty when the message is for us, otherwise why not."""
+    """Empty when the message is for us, otherwise why not.
+
+    An empty venID is borne in an answer, and names nobody in what the VTN asks of us.
+    """
     ven_id = getattr(message, "ven_id", None)
+    if not ven_id and not _asks(message):
+        ven_id = None
     expected = desk.name
     registration = isinstance(message, QueryRegistration | CreatePartyRegistration)
-    if not ven_id or not expected or ven_id == expected or registration or not desk.state.listening:
+    if ven_id is None or not expected or ven_id == expected or registration or not desk.state.listening:
         return ""
     return f"{name_of(message)}: expected venID {shown(expected)}, found {shown(ven_id)}"
+
+
+def _asks(message: Message) -> bool:
+    """Whether it is a request of the VTN's own, and not an answer to one of ours."""
+    return type(message) in REPLIES or isinstance(message, RequestReregistration)
 
 
 def misheard(desk: Desk, sent: Sent, said: Message, reason: str, failures: int, now: float) -> Facts:
@@ -61,7 +71,7 @@ def misheard(desk: Desk, sent: Sent, said: Message, reason: str, failures: int, 
     facts: Facts = []
     if not isinstance(asked, Poll | RequestEvent):
         facts += hear.undelivered(desk, sent, reason, now, reached=True)
-    if type(said) in REPLIES or isinstance(said, RequestReregistration):
+    if _asks(said):
         skip = sum(isinstance(fact, ResponseOwed) for fact in facts)
         facts.append(reply_to(desk, said, "452", reason, now, skip))
     return facts
