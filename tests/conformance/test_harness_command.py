@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.wire.ven_bench import free_port
 from vpp_gateway.cli import root
 from vpp_gateway.conform.openadr2.options import Options
 
@@ -29,12 +30,6 @@ def run(*arguments: str) -> Result:
 def folder_of(path: Path, *procedures: dict[str, object]) -> str:
     (path / "p.yaml").write_text(json.dumps({"procedures": procedures}))
     return str(path)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def openadr2(
     check(options, (json_file, html_file))
     chosen = command.chosen(options)
     if only_list:
-        command.show_list(screen(), chosen, language(ctx))
+        command.show_list(screen(), chosen, options.whole, language(ctx))
         return
     outcome = command.play_all(options, chosen, screen(), language(ctx))
     if json_file is not None:

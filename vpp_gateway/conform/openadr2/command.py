@@ -84,7 +84,7 @@ def chosen(options: Options) -> tuple[Procedure, ...]:
     return tuple(known[case] for case in dict.fromkeys(options.cases)) or procedures
 
 
-def show_list(console: Console, procedures: Sequence[Procedure], lang: Lang) -> None:
+def show_list(console: Console, procedures: Sequence[Procedure], whole: bool, lang: Lang) -> None:
     """Procedures, and the coverage of the rules."""
     from rich.table import Table
 
@@ -94,7 +94,7 @@ def show_list(console: Console, procedures: Sequence[Procedure], lang: Lang) -> 
     for one in procedures:
         table.add_row(one.id, ", ".join(one.rules), one.title, str(len(one.mutants)))
     console.print(table)
-    _show_coverage(console, coverage(procedures), lang)
+    _show_coverage(console, _rows(procedures, whole), lang)
     if strange := unknown(procedures):
         console.print(text("conform.unknown_rules", lang, rules=", ".join(strange)), style="bold red")
 
@@ -162,8 +162,13 @@ def _outcome(
         procedures=(*(one.judged() for one in plain), *_lawful(plain)),
     )
     missed = [one for one in results if one.mutant and not one.caught and one.verdict != "not_applicable"]
-    whole = not options.cases and options.folder is None
-    return Outcome(report=report, rows=coverage(procedures), missed=tuple(missed), whole=whole)
+    whole = options.whole
+    return Outcome(report=report, rows=_rows(procedures, whole), missed=tuple(missed), whole=whole)
+
+
+def _rows(procedures: Sequence[Procedure], whole: bool) -> tuple[Row, ...]:
+    """Coverage; of some procedures only that of their rules."""
+    return tuple(row for row in coverage(procedures) if whole or row.procedures)
 
 
 def _lawful(results: Sequence[Result]) -> Iterator[Judged]:
