@@ -344,6 +344,10 @@ def test_the_command_writes_report_and_page(tmp_path: Path) -> None:
     assert "合格" in done.output and "EiEvent-R56-new" in done.output
     read = ConformReport.model_validate_json(report.read_text())
     assert read.passed and read.virtual_time and read.procedures[0].verdict == "pass"
+    mutants = [(one.name, one.rule, one.caught) for one in read.mutants]
+    assert mutants == [("does not answer", "56", True), ("opts out of everything", "56", True)]
+    assert all(one.reason for one in read.mutants)
+    assert "再現した欠陥" in page.read_text() and "does not answer" in page.read_text()
     assert "適合テスト報告書" in page.read_text() and "<script" not in page.read_text()
 
 
@@ -374,6 +378,8 @@ def test_pics_are_told_by_the_code() -> None:
     assert rows["message", "oadrDistributeEvent"] == "read and written"
     assert rows["signal", "LOAD_DISPATCH / setpoint"].startswith("setpoint")
     assert rows["service", "EiOpt"] == "supported"
+    assert rows["report", "HISTORY_GREENBUTTON"].startswith("greenbutton, period 1 to")
+    assert rows["transport", "simple HTTP"] == "pull, push; pull in this program"
 
 
 # -- other VENs -------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_our_gateway_as_any_other_ven(tmp_path: Path) -> None:
         **dict.fromkeys(CASES, "pass"),
         "EiOpt-V38-restart": "not_applicable",
         "Push-R12-event": "not_applicable",
-    }, said
+    }, json.dumps(said, indent=1)
     assert said["EiOpt-V38-restart"][1].endswith("restart: exit code 2"), "nobody starts it anew here"
     assert "does not claim" in said["Push-R12-event"][1]
     assert done.exit_code == 0, done.output

@@ -160,6 +160,7 @@ def _outcome(
         at=at,
         virtual_time=options.against == "own",
         procedures=(*(one.judged() for one in plain), *_lawful(plain)),
+        mutants=tuple(judged for one in results if (judged := one.judged_mutant()) is not None),
     )
     missed = [one for one in results if one.mutant and not one.caught and one.verdict != "not_applicable"]
     whole = options.whole
