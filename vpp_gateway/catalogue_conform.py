@@ -42,6 +42,10 @@ CONFORM: Final[dict[str, tuple[str, str]]] = {
         "{caught} of {count} mutants caught",
         "欠陥例 {count} 件のうち {caught} 件を検出",
     ),
+    "conform.meet": (
+        "the VTN listens from now on; the VEN is to connect to {url}",
+        "VTN の待ち受けを開始します。VEN の接続先：{url}",
+    ),
     "conform.missed": (
         "mutant not caught: {procedure}: {mutant}",
         "欠陥例を検出できません：{procedure}：{mutant}",

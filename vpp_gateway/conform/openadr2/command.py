@@ -21,7 +21,7 @@ from vpp_gateway.conform.openadr2.others import AnyVen, Command, NobodyThere, Op
 from vpp_gateway.conform.openadr2.page import page
 from vpp_gateway.conform.openadr2.procedure import Claim, Procedure, load
 from vpp_gateway.conform.openadr2.run import Result, all_own, play
-from vpp_gateway.conform.openadr2.server import CannotListen
+from vpp_gateway.conform.openadr2.server import PATH, CannotListen
 from vpp_gateway.conform.openadr2.subject import Subject
 from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.conform.report import ConformReport
@@ -134,8 +134,11 @@ def play_all(options: Options, procedures: Sequence[Procedure], console: Console
             missed = text("conform.missed", lang, procedure=result.procedure.id, mutant=result.mutant.name)
             console.print(missed, style="bold red", markup=False, soft_wrap=True)
 
+    def meet(url: str) -> None:
+        console.print(text("conform.meet", lang, url=url), markup=False, soft_wrap=True)
+
     try:
-        results = tuple(_results(options, procedures, tell))
+        results = tuple(_results(options, procedures, tell, meet))
     except* ProcedureError as errors:
         raise Told("conform.bad_procedure", why=str(next(leaves(errors)))) from None
     except* CannotListen as errors:
@@ -214,7 +217,10 @@ def _show_sum(
 
 
 def _results(
-    options: Options, procedures: Sequence[Procedure], tell: Callable[[Result], None]
+    options: Options,
+    procedures: Sequence[Procedure],
+    tell: Callable[[Result], None],
+    meet: Callable[[str], None],
 ) -> Iterator[Result]:
     if options.against == "own":
         yield from all_own(procedures, mutants=options.mutants, told=tell)
@@ -222,7 +228,11 @@ def _results(
     subject = _subject(options)
     security = _security(options)
     xsd, clock, rng = schema.load(), SystemClock(), SystemRng()
-    host, port = options.address if isinstance(subject, AnyVen) else ("127.0.0.1", 0)
+    host, port = ("127.0.0.1", 0)
+    if isinstance(subject, AnyVen):
+        host, port = options.address
+        shown = f"[{host}]" if ":" in host else host
+        meet(f"{'http' if security.tls is None else 'https'}://{shown}:{port}{PATH}")
     for procedure in procedures:
         for mutant in (None, *(procedure.mutants if options.mutants else ())):
             result = asyncio.run(
