@@ -10,11 +10,20 @@ CONFORM: Final[dict[str, tuple[str, str]]] = {
         "Tested: {subject}. Start: {at} (UTC).",
         "テスト対象：{subject}。開始：{at}（UTC）。",
     ),
+    "conform.virtual_time": (
+        "Played in virtual time; s are those of the procedure.",
+        "仮想時間で実施。秒は手順内の時間です。",
+    ),
+    "conform.real_time": ("Played in real time.", "実時間で実施。"),
     "conform.procedures": ("Procedures", "テスト手順"),
     "conform.coverage": ("Coverage of the rules", "規則の網羅状況"),
     "conform.verdict.pass": ("pass", "合格"),
     "conform.verdict.fail": ("fail", "不合格"),
     "conform.verdict.not_applicable": ("not applicable", "対象外"),
+    "conform.mutants_played": ("Mutants: defects that were played", "欠陥例：再現した欠陥"),
+    "conform.caught.true": ("caught", "検出"),
+    "conform.caught.false": ("missed", "未検出"),
+    "conform.column.mutant": ("Defect", "欠陥"),
     "conform.column.id": ("Procedure", "手順"),
     "conform.column.title": ("What it shows", "確認内容"),
     "conform.column.rules": ("Rules", "規則"),
@@ -32,6 +41,10 @@ CONFORM: Final[dict[str, tuple[str, str]]] = {
     "conform.mutants": (
         "{caught} of {count} mutants caught",
         "欠陥例 {count} 件のうち {caught} 件を検出",
+    ),
+    "conform.meet": (
+        "the VTN listens from now on; the VEN is to connect to {url}",
+        "VTN の待ち受けを開始します。VEN の接続先：{url}",
     ),
     "conform.missed": (
         "mutant not caught: {procedure}: {mutant}",

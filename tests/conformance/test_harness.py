@@ -19,7 +19,7 @@ from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure, load
 from vpp_gateway.conform.openadr2.run import Result, play, play_own
 from vpp_gateway.conform.openadr2.say import MESSAGES, build
 from vpp_gateway.conform.openadr2.subject import NotPossible
-from vpp_gateway.conform.openadr2.vtn import LiteralVtn
+from vpp_gateway.conform.openadr2.vtn import LiteralVtn, Script
 from vpp_gateway.conform.openadr2.words import Scene, date
 from vpp_gateway.conform.openadr2.xml import Alteration, ProcedureError, alter, name_of, values
 from vpp_gateway.conform.report import ConformReport
@@ -260,6 +260,53 @@ def test_checks(check: dict[str, object], holds: bool) -> None:
     assert (verdict([{"do": "register"}, step]).verdict == "pass") is holds
 
 
+def test_an_act_that_is_refused_fails_with_the_reason() -> None:
+    result = verdict([{"do": "register"}, {"do": "prompt", "verb": "opt", "give": {"event": "nothing"}}])
+    assert result.verdict == "fail" and "opt was refused: " in result.reason
+    expected = {"at": "refused", "matches": ".+"}
+    step = {"do": "prompt", "verb": "opt", "give": {"event": "nothing"}, "checks": [expected]}
+    assert verdict([{"do": "register"}, step]).verdict == "pass"
+
+
+def test_what_came_before_does_not_count_when_it_must_be_fresh() -> None:
+    steps = [{"do": "register"}, {"do": "wait", "for_polls": 2}]
+    old = {"do": "expect", "message": "oadrQueryRegistration", "within_s": 1}
+    assert verdict([*steps, old]).verdict == "pass"
+    assert verdict([*steps, {**old, "fresh": True}]).verdict == "fail"
+
+
+def test_times_count_from_the_start_wherever_they_stand() -> None:
+    tree = build({"oadrDistributeEvent": {"events": [{"id": "A", "start": "{at 60}"}]}}, SCENE)
+    assert values(tree, "//ei:eiActivePeriod//xcal:date-time") == [date(T0 + 60).removesuffix("Z")]
+
+
+def test_an_owed_answer_that_does_not_come_before_the_next_poll_is_a_breach_of_rule_64() -> None:
+    one = vtn()
+    one.hear("EiRegisterParty", ven_says("oadrCreatePartyRegistration", REGISTER), T0)
+    one.say(Script(message={"oadrRequestReregistration": {}}))
+    one.hear("OadrPoll", ven_says("oadrPoll", POLL), T0 + 1)
+    assert "64" not in {breach.rule for breach in one.breaches}
+    one.hear("OadrPoll", ven_says("oadrPoll", POLL), T0 + 20)
+    assert [breach.what for breach in one.breaches if breach.rule == "64"] == [
+        "polled before oadrResponse, owed to oadrRequestReregistration"
+    ]
+
+
+def test_a_late_message_comes_after_the_next_one_and_headers_can_be_changed() -> None:
+    filters = [
+        {"on": "oadrResponse", "late": True},
+        {"on": "oadrPoll", "carried": {"Host": None, "tls": "TLSv1"}},
+    ]
+    wire = Wire(Mutant.model_validate({"name": "m", "from_ven": filters}))
+    late = build({"oadrResponse": {}}, SCENE)
+    assert wire.heard(late, {"service": "EiEvent"}) == [] and wire.overdue() == []
+    (poll,) = wire.heard(ven_says("oadrPoll", POLL), {"service": "OadrPoll", "Host": "h"})
+    assert poll.carried == {"service": "OadrPoll", "tls": "TLSv1"}
+    (overdue,) = wire.overdue()
+    assert name_of(overdue.tree) == "oadrResponse" and overdue.carried == {"service": "EiEvent"}
+    assert wire.overdue() == []
+
+
 def test_a_claim_that_the_ven_does_not_make_is_not_applicable() -> None:
     one = procedure([{"do": "register"}], needs=["opt"])
     result = asyncio.run(
@@ -297,6 +344,10 @@ def test_the_command_writes_report_and_page(tmp_path: Path) -> None:
     assert "合格" in done.output and "EiEvent-R56-new" in done.output
     read = ConformReport.model_validate_json(report.read_text())
     assert read.passed and read.virtual_time and read.procedures[0].verdict == "pass"
+    mutants = [(one.name, one.rule, one.caught) for one in read.mutants]
+    assert mutants == [("does not answer", "56", True), ("opts out of everything", "56", True)]
+    assert all(one.reason for one in read.mutants)
+    assert "再現した欠陥" in page.read_text() and "does not answer" in page.read_text()
     assert "適合テスト報告書" in page.read_text() and "<script" not in page.read_text()
 
 
@@ -327,6 +378,8 @@ def test_pics_are_told_by_the_code() -> None:
     assert rows["message", "oadrDistributeEvent"] == "read and written"
     assert rows["signal", "LOAD_DISPATCH / setpoint"].startswith("setpoint")
     assert rows["service", "EiOpt"] == "supported"
+    assert rows["report", "HISTORY_GREENBUTTON"].startswith("greenbutton, period 1 to")
+    assert rows["transport", "simple HTTP"] == "pull, push; pull in this program"
 
 
 # -- other VENs -------------------------------------------------------------------------------------------------
@@ -364,7 +417,7 @@ def test_openleadrs_ven_is_found_out() -> None:
         assert results[name].reason.startswith(f"rule {rule}:"), results[name].reason
     assert results["EiEvent-R56-new"].verdict == "pass", results["EiEvent-R56-new"].reason
     placeholders = {breach.rule for breach in results["EiRegisterParty-query-create"].breaches}
-    assert "46" in placeholders  # the transport address is the text None
+    assert "V9" in placeholders  # the transport address is the text None
 
 
 def test_a_command_operates_a_ven(tmp_path: Path) -> None:

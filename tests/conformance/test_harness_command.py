@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.wire.ven_bench import free_port
 from vpp_gateway.cli import root
 from vpp_gateway.conform.openadr2.options import Options
 
@@ -29,12 +30,6 @@ def run(*arguments: str) -> Result:
 def folder_of(path: Path, *procedures: dict[str, object]) -> str:
     (path / "p.yaml").write_text(json.dumps({"procedures": procedures}))
     return str(path)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +121,7 @@ def test_a_run_in_which_nothing_was_heard_is_no_pass(tmp_path: Path) -> None:
     arguments = ("--against", "other", "--listen", where, "--json", str(report))
     silent = run("--procedures", folder_of(folder, ONE), *arguments)
     read = json.loads(report.read_text())["procedures"]
-    assert silent.exit_code == 5
+    assert silent.exit_code == 5 and f"connect to http://{where}/OpenADR2/Simple/2.0b" in silent.output
     assert read[0]["verdict"] == "fail" and f"nothing was heard at http://{where}" in read[0]["reason"]
     assert {one["verdict"] for one in read[1:]} == {"not_applicable"}
     nothing = run("--procedures", folder_of(folder, {**ONE, "needs": ["opt"]}), *arguments)

@@ -153,7 +153,7 @@ def openadr2(
     check(options, (json_file, html_file))
     chosen = command.chosen(options)
     if only_list:
-        command.show_list(screen(), chosen, language(ctx))
+        command.show_list(screen(), chosen, options.whole, language(ctx))
         return
     outcome = command.play_all(options, chosen, screen(), language(ctx))
     if json_file is not None:
@@ -185,6 +185,8 @@ def pics(program: str, as_json: bool, lang: str | None) -> None:
         print_json({"schema_version": SCHEMA_VERSION, "pics": [asdict(item) for item in items]})
         return
     table = Table(box=None, show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for item in items:
         table.add_row(item.topic, item.item, item.value)
     screen().print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import click
 
 from vpp_gateway.catalogue import Told, text
-from vpp_gateway.cli.common import config_option, json_option, lang_option, language, print_json
+from vpp_gateway.cli.common import Absent, config_option, json_option, lang_option, language, print_json
 from vpp_gateway.cli.status import state_dir_option, timeout_option
 from vpp_gateway.cli.ven_ask import Gateway, gateway, wait
 from vpp_gateway.console.ask import Json
+from vpp_gateway.errors import GatewayError
 
 Reply = dict[str, Json]
 
@@ -232,6 +234,51 @@ def opts(ctx: click.Context, **options: Any) -> None:
 def reports(ctx: click.Context, **options: Any) -> None:
     """Reports that the utility has ordered."""
     _listed(Call(ctx, options), "reports", "ven.report_line")
+
+
+@ven.command("prompt")
+@click.argument("verb")
+@click.argument("give", required=False)
+@config_option
+@state_dir_option
+@timeout_option
+@lang_option
+@room_option
+@click.pass_context
+def prompt(
+    ctx: click.Context,
+    verb: str,
+    give: str | None,
+    config: Path | None,
+    state_dir: Path | None,
+    timeout_s: float,
+    lang: str | None,
+    room: str,
+) -> None:
+    """Do for a conformance harness what it would ask a person: VERB, with its fields as JSON.
+
+    GIVE is a JSON object; without it standard input is read. Prints JSON; an act that is refused is printed as {"refused":
+    why} and exits with 0.
+    """
+    import json
+
+    from vpp_gateway.northbound.openadr2.operate import VERBS
+
+    if verb not in VERBS:
+        raise click.BadParameter(f"expected one of {', '.join(VERBS)}, found '{verb}'", param_hint="VERB")
+    said = give if give is not None else "" if sys.stdin.isatty() else sys.stdin.read()
+    try:
+        values = json.loads(said or "{}")
+    except ValueError as error:
+        raise click.BadParameter(f"expected JSON, found {said[:80]!r}: {error}", param_hint="GIVE") from None
+    if not isinstance(values, dict) or {"do", "room"} & values.keys():
+        raise click.BadParameter(f"expected fields, found {said[:80]!r}", param_hint="GIVE")
+    try:
+        print_json(gateway(ctx, config, state_dir, timeout_s, room).do(verb, **values))
+    except Absent:
+        raise
+    except GatewayError as refusal:
+        print_json({"refused": str(refusal)})
 
 
 def _listed(call: Call, verb: str, line: str) -> None:

@@ -47,6 +47,21 @@ class Procedure(_View):
         return self
 
 
+class Mutant(_View):
+    """One defect that was played, to see that its procedure can fail."""
+
+    procedure: str = Field(min_length=1)
+    """Id of the procedure."""
+    name: str = Field(min_length=1)
+    """What the defective subject does, in words."""
+    rule: str
+    """Rule that it breaks."""
+    caught: bool
+    """The procedure failed with it."""
+    reason: str
+    """What the procedure said; may be empty only when it was not caught."""
+
+
 class ConformReport(_View):
     """One run against one subject."""
 
@@ -62,6 +77,8 @@ class ConformReport(_View):
     """True when the run was played in virtual time."""
     procedures: tuple[Procedure, ...]
     """In the order played; ids are unique."""
+    mutants: tuple[Mutant, ...] = ()
+    """In the order played; empty when none were."""
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

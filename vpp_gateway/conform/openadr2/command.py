@@ -21,7 +21,7 @@ from vpp_gateway.conform.openadr2.others import AnyVen, Command, NobodyThere, Op
 from vpp_gateway.conform.openadr2.page import page
 from vpp_gateway.conform.openadr2.procedure import Claim, Procedure, load
 from vpp_gateway.conform.openadr2.run import Result, all_own, play
-from vpp_gateway.conform.openadr2.server import CannotListen
+from vpp_gateway.conform.openadr2.server import PATH, CannotListen
 from vpp_gateway.conform.openadr2.subject import Subject
 from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.conform.report import ConformReport
@@ -84,7 +84,7 @@ def chosen(options: Options) -> tuple[Procedure, ...]:
     return tuple(known[case] for case in dict.fromkeys(options.cases)) or procedures
 
 
-def show_list(console: Console, procedures: Sequence[Procedure], lang: Lang) -> None:
+def show_list(console: Console, procedures: Sequence[Procedure], whole: bool, lang: Lang) -> None:
     """Procedures, and the coverage of the rules."""
     from rich.table import Table
 
@@ -94,7 +94,7 @@ def show_list(console: Console, procedures: Sequence[Procedure], lang: Lang) -> 
     for one in procedures:
         table.add_row(one.id, ", ".join(one.rules), one.title, str(len(one.mutants)))
     console.print(table)
-    _show_coverage(console, coverage(procedures), lang)
+    _show_coverage(console, _rows(procedures, whole), lang)
     if strange := unknown(procedures):
         console.print(text("conform.unknown_rules", lang, rules=", ".join(strange)), style="bold red")
 
@@ -134,8 +134,11 @@ def play_all(options: Options, procedures: Sequence[Procedure], console: Console
             missed = text("conform.missed", lang, procedure=result.procedure.id, mutant=result.mutant.name)
             console.print(missed, style="bold red", markup=False, soft_wrap=True)
 
+    def meet(url: str) -> None:
+        console.print(text("conform.meet", lang, url=url), markup=False, soft_wrap=True)
+
     try:
-        results = tuple(_results(options, procedures, tell))
+        results = tuple(_results(options, procedures, tell, meet))
     except* ProcedureError as errors:
         raise Told("conform.bad_procedure", why=str(next(leaves(errors)))) from None
     except* CannotListen as errors:
@@ -160,10 +163,16 @@ def _outcome(
         at=at,
         virtual_time=options.against == "own",
         procedures=(*(one.judged() for one in plain), *_lawful(plain)),
+        mutants=tuple(judged for one in results if (judged := one.judged_mutant()) is not None),
     )
     missed = [one for one in results if one.mutant and not one.caught and one.verdict != "not_applicable"]
-    whole = not options.cases and options.folder is None
-    return Outcome(report=report, rows=coverage(procedures), missed=tuple(missed), whole=whole)
+    whole = options.whole
+    return Outcome(report=report, rows=_rows(procedures, whole), missed=tuple(missed), whole=whole)
+
+
+def _rows(procedures: Sequence[Procedure], whole: bool) -> tuple[Row, ...]:
+    """Coverage; of some procedures only that of their rules."""
+    return tuple(row for row in coverage(procedures) if whole or row.procedures)
 
 
 def _lawful(results: Sequence[Result]) -> Iterator[Judged]:
@@ -208,7 +217,10 @@ def _show_sum(
 
 
 def _results(
-    options: Options, procedures: Sequence[Procedure], tell: Callable[[Result], None]
+    options: Options,
+    procedures: Sequence[Procedure],
+    tell: Callable[[Result], None],
+    meet: Callable[[str], None],
 ) -> Iterator[Result]:
     if options.against == "own":
         yield from all_own(procedures, mutants=options.mutants, told=tell)
@@ -216,7 +228,11 @@ def _results(
     subject = _subject(options)
     security = _security(options)
     xsd, clock, rng = schema.load(), SystemClock(), SystemRng()
-    host, port = options.address if isinstance(subject, AnyVen) else ("127.0.0.1", 0)
+    host, port = ("127.0.0.1", 0)
+    if isinstance(subject, AnyVen):
+        host, port = options.address
+        shown = f"[{host}]" if ":" in host else host
+        meet(f"{'http' if security.tls is None else 'https'}://{shown}:{port}{PATH}")
     for procedure in procedures:
         for mutant in (None, *(procedure.mutants if options.mutants else ())):
             result = asyncio.run(

@@ -62,12 +62,12 @@ LAWS: Mapping[str, str] = {
     "35": "oadrCreatedEvent holds eventResponses unless eiResponse is an error",
     "42": "every eventResponse repeats the requestID received, that of eiResponse is empty",
     "45": "no schemaLocation",
-    "46": "no optional element with a placeholder",
     "48": "logical errors have codes of the class 4xx, and no optIn to what is refused",
     "53": "simple HTTP: headers, content type, the service's own address",
     "54": "no poll faster than the VTN asked for",
     "64": "what a poll brought is answered before the next poll",
     "V8": "durations in the form of the standard",
+    "V9": "no optional element with a placeholder",
 }
 """Rule -> what holds of every message, in words."""
 
@@ -120,7 +120,7 @@ def _ids(payload: etree._Element, name: str, ven_id: str, vtn_id: str) -> Iterat
     if name in ("oadrCreatePartyRegistration", "oadrQueryRegistration"):
         for text in values(payload, "//oadr:oadrTransportAddress"):
             if text in ("", "None", "none", "null"):
-                yield Breach(rule="46", what=f"{name}: oadrTransportAddress is the placeholder {text!r}")
+                yield Breach(rule="V9", what=f"{name}: oadrTransportAddress is the placeholder {text!r}")
         return
     for text in values(payload, "/oadr:oadrPayload/oadr:oadrSignedObject/*//ei:venID"):
         if text != ven_id:

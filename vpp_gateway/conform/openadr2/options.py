@@ -37,6 +37,11 @@ class Options:
     """In real time: what takes longer is not applicable."""
 
     @property
+    def whole(self) -> bool:
+        """All procedures that we publish."""
+        return not self.cases and self.folder is None
+
+    @property
     def address(self) -> tuple[str, int]:
         """Host and port of `listen`. Raises Told."""
         found = self.listen or LISTEN

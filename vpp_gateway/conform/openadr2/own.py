@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from lxml import etree
@@ -144,8 +145,10 @@ class OwnOperator:
         self._operator = Operator(await self._stack.enter_async_context(self._house()))
         return self
 
-    async def __aexit__(self, *what: object) -> None:
-        await self._stack.aclose()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
 
     async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do it."""

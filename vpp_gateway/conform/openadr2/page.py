@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from vpp_gateway.catalogue import Lang, text
@@ -22,6 +22,11 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowra
 @media (prefers-color-scheme: dark) { .pass { color: #58c97f; } .fail { color: #ff7b72; } }
 code { font-size: .88em; }
 """
+
+
+def _head(said: Callable[[str], str], columns: Sequence[str]) -> str:
+    cells = "".join(f"<th>{said(f'column.{key}')}</th>" for key in columns)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>"
 
 
 def page(report: ConformReport, rows: Sequence[Row], lang: Lang) -> str:
@@ -45,23 +50,30 @@ def page(report: ConformReport, rows: Sequence[Row], lang: Lang) -> str:
         f'<td>{escape(one.reason)}</td><td class="n">{one.seconds:.1f}</td></tr>'
         for one in report.procedures
     )
+    mutants = "".join(
+        f"<tr><td><code>{escape(one.procedure)}</code></td><td>{escape(one.name)}</td><td>{escape(one.rule)}</td>"
+        f'<td class="v {"pass" if one.caught else "fail"}">{said(f"caught.{str(one.caught).lower()}")}</td>'
+        f"<td>{escape(one.reason)}</td></tr>"
+        for one in report.mutants
+    )
     covered = "".join(
         f"<tr><td>{escape(row.rule.id)}</td><td>{escape(row.rule.text)}</td>"
         f'<td class="n">{len(row.procedures)}</td><td class="n">{row.mutants}</td></tr>'
         for row in rows
     )
+    head = _head(said, ("id", "mutant", "rule", "verdict", "reason"))
+    played = f"<h2>{said('mutants_played')}</h2>{head}{mutants}</tbody></table>" if mutants else ""
+    pace = said("virtual_time") if report.virtual_time else said("real_time")
     title = said("title", standard=report.standard)
     return (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
-        f"<h1>{title}</h1><p>{said('subject', subject=report.subject, at=report.at)}</p>"
+        f"<h1>{title}</h1><p>{said('subject', subject=report.subject, at=report.at)} {pace}</p>"
         f'<div class="sum">{summary}</div>'
-        f"<h2>{said('procedures')}</h2><table><thead><tr>"
-        + "".join(
-            f"<th>{said(f'column.{key}')}</th>" for key in ("id", "title", "rules", "verdict", "reason")
-        )
-        + f"<th>{said('column.seconds')}</th></tr></thead><tbody>{lines}</tbody></table>"
-        f"<h2>{said('coverage')}</h2><table><thead><tr>"
-        + "".join(f"<th>{said(f'column.{key}')}</th>" for key in ("rule", "text", "procedures", "mutants"))
-        + f"</tr></thead><tbody>{covered}</tbody></table></body></html>\n"
+        f"<h2>{said('procedures')}</h2>"
+        + _head(said, ("id", "title", "rules", "verdict", "reason", "seconds"))
+        + f"{lines}</tbody></table><h2>{said('coverage')}</h2>"
+        + _head(said, ("rule", "text", "procedures", "mutants"))
+        + f"{covered}</tbody></table>"
+        + f"{played}</body></html>\n"
     )

@@ -40,7 +40,7 @@ def _profile(program: ProgramProfile) -> list[Item]:
     return [
         Item(topic="profile", item="standard", value=f"OpenADR {program.version}, VEN, full function"),
         Item(topic="profile", item="program", value=f"{program.name} ({program.verified})"),
-        Item(topic="transport", item="simple HTTP", value="pull, push"),
+        Item(topic="transport", item="simple HTTP", value=f"pull, push; {program.transport} in this program"),
         Item(topic="transport", item="XMPP", value="not supported"),
         Item(
             topic="transport", item="poll period", value=f"as the VTN asks, else {polling.poll_s:g} s; >= 1 s"
@@ -84,8 +84,18 @@ def _reports(program: ProgramProfile) -> list[Item]:
     if rule is None:
         return [Item(topic="report", item="reports", value="none in this program")]
     span = f"{rule.min_period_s:g} to {rule.max_period_s:g} s"
+    offered = {
+        "TELEMETRY_USAGE": rule.specifier_id,
+        "TELEMETRY_STATUS": rule.status_specifier_id,
+        "HISTORY_USAGE": rule.history_specifier_id,
+        "HISTORY_GREENBUTTON": rule.green_button_specifier_id,
+    }
     return [
-        Item(topic="report", item="TELEMETRY_USAGE", value=f"{rule.specifier_id}, period {span}"),
+        *(
+            Item(topic="report", item=name, value=f"{id}, period {span}" if id else "not in this program")
+            for name, id in offered.items()
+        ),
+        Item(topic="report", item="further data points", value=", ".join(rule.quantities) or "none"),
         Item(topic="report", item="scale codes read", value=", ".join(report_words.SI_SCALE)),
     ]
 
@@ -110,7 +120,9 @@ def _rules(procedures: tuple[Procedure, ...]) -> list[Item]:
         Item(
             topic="rule",
             item=f"{row.rule.id}: {row.rule.text}",
-            value=f"{len(row.procedures)} procedures" if row.procedures else "no procedure",
+            value=f"{len(row.procedures)} procedures, {row.mutants} mutants"
+            if row.procedures
+            else "no procedure",
         )
         for row in coverage(procedures)
     ]

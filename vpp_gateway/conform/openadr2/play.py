@@ -175,16 +175,27 @@ class Play:
         answer = dict(await self.operator.prompt(step.verb, self._filled(step.give)))
         if self.mutant is not None and self.mutant.answers is not None:
             answer |= self.mutant.answers
+        if answer.get("refused") and all(check.at != "refused" for check in step.checks):
+            raise Breached(self._rule, f"{step.verb} was refused: {answer['refused']}")
         for check in step.checks:
             self._hold(check, _at(answer, check.at), f"{step.verb}")
         for name, path in step.remember.items():
             self._vtn.names[name] = (_at(answer, path) or [""])[0]
 
     def _filled(self, give: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: self._vtn.known.get(value[1:-1], value) if isinstance(value, str) else value
-            for key, value in give.items()
-        }
+        """With what was remembered; a number at a key `..._at` counts from the procedure's start."""
+        return {key: self._filling(key, value) for key, value in give.items()}
+
+    def _filling(self, key: str, value: Any) -> Any:
+        match value:
+            case str():
+                return self._vtn.known.get(value[1:-1], value)
+            case int() | float() if key.endswith("_at"):
+                return self._vtn.t0 + value
+            case list():
+                return [self._filled(one) if isinstance(one, Mapping) else one for one in value]
+            case _:
+                return value
 
     def _change(self, step: Vtn) -> None:
         if step.down is not None:

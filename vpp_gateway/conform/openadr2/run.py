@@ -26,6 +26,7 @@ from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure
 from vpp_gateway.conform.openadr2.server import Server
 from vpp_gateway.conform.openadr2.subject import NotPossible, Subject
 from vpp_gateway.conform.openadr2.vtn import Heard, LiteralVtn
+from vpp_gateway.conform.report import Mutant as JudgedMutant
 from vpp_gateway.conform.report import Procedure as Judged
 from vpp_gateway.conform.report import Verdict
 from vpp_gateway.northbound.openadr2 import schema
@@ -59,6 +60,18 @@ class Result:
     def caught(self) -> bool:
         """The defect was found."""
         return self.mutant is not None and self.verdict == "fail" and self.acted
+
+    def judged_mutant(self) -> JudgedMutant | None:
+        """As it stands in the report; None without a mutant or where it was not played."""
+        if self.mutant is None or self.verdict == "not_applicable":
+            return None
+        return JudgedMutant(
+            procedure=self.procedure.id,
+            name=self.mutant.name,
+            rule=self.mutant.rule or self.procedure.rules[0],
+            caught=self.caught,
+            reason=self.reason,
+        )
 
     def judged(self) -> Judged:
         """As it stands in the report."""

@@ -27,6 +27,9 @@ UNITS: Mapping[str, tuple[str, str, str, str, str]] = {
 """Word -> (element, prefix of its children, itemDescription, itemUnits, siScaleCode)."""
 
 
+_AT = re.compile(r"\{at ([+-]?\d+)\}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What a message may refer to."""
@@ -91,7 +94,8 @@ class Fields:
 
 
 def fill(found: str, scene: Scene) -> str:
-    """`{name}` -> what was remembered, `{ven_id}` and the like -> who takes part."""
+    """`{name}` -> what was remembered, `{ven_id}` and the like -> who takes part, `{at 600}` -> that time, without `Z`."""
+    found = _AT.sub(lambda at: date(scene.t0 + float(at[1])).removesuffix("Z"), found)
     known = {"ven_id": scene.ven_id, "vtn_id": scene.vtn_id, "registration_id": scene.registration_id}
     for name, value in {**known, **scene.names}.items():
         found = found.replace("{" + name + "}", value)
