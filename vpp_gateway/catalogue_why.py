@@ -67,6 +67,15 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{device} did not answer: {why}.",
         "{device} が応答しなかった: {why}。",
     ),
+    "why.meter.stuck": (
+        "The meter at {site} stands still while the batteries move: what is delivered there is not proven.",
+        "{site} の電力量計の値が、蓄電池が動いても変わらない。そこでの実績は証明できない。",
+    ),
+    "why.meter.reversed": (
+        "The meter at {site} moves with the batteries and not against them (wrong sign?): what is delivered there is not "
+        "proven.",
+        "{site} の電力量計が蓄電池と逆向きに動く(符号の誤りか)。そこでの実績は証明できない。",
+    ),
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
         "ワークロードシフト {offer} に失敗: {why}。蓄電池が補う。",

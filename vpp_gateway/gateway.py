@@ -263,9 +263,9 @@ class Gateway:
                 s.site.id: delivered_w(row.instruction.id, s, self.baselines, now, self.policy)
                 for s in states
             }
-            battery = sum(
-                s.battery_w if s.linked else s.credit_w(now, self.policy.reversion_s) for s in states
-            )
+            battery = sum(s.held_w(now, self.policy.reversion_s) for s in states)
+            for state in states:
+                self.account.doubted(row.instruction.id, state.site.id, state.watch.doubt)
             asked = self.battery.asked_w(row)
             self.account.sample(row.instruction.id, now, asked, by_site, battery)
             self.battery.trim(row, asked - sum(by_site.values()), now)

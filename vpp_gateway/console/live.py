@@ -158,11 +158,14 @@ class LiveSource:
             )
         meter_row = _row(health.get(site.meter), site.meter, state)
         meter = reading.meter if reading is not None else None
+        doubt, good = state.watch.doubt, meter_row.health is Health.GOOD
         meter_view = MeterView(
             id=site.meter,
-            health=meter_row.health,
-            reason=meter_row.reason,
-            reason_ja=retell(meter_row.reason, "ja"),
+            health=Health.IMPLAUSIBLE if doubt and good else meter_row.health,
+            reason=text(f"why.meter.{doubt}", "en", site=site.id) if doubt and good else meter_row.reason,
+            reason_ja=text(f"why.meter.{doubt}", "ja", site=site.id)
+            if doubt and good
+            else retell(meter_row.reason, "ja"),
             age_s=_age(meter_row.seen_at if meter is None else meter.at, now),
         )
         roll, why = site_health(

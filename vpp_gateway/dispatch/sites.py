@@ -17,6 +17,7 @@ from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
+from vpp_gateway.metering.watch import MeterWatch
 
 PROBATION_S = 60.0
 """A battery that did not obey is left out so long after it looks well again: released, every battery looks well."""
@@ -36,6 +37,7 @@ class SiteState:
 
     site: Site
     window: LoadWindow
+    watch: MeterWatch
     reading: SiteReading | None = None
     linked: bool = False
     lost_at: float | None = None
@@ -80,6 +82,10 @@ class SiteState:
         """The site is lost, but its batteries are taken to hold what they held."""
         return not self.linked and self.lost_at is not None and now < self.lost_at + reversion_s
 
+    def held_w(self, now: float, reversion_s: float) -> float:
+        """discharge_w of its batteries, read or credited."""
+        return self.battery_w if self.linked else self.credit_w(now, reversion_s)
+
     def credit_w(self, now: float, reversion_s: float) -> float:
         """discharge_w that the batteries of a lost site are taken to hold still."""
         return self.battery_w if self.credited(now, reversion_s) else 0.0
@@ -90,7 +96,12 @@ class Sites:
 
     def __init__(self, fleet: Fleet, window_s: float) -> None:
         self.fleet = fleet
-        self._states = {site.id: SiteState(site=site, window=LoadWindow(window_s)) for site in fleet.sites}
+        self._states = {
+            site.id: SiteState(
+                site=site, window=LoadWindow(window_s), watch=MeterWatch(power_w=_power_w(site))
+            )
+            for site in fleet.sites
+        }
         self.batteries: dict[DeviceId, Battery] = {battery.id: battery for battery in fleet.batteries}
 
     def __getitem__(self, id: SiteId) -> SiteState:
@@ -133,9 +144,13 @@ class Sites:
         state.battery_w = math.fsum(b.discharge_w for b in state.usable.values())
         if reading.meter is None or not math.isfinite(reading.meter.import_w):
             return
-        state.load_w = reading.meter.import_w + state.battery_w
-        if not state.disturbed:
+        state.load_w = state.watch.load_w(reading.at, reading.meter.import_w, state.battery_w)
+        if not state.disturbed and state.watch.doubt == "":
             state.window.add(reading.at, state.load_w)
+
+
+def _power_w(site: Site) -> float:
+    return math.fsum(max(battery.charge_max_w, battery.discharge_max_w) for battery in site.batteries)
 
 
 def _on_probation(state: SiteState, reading: SiteReading) -> set[DeviceId]:

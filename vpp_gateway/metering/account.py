@@ -10,6 +10,7 @@ from vpp_gateway.domain.fact import Lost, Obeyed, Refused, Withdrawn
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, Delivery
+from vpp_gateway.metering.watch import MeterDoubt
 
 KEEP_CONCLUDED = 1000
 WHY_MAX = 60
@@ -117,11 +118,16 @@ class Account:
             if delivery.state == "active":
                 self.note(id, reason)
 
+    def doubted(self, id: InstructionId, site: SiteId, doubt: MeterDoubt) -> None:
+        """The meter of a site that the instruction rules cannot be believed: what is delivered there is not proven."""
+        if doubt:
+            self.note(id, Reason(code=f"meter.{doubt}", values=(("site", site),)))
+
     def explain(self, id: InstructionId, why: tuple[Reason, ...]) -> None:
         """The reasons of the plan in force replace those of the earlier one; notes stay."""
         delivery = self._running.get(id)
         if delivery is not None:
-            notes = tuple(r for r in delivery.why if r.code.startswith(("device.", "shift.")))
+            notes = tuple(r for r in delivery.why if r.code.startswith(("device.", "shift.", "meter.")))
             delivery.why = (*notes, *why)[:WHY_MAX]
 
     def note(self, id: InstructionId, reason: Reason) -> None:
