@@ -55,6 +55,19 @@ class Product:
                 return ("down", "up")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Award:
+    """A quantity that the market has taken: it must be there whenever it is called in its time."""
+
+    product: ProductName
+    area: str
+    direction: Literal["down", "up", "both"]
+    w: float
+    start_at: float
+    """UTC (Unix s)."""
+    end_at: float
+
+
 def worst(marks: tuple[Mark, ...]) -> Mark:
     """The least trustworthy of `marks`; without any, unverified."""
     return max(marks, key=MARKS.index, default="unverified")
