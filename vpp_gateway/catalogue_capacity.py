@@ -68,4 +68,77 @@ CAPACITY: Final[Mapping[str, tuple[str, str]]] = {
         "a member of a composite cannot be a composite itself",
         "複合商品の構成商品に複合商品は使えません",
     ),
+    # --- the command ---------------------------------------------------------------------------------------------
+    "capacity.unknown_product": (
+        "no product is called {found}; known: {known}",
+        "商品 {found} はありません。あるもの: {known}",
+    ),
+    "capacity.unknown_area": (
+        "no site lies in area {found}; known: {known}",
+        "エリア {found} に拠点はありません。あるもの: {known}",
+    ),
+    "capacity.head": (
+        "What can be offered from {since} to {until} JST; each quantity stands alone",
+        "{since}〜{until} JST に供出できる量(それぞれ単独で供出する場合)",
+    ),
+    "capacity.product": (
+        "{name}  {title}: full in {response}, held for {sustain}",
+        "{name}  {title}: 応動 {response} 以内、継続 {sustain}",
+    ),
+    "capacity.bid": ("bids from {least} kW, in steps of {step} kW", "入札は {least} kW から {step} kW 単位"),
+    "capacity.cap": ("price cap {price} ({unit})", "上限価格 {price}({unit})"),
+    "capacity.unverified": (
+        "figures not read in the market's own document ({mark}): not for bids",
+        "市場の一次資料で確認していない数値({mark})のため、入札には使えません",
+    ),
+    "capacity.frequency": (
+        "called by the frequency at the site, which this gateway does not follow: the quantity is power and energy alone",
+        "拠点の周波数に自ら応動する商品ですが、このゲートウェイは周波数に応動しません。電力と電力量だけを見た量です",
+    ),
+    "capacity.factor": (
+        "{area}, {direction}: {confidence} of deliveries keep {factor} of what is promised, by {events} past ones",
+        "{area} {direction}: 過去 {events} 件の実績から、{confidence} の確率で約束の {factor} 以上",
+    ),
+    "capacity.no_history": (
+        "No history: {confidence} confidence needs {needed} measured deliveries in an area and direction; the room itself is "
+        "offered",
+        "実績なし: 信頼度 {confidence} にはエリアと方向ごとに実績が {needed} 件必要です。余力をそのまま供出量としています",
+    ),
+    "capacity.short": (
+        "Award {product}, {area}, {direction}, {kw} kW from {since}: {short} kW of it cannot be kept",
+        "約定 {product} {area} {direction} {kw} kW({since} から): {short} kW を確保できません",
+    ),
+    "capacity.doubt": ("{device} counts for nothing: {limit}", "{device} は算入していません: {limit}"),
+    "capacity.undefined": ("{product} does not exist in this time", "{product} はこの期間にはありません"),
+    "capacity.nothing": (
+        "no such product, area and direction",
+        "その商品・エリア・方向の組み合わせはありません",
+    ),
+    "capacity.column.area": ("area", "エリア"),
+    "capacity.column.direction": ("direction", "方向"),
+    "capacity.column.blocks": ("blocks", "コマ"),
+    "capacity.column.room": ("room kW", "余力 kW"),
+    "capacity.column.offer": ("offer kW", "供出量 kW"),
+    "capacity.column.limit": ("limited by", "制約"),
+    # --- words ---------------------------------------------------------------------------------------------------
+    "word.direction.both": ("both", "上下両方向"),
+    "word.mark.primary": ("primary", "一次資料"),
+    "word.mark.secondary": ("secondary", "二次資料"),
+    "word.mark.unverified": ("unverified", "未確認"),
+    "word.limit.power": ("power", "定格出力"),
+    "word.limit.soc": ("state of charge", "充電率"),
+    "word.limit.ramp": ("ramp", "出力変化速度"),
+    "word.limit.response": ("response time", "応動の遅れ"),
+    "word.limit.sustain": ("sustain time", "継続時間"),
+    "word.limit.dwell": ("dwell", "最短継続時間"),
+    "word.limit.validity": ("offer runs out", "オファーの期限"),
+    "word.limit.blocked": ("blocked", "使用停止時間"),
+    "word.limit.reading": ("no reading to rely on", "計測値なし"),
+    "word.limit.settings": ("settings that cannot be true", "設定の誤り"),
+    "word.limit.promised": ("promised already", "約定済み"),
+    "word.limit.offer": ("offer that cannot be true", "オファーの誤り"),
+    "word.limit.feeder": ("feeder", "フィーダー"),
+    "word.limit.import": ("contracted import", "契約電力"),
+    "word.limit.export": ("export limit", "逆潮流の上限"),
+    "word.limit.load": ("load not known", "受電電力が不明"),
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from vpp_gateway.identity import IdentityError, read_certificate, read_key, same_key
 from vpp_gateway.plain import Loc
 from vpp_gateway.product_profile import load_product
-from vpp_gateway.profile import missing_profile, read_profile
+from vpp_gateway.profile import list_profiles, missing_profile, read_profile
 from vpp_gateway.yaml_source import Finding, InvalidFile
 from vpp_gateway.yaml_validate import near
 
@@ -109,14 +109,14 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
 
 def _products(settings: Settings) -> Iterator[Finding]:
     """Products are there and whole, and an award has a direction that its product can have."""
+    search = settings.gateway.profile_dirs
     rows: list[tuple[Loc, str, str]] = [
         (("capacity", "products", index), name, "") for index, name in enumerate(settings.capacity.products)
-    ]
+    ] or [(("capacity",), name, "") for name in list_profiles("products", search)]
     rows += [
         (("capacity", "awards", index, "product"), award.product, award.direction)
         for index, award in enumerate(settings.capacity.awards)
     ]
-    search = settings.gateway.profile_dirs
     for loc, name, direction in rows:
         if (missing := missing_profile("products", name, search)) is not None:
             yield replace(missing, loc=loc)

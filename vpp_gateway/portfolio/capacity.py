@@ -135,6 +135,8 @@ class _Situation:
     """All that a block's rooms depend on; blocks in the same situation have the same rooms."""
 
     start_at: float = field(compare=False)
+    """Of the first block in it: nothing but the fields below tells later ones from it."""
+    area: str
     sites: tuple[SiteAssets, ...] = field(compare=False)
     limits: tuple[tuple[SiteId, float | None, float | None], ...]
     """Sites that may be used, with the limits in force."""
@@ -159,7 +161,9 @@ class _Work:
         self._sites: dict[tuple[SiteId, float | None, float | None], SiteAssets] = {}
         self._products: dict[tuple[ProductName, float], Product | None] = {}
         self._situations: dict[tuple[str, float, float], _Situation] = {}
-        self._found: dict[tuple[Product, Side, _Situation], Found] = {}
+        self._alike: dict[Product | _Situation, Product | _Situation] = {}
+        """The first of those that are equal: looked up by identity from then on, which is quick."""
+        self._found: dict[tuple[int, Side, int], Found] = {}
         self._ledger = Ledger([self._site(one, None, None) for one in now.sites], policy.recharge_share)
 
     def capacity(self) -> Capacity:
@@ -229,7 +233,7 @@ class _Work:
                 continue
             free_s = max(product.block_s, product.sustain_s) + product.recovery_s
             situation = self._situation(area, start_at, free_s)
-            key = (product, side, situation)
+            key = (id(product), side, id(situation))
             if key not in self._found:
                 self._found[key] = self._room(product, side, situation)
             room_w, binds, members = self._found[key]
@@ -252,7 +256,10 @@ class _Work:
     def _situation(self, area: str, start_at: float, free_s: float) -> _Situation:
         key = (area, start_at, free_s)
         if key not in self._situations:
-            self._situations[key] = self._look(area, start_at, free_s)
+            situation = self._look(area, start_at, free_s)
+            first = self._alike.setdefault(situation, situation)
+            assert isinstance(first, _Situation)
+            self._situations[key] = first
         return self._situations[key]
 
     def _look(self, area: str, start_at: float, free_s: float) -> _Situation:
@@ -266,6 +273,7 @@ class _Work:
             limits.append((one.site.id, *most))
         return _Situation(
             start_at=start_at,
+            area=area,
             sites=tuple(sites),
             limits=tuple(limits),
             taken=tuple(self._ledger.all_taken(sites, start_at, until).items()),
@@ -342,7 +350,12 @@ class _Work:
         day = math.floor(at / BLOCK_S)
         key = (name, float(day))
         if key not in self._products:
-            self._products[key] = self._policy.resolve(name, at)
+            product = self._policy.resolve(name, at)
+            if product is not None:
+                first = self._alike.setdefault(product, product)
+                assert isinstance(first, Product)
+                product = first
+            self._products[key] = product
         return self._products[key]
 
 

@@ -14,11 +14,12 @@ Every promise may be called in full. Energy comes back between two promises only
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.portfolio.asset import Asset, Direction, Hold, give
+from vpp_gateway.portfolio.asset import DIRECTIONS, Asset, Direction, Hold, give
 from vpp_gateway.portfolio.rooms import SiteAssets, Taken, feeder_max_w
 
 SMALL_W = 1e-6
@@ -51,6 +52,69 @@ class Entry:
 
 
 @dataclass(slots=True)
+class _Lane:
+    """The entries of one battery in one direction, with the deficits that they make, walked once in both ways."""
+
+    energy_wh: float
+    back_w: float
+    rows: list[Entry] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
+    longest_s: float = 0.0
+    owed: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, -math.inf)])
+    """After the first k entries: (Wh owed, when the last of them ends)."""
+    allowed: list[float] = field(default_factory=list)
+    """Most Wh that may be owed when the k-th entry begins, so that it and all later ones can be kept."""
+
+    def add(self, entry: Entry) -> None:
+        insort(self.rows, entry, key=lambda row: row.start_at)
+        self.starts = [row.start_at for row in self.rows]
+        self.longest_s = max(self.longest_s, entry.end_at - entry.start_at)
+        self._walk()
+
+    def _walk(self) -> None:
+        owed, at = 0.0, -math.inf
+        self.owed = [(owed, at)]
+        for row in self.rows:
+            owed = self._recovered(owed, at, row.start_at) + row.wh
+            at = max(at, row.end_at)
+            self.owed.append((owed, at))
+        allowed, later = self.energy_wh, math.inf
+        backwards: list[float] = []
+        for row in reversed(self.rows):
+            gap_s = max(0.0, later - row.end_at) if math.isfinite(later) else 0.0
+            allowed = min(self.energy_wh, allowed + self.back_w * gap_s / 3600.0) - row.wh
+            later = row.start_at
+            backwards.append(allowed)
+        self.allowed = backwards[::-1]
+
+    def left_wh(self, since: float, until: float) -> float:
+        """Energy for a question about [since, until)."""
+        k = bisect_left(self.starts, until)
+        owed, at = self.owed[k]
+        owed = self._recovered(owed, at, since)
+        allowed = self.energy_wh
+        if k < len(self.rows):
+            gap_s = self.starts[k] - until
+            allowed = min(self.energy_wh, self.allowed[k] + self.back_w * gap_s / 3600.0)
+        return max(0.0, allowed - owed)
+
+    def taken_w(self, since: float, until: float) -> float:
+        """The most that they take at one moment of [since, until)."""
+        first, last = bisect_left(self.starts, since - self.longest_s), bisect_left(self.starts, until)
+        rows = [row for row in self.rows[first:last] if since < row.end_at and row.w > 0]
+        moments = {max(since, row.start_at) for row in rows}
+        return max(
+            (math.fsum(row.w for row in rows if row.start_at <= moment < row.end_at) for moment in moments),
+            default=0.0,
+        )
+
+    def _recovered(self, owed: float, at: float, now: float) -> float:
+        if not math.isfinite(at):
+            return owed
+        return max(0.0, owed - self.back_w * max(0.0, now - at) / 3600.0)
+
+
+@dataclass(slots=True)
 class Ledger:
     """All promises on the batteries of some sites.
 
@@ -61,11 +125,11 @@ class Ledger:
 
     sites: Sequence[SiteAssets]
     recharge_share: float = 0.0
-    _entries: dict[str, list[Entry]] = field(default_factory=dict)
+    _lanes: dict[str, dict[Direction, _Lane]] = field(default_factory=dict)
 
     def spend(self, asset: Asset, direction: Direction, wh: float, start_at: float, end_at: float) -> None:
         """Energy that something else than a promise may take from a battery; its power is not held."""
-        self._add(asset.id, Entry(start_at=start_at, end_at=end_at, direction=direction, w=0.0, wh=wh))
+        self._add(asset, Entry(start_at=start_at, end_at=end_at, direction=direction, w=0.0, wh=wh))
 
     def place(self, promise: Promise, spare_for_s: float) -> float:
         """Book a promise on the batteries where it costs least of what can be held for `spare_for_s` seconds.
@@ -86,7 +150,7 @@ class Ledger:
                 caps.use(asset, w)
                 wh = w * hold.seconds / 3600.0
                 self._add(
-                    asset.id,
+                    asset,
                     Entry(
                         start_at=promise.start_at,
                         end_at=hold.until,
@@ -120,15 +184,14 @@ class Ledger:
 
     def taken(self, asset: Asset, since: float, until: float) -> Taken:
         """What promises take of a battery for a question about [since, until)."""
-        entries = self._entries.get(asset.id)
-        if not entries:
+        lanes = self._lanes.get(asset.id)
+        if lanes is None:
             return Taken()
-        overlapping = [entry for entry in entries if entry.start_at < until and since < entry.end_at]
         return Taken(
-            down_w=_peak_w([entry for entry in overlapping if entry.direction == "down"], since),
-            up_w=_peak_w([entry for entry in overlapping if entry.direction == "up"], since),
-            left_down_wh=self._left_wh(asset, "down", entries, since, until),
-            left_up_wh=self._left_wh(asset, "up", entries, since, until),
+            down_w=lanes["down"].taken_w(since, until),
+            up_w=lanes["up"].taken_w(since, until),
+            left_down_wh=lanes["down"].left_wh(since, until),
+            left_up_wh=lanes["up"].left_wh(since, until),
         )
 
     def all_taken(self, sites: Iterable[SiteAssets], since: float, until: float) -> dict[str, Taken]:
@@ -137,38 +200,20 @@ class Ledger:
             asset.id: self.taken(asset, since, until)
             for one in sites
             for asset in one.batteries
-            if asset.id in self._entries
+            if asset.id in self._lanes
         }
 
-    def _left_wh(
-        self, asset: Asset, direction: Direction, entries: Sequence[Entry], since: float, until: float
-    ) -> float:
-        energy, back_w = asset.energy_wh(direction), self.recharge_share * asset.recharge_w(direction)
-        rows = [entry for entry in entries if entry.direction == direction and entry.wh > 0]
-        owed = 0.0
-        """Deficit at `since`, those that overlap included."""
-        at = -math.inf
-        for entry in (row for row in rows if row.start_at < until):
-            if math.isfinite(at):
-                owed = max(0.0, owed - back_w * max(0.0, entry.start_at - at) / 3600.0)
-            owed += entry.wh
-            at = max(at, entry.end_at)
-        if math.isfinite(at):
-            owed = max(0.0, owed - back_w * max(0.0, since - at) / 3600.0)
-        allowed, later = energy, math.inf
-        """Most deficit that the promises still to come allow, seen from the next of them."""
-        for entry in reversed([row for row in rows if row.start_at >= until]):
-            gap_s = max(0.0, later - entry.end_at) if math.isfinite(later) else 0.0
-            allowed = min(energy, allowed + back_w * gap_s / 3600.0) - entry.wh
-            later = entry.start_at
-        if math.isfinite(later):
-            allowed = min(energy, allowed + back_w * max(0.0, later - until) / 3600.0)
-        return max(0.0, allowed - owed)
-
-    def _add(self, id: str, entry: Entry) -> None:
-        rows = self._entries.setdefault(id, [])
-        rows.append(entry)
-        rows.sort(key=lambda row: row.start_at)
+    def _add(self, asset: Asset, entry: Entry) -> None:
+        lanes = self._lanes.setdefault(
+            asset.id,
+            {
+                direction: _Lane(
+                    asset.energy_wh(direction), self.recharge_share * asset.recharge_w(direction)
+                )
+                for direction in DIRECTIONS
+            },
+        )
+        lanes[entry.direction].add(entry)
 
 
 class _Caps:
@@ -194,15 +239,6 @@ class _Caps:
     def use(self, asset: Asset, w: float) -> None:
         for node in self._of[asset.id]:
             self._left[node] -= w
-
-
-def _peak_w(entries: Sequence[Entry], since: float) -> float:
-    """The most that they take at one moment from `since` on."""
-    moments = {max(since, entry.start_at) for entry in entries}
-    return max(
-        (math.fsum(e.w for e in entries if e.start_at <= moment < e.end_at) for moment in moments),
-        default=0.0,
-    )
 
 
 def _prices(
