@@ -12,6 +12,7 @@ resolved at the time of the delivery, never when it is loaded. A figure nobody h
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from vpp_gateway.yaml_validate import RULES, near, show, validate, wrong
 
 F = TypeVar("F", bound="Dated")
 
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 SCHEMA_FILE = "product.schema.json"
 MEMBERS_MIN = 2
 
@@ -215,7 +217,7 @@ def rules(root: View) -> Iterator[Finding]:
 def _overlaps(rows: Sequence[View]) -> Iterator[Finding]:
     """Values of one field hold one after the other."""
     spans = sorted(
-        ((row["since"].text or "", row["until"].text or "9999", row) for row in rows),
+        ((row["since"].text or "", row["until"].text or "9999", row) for row in rows if _dated(row)),
         key=lambda span: span[:2],
     )
     for since, until, row in spans:
@@ -225,6 +227,11 @@ def _overlaps(rows: Sequence[View]) -> Iterator[Finding]:
     for (_, until, first), (since, _, second) in pairwise(spans):
         if since < until:
             yield Finding(loc=second.loc, code="problem.product_overlap", other=first.loc)
+
+
+def _dated(row: View) -> bool:
+    """Whether its days are days; what they are otherwise, the fields say themselves."""
+    return all(_ISO_DAY.fullmatch(row[key].text or "2000-01-01") for key in ("since", "until"))
 
 
 def _composite(root: View, members: Sequence[View]) -> Iterator[Finding]:

@@ -37,11 +37,10 @@ def blocked(root: View) -> Iterator[Finding]:
         for row in site["blocked"].each():
             yield from _batteries(site, row["devices"])
             once = [row[key].value is not None for key in ("since", "until")]
-            weekly = [row[key].value is not None for key in ("days", "start", "end")]
-            if any(once) == any(weekly) or (any(once) and not all(once)) or (any(weekly) and not weekly[0]):
+            days = any(True for _ in row["days"].each())
+            weekly = days or row["start"].value is not None or row["end"].value is not None
+            if any(once) == weekly or any(once) != all(once) or (weekly and not days):
                 yield Finding(loc=row.loc, code="problem.blocked_kind")
-            elif any(weekly) and not list(row["days"].each()):
-                yield Finding(loc=row["days"].loc, code="problem.blocked_kind")
             else:
                 yield from _in_order(row)
 

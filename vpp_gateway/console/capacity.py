@@ -165,7 +165,7 @@ class CapacityAsk(BaseModel):
     product: str = ""
     area: str = ""
     direction: Literal["", "down", "up", "both"] = ""
-    hours: Annotated[float, Field(ge=0.5, le=HOURS_MAX)] = HOURS_MAX
+    hours: Annotated[float, Field(ge=0.5, le=HOURS_MAX, allow_inf_nan=False)] = HOURS_MAX
 
 
 class Capacities(Protocol):
