@@ -202,6 +202,17 @@ def test_energy_comes_back_between_promises_as_far_as_the_operator_says() -> Non
     assert room(found(now_with(), ahead, hours=3.0)) == [30_000, 20_000, 10_000, 0, 0, 0]
 
 
+def test_a_quick_award_takes_quick_batteries_and_a_slow_one_spares_them() -> None:
+    two = site(battery("a-1", response_s=1.0, energy_wh=1e6), battery("a-2", response_s=60.0, energy_wh=1e6))
+    quick, slow = product("quick", response_s=5.0), product("slow")
+    for name, left in (("quick", [40_000, 140_000]), ("slow", [100_000, 140_000])):
+        sold = award(60e3, product=ProductName(name))
+        answer = found(now_with(two), policy(quick, slow, awards=(sold,)), hours=0.5)
+        assert [room(answer, one_)[0] for one_ in ("quick", "slow")] == left
+    too_quick = award(120e3, product=ProductName("quick"))
+    assert found(now_with(two), policy(quick, awards=(too_quick,))).awards[0].short_w == pytest.approx(20e3)
+
+
 def test_an_award_beyond_what_there_is_tells_what_is_missing() -> None:
     too_much = award(130e3)
     answer = found(now_with(), policy(product(), awards=(too_much, award(1.0, area="kansai"))))

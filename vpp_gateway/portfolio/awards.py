@@ -53,6 +53,7 @@ def book(
                 hold_s=product.sustain_s,
                 start_at=max(start_at, now),
                 end_at=min(start_at + product.block_s, award.end_at) + product.recovery_s,
+                response_s=product.response_s,
             )
             short = max(short, ledger.place(promise, SPARE_FOR_S))
     return AwardRoom(award=award, short_w=short)

@@ -38,6 +38,8 @@ class Promise:
     start_at: float
     end_at: float
     """End of the time in which it can be called, with the rest after a call."""
+    response_s: float | None = None
+    """How soon after the call all of it must be there; None = however long it takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +142,12 @@ class Ledger:
         hold = Hold(
             start_at=promise.start_at,
             hold_s=promise.hold_s,
+            response_s=promise.response_s,
             free_s=max(0.0, promise.end_at - promise.start_at),
         )
         left = promise.w
         caps = _Caps(self, promise)
-        for _, asset, most in sorted(self._pieces(promise, hold, spare_for_s), key=lambda piece: piece[0]):
+        for _, asset, most in sorted(self._pieces(promise, hold, spare_for_s), key=_slow_and_cheap):
             w = min(left, most, caps.room_w(asset))
             if w > SMALL_W:
                 caps.use(asset, w)
@@ -239,6 +242,12 @@ class _Caps:
     def use(self, asset: Asset, w: float) -> None:
         for node in self._of[asset.id]:
             self._left[node] -= w
+
+
+def _slow_and_cheap(piece: tuple[float, Asset, float]) -> tuple[float, float]:
+    """At the same price the slowest battery that is quick enough: the others can do what it cannot."""
+    price, asset, _ = piece
+    return price, -asset.response_s
 
 
 def _prices(
