@@ -21,14 +21,15 @@ from vpp_gateway.domain.product import Award, Product, ProductName
 from vpp_gateway.portfolio.asset import Hold
 from vpp_gateway.portfolio.availability import SiteNow
 from vpp_gateway.portfolio.capacity import (
+    CELLS_A_STEP,
     Capacity,
     CapacityNow,
     CapacityPolicy,
     Series,
     Wanted,
     capacity,
+    capacity_steps,
     copied,
-    merged,
     offered_w,
 )
 from vpp_gateway.portfolio.confidence import Kept, confidence, kept
@@ -404,11 +405,10 @@ def test_the_history_discounts_what_is_offered_and_not_the_room() -> None:
 # --- shape -----------------------------------------------------------------------------------------------------------
 
 
-def test_blocks_alike_are_one_row_for_people() -> None:
-    answer = found(now_with(), policy(product(), awards=(award(30e3, BLOCK_S, 2 * BLOCK_S, direction="up"),)))
-    runs = [(a - NOW, b - NOW, round(cell.room_w)) for a, b, cell in merged(one(answer, side="up").blocks)]
-    assert runs == [(0.0, 4 * BLOCK_S, 70_000)]
-    assert list(merged(())) == []
+def test_the_loop_that_computes_it_is_let_go_on_every_few_blocks() -> None:
+    of = policy(product(), awards=(award(1e3, 0.0, 48 * BLOCK_S),))
+    pauses = sum(1 for _ in capacity_steps(now_with(), of, Wanted()))
+    assert pauses >= 48 + 3 * 336 / CELLS_A_STEP - 3
 
 
 def test_a_copy_of_the_timeline_does_not_follow_it() -> None:

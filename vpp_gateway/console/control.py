@@ -1,7 +1,7 @@
 """The control socket: the CLI's reads and the operator's acts, for the user who runs the gateway and nobody else.
 
 A Unix socket in the state directory with mode 0600: the file system is the access control. One JSON line asks, one
-JSON line answers, then the connection ends (`ask.py` is the other side). `get` reads, `capacity` computes aside
+JSON line answers, then the connection ends (`ask.py` is the other side). `get` reads, `capacity` computes step by step
 (`capacity.py`); `do` is an act on a connection to a utility (`operator.py`). What is ordered of the sites comes by
 instruction or by the settings file alone.
 """
@@ -160,12 +160,16 @@ async def _answer(
 
 
 async def _capacity(capacities: Capacities, ask: CapacityAsk) -> bytes:
-    """Computed in a thread: the loop goes on beside it."""
+    """Computed step by step: the loop goes on between them."""
     try:
-        work = capacities.prepare(ask)
+        pieces = capacities.prepare(ask)
     except GatewayError as refusal:
         return _refuse_told(refusal)
-    return await asyncio.to_thread(lambda: _grant(work()))
+    reply = []
+    for piece in pieces:
+        reply.append(piece)
+        await asyncio.sleep(0)
+    return b'{"ok":true,"reply":' + "".join(reply).encode() + b"}\n"
 
 
 def _do(acts: Acts, request: Do) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from vpp_gateway.domain.instruction import SiteId
@@ -28,8 +28,8 @@ class AwardRoom:
 
 def book(
     award: Award, product: Product | None, ledger: Ledger, sites: frozenset[SiteId], now: float
-) -> AwardRoom:
-    """Book an award in the ledger, as far as it fits.
+) -> Generator[None, None, AwardRoom]:
+    """Book an award in the ledger, as far as it fits; pauses after each block.
 
     Args:
         product: As it stands when the award begins; None = it does not exist then, and nothing fits.
@@ -56,6 +56,7 @@ def book(
                 response_s=product.response_s,
             )
             short = max(short, ledger.place(promise, SPARE_FOR_S))
+        yield
     return AwardRoom(award=award, short_w=short)
 
 

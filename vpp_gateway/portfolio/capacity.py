@@ -15,7 +15,7 @@ one quantity for several products: the greatest of theirs, held as long as the l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,6 +32,7 @@ from vpp_gateway.portfolio.timeline import Timeline
 
 BLOCK_S = 1800.0
 HOURS_MAX = 7 * 24
+CELLS_A_STEP = 8
 Side = Literal["down", "up", "both"]
 """`both`: one quantity that must be there in either direction."""
 Resolve = Callable[[ProductName, float], Product | None]
@@ -112,9 +113,24 @@ class Wanted:
     hours: float = HOURS_MAX
 
 
+Steps = Generator[None, None, Capacity]
+"""A computation in steps of about a millisecond: a loop that has other things to do goes on between them."""
+
+
 def capacity(now: CapacityNow, policy: CapacityPolicy, wanted: Wanted) -> Capacity:
     """What can be offered from `now` on."""
-    return _Work(now, policy, wanted).capacity()
+    steps = capacity_steps(now, policy, wanted)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: Capacity = done.value
+            return found
+
+
+def capacity_steps(now: CapacityNow, policy: CapacityPolicy, wanted: Wanted) -> Steps:
+    """The same, step by step; the generator returns the answer."""
+    return _Work(now, policy, wanted).steps()
 
 
 def sides(product: Product) -> tuple[Side, ...]:
@@ -166,27 +182,33 @@ class _Work:
         self._found: dict[tuple[int, Side, int], Found] = {}
         self._ledger = Ledger([self._site(one, None, None) for one in now.sites], policy.recharge_share)
 
-    def capacity(self) -> Capacity:
+    def steps(self) -> Steps:
         self._spend()
-        awards = tuple(self._award(award) for award in self._policy.awards)
+        yield
+        awards = []
+        for award in self._policy.awards:
+            awards.append((yield from self._award(award)))
         series: list[Series] = []
         undefined: list[ProductName] = []
         areas = tuple(dict.fromkeys(one.site.area for one in self._now.sites))
         for name in self._policy.products:
             if self._wanted.product not in ("", name):
                 continue
-            blocks = [self._product(name, (self._first + i) * BLOCK_S) for i in range(self._count)]
+            blocks: list[Product | None] = []
+            for index in range(self._count):
+                blocks.append(self._product(name, (self._first + index) * BLOCK_S))
+                if index % CELLS_A_STEP == 0:
+                    yield
             first = next((product for product in blocks if product is not None), None)
             if first is None:
                 undefined.append(name)
                 continue
             for area in areas:
-                if self._wanted.area in ("", area):
-                    series += [
-                        self._series(first, blocks, area, side)
-                        for side in sides(first)
-                        if self._wanted.side in (None, side)
-                    ]
+                if self._wanted.area not in ("", area):
+                    continue
+                for side in sides(first):
+                    if self._wanted.side in (None, side):
+                        series.append((yield from self._series(first, blocks, area, side)))
         doubts = tuple(
             Bind(limit=asset.doubt, at=asset.id)
             for one in self._ledger.sites
@@ -196,7 +218,7 @@ class _Work:
         return Capacity(
             at=self._now.at,
             series=tuple(series),
-            awards=awards,
+            awards=tuple(awards),
             doubts=doubts,
             undefined=tuple(undefined),
         )
@@ -215,18 +237,22 @@ class _Work:
                         wh = spend.wh * power / whole if whole else 0.0
                         self._ledger.spend(asset, direction, wh, spend.start_at, spend.end_at)
 
-    def _award(self, award: Award) -> AwardRoom:
+    def _award(self, award: Award) -> Generator[None, None, AwardRoom]:
         product = self._product(award.product, award.start_at)
         sites = frozenset(one.site.id for one in self._now.sites if one.site.area == award.area)
         return book(award, product, self._ledger, sites, self._now.at)
 
     # -- what is left ---------------------------------------------------------------------------------------
 
-    def _series(self, first: Product, blocks: Sequence[Product | None], area: str, side: Side) -> Series:
+    def _series(
+        self, first: Product, blocks: Sequence[Product | None], area: str, side: Side
+    ) -> Generator[None, None, Series]:
         scope = frozenset(one.site.id for one in self._now.sites if one.site.area == area)
         known = self._confidence(scope, side)
         cells = []
         for index, product in enumerate(blocks):
+            if index % CELLS_A_STEP == CELLS_A_STEP - 1:
+                yield
             start_at = (self._first + index) * BLOCK_S
             if product is None:
                 cells.append(Cell(start_at=start_at, room_w=0.0, offer_w=0.0))
@@ -365,19 +391,3 @@ def copied(timeline: Timeline) -> Timeline:
     for instruction in timeline:
         copy.admit(instruction)
     return copy
-
-
-def merged(blocks: Iterable[Cell]) -> Iterator[tuple[float, float, Cell]]:
-    """(start, end, cell) of runs of blocks with the same quantity, for people."""
-    run: tuple[float, float, Cell] | None = None
-    for cell in blocks:
-        if run is not None and (cell.room_w, cell.offer_w, cell.binds) == (
-            run[2].room_w, run[2].offer_w, run[2].binds,
-        ):  # fmt: skip
-            run = (run[0], cell.start_at + BLOCK_S, run[2])
-            continue
-        if run is not None:
-            yield run
-        run = (cell.start_at, cell.start_at + BLOCK_S, cell)
-    if run is not None:
-        yield run
