@@ -39,8 +39,53 @@ CONFORM: Final[dict[str, tuple[str, str]]] = {
     ),
     "conform.uncovered": ("rules without a procedure: {rules}", "手順のない規則：{rules}"),
     "conform.unknown_case": (
-        "no procedure '{found}'; see `vpp-gateway conform openadr2 --list`",
-        "手順 '{found}' はありません。`vpp-gateway conform openadr2 --list` を参照してください",
+        "no procedure '{found}'; near it: {near}; all: `vpp-gateway conform openadr2 --list`",
+        "手順 '{found}' はありません。近い名前：{near}。一覧：`vpp-gateway conform openadr2 --list`",
+    ),
+    "conform.unknown_rules": (
+        "rules that are not in the table: {rules}",
+        "表にない規則：{rules}",
+    ),
+    "conform.no_procedures": (
+        "no procedures in {folder}: expected files *.yaml",
+        "{folder} に手順がありません。*.yaml ファイルが必要です",
+    ),
+    "conform.twice": ("procedures named twice: {ids}", "名前が重複する手順：{ids}"),
+    "conform.listen": (
+        "--listen: expected HOST:PORT with a port from 1 to 65535, found '{found}'",
+        "--listen：HOST:PORT（ポートは 1〜65535）が必要ですが、'{found}' です",
+    ),
+    "conform.cannot_listen": (
+        "cannot listen on {where}: {why}",
+        "{where} で待ち受けできません：{why}",
+    ),
+    "conform.only_other": (
+        "{options}: only with --against other",
+        "{options}：--against other のときだけ使えます",
+    ),
+    "conform.papers": (
+        "--cert, --key and --ca go together; missing: {missing}",
+        "--cert、--key、--ca は一緒に指定します。不足：{missing}",
+    ),
+    "conform.signed_without": (
+        "--signed needs the VTN's certificate; missing: {missing}",
+        "--signed には VTN の証明書が必要です。不足：{missing}",
+    ),
+    "conform.fingerprint_without": (
+        "--ven-fingerprint: only with --signed",
+        "--ven-fingerprint：--signed のときだけ使えます",
+    ),
+    "conform.prompt_command": (
+        "--prompt-command '{found}': cannot be run: {why}",
+        "--prompt-command '{found}'：実行できません：{why}",
+    ),
+    "conform.prompt_without_verb": (
+        "--prompt-command '{found}': expected {{verb}} in it",
+        "--prompt-command '{found}'：{{verb}} が必要です",
+    ),
+    "conform.unwritable": (
+        "{file}: cannot be written: {why}",
+        "{file}：書き込めません：{why}",
     ),
     "conform.bad_procedure": ("procedure: {why}", "手順：{why}"),
 }

@@ -551,3 +551,19 @@ def test_an_open_event_is_active_until_it_is_cancelled() -> None:
     assert held.status(START + 30 * 86400) == "active"
     say(stage, replace(event(duration_s=0.0), status="cancelled", modification=1))
     assert stage.session._desk.state.events["E1"].status(stage.now) == "cancelled"
+
+
+# -- rule 30 ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_draw_outlives_a_modification_that_is_refused() -> None:
+    """Otherwise the corrected event would start in every VEN of the programme in the same second."""
+    stage, late = registered(), replace(event(), startafter_s=600.0)
+    unknown = replace(late, signals=(replace(late.signals[0], name="x-nobody-knows"),))
+    for modification, one in enumerate((unknown, late, unknown, late)):
+        say(stage, replace(one, modification=modification))
+    draws = [fact.offset_s for fact in stage.facts_of(EventHeld)]
+    assert len(draws) == 4
+    assert len(set(draws)) == 1
+    assert draws[0] > 1.0
+    assert [one.start_at - late.start_at for one in stage.instructions] == pytest.approx([draws[0]] * 2)

@@ -63,6 +63,17 @@ def test_polls_no_faster_than_the_vtn_asks_and_not_much_slower() -> None:
     assert len(set(gaps)) > 1  # jittered
 
 
+def test_a_restart_polls_no_faster_than_the_vtn_asks() -> None:
+    """Rule 54: when the last poll was is not kept, so the list is asked for at once and a poll comes a period later."""
+    stage = registered()
+    stage.restart()
+    before = len(stage.posts)
+    stage.run(9.9)
+    assert [type(post.message) for _, post in stage.posts[before:]] == [RequestEvent]
+    stage.run(0.2)
+    assert isinstance(stage.posts[-1][1].message, Poll)
+
+
 def test_starts_while_the_vtn_is_down_and_comes_by_itself() -> None:
     stage = Stage(down="unreachable")
     stage.run(900)
@@ -655,3 +666,16 @@ def test_a_list_in_answer_to_an_answer_is_not_answered_for_ever() -> None:
     assert 1 <= len(stage.sent(CreatedEvent)) <= 6
     assert stage.session.refused()["unexpected"] == len(stage.sent(CreatedEvent))
     assert stage.session.status().state == "registered"
+
+
+def test_a_restart_asks_for_the_list_at_once_and_polls_no_sooner_for_it() -> None:
+    """Rule 54: when the process before it polled last is not known."""
+    stage = registered()
+    stage.run(95)
+    stage.restart()
+    began, before = stage.now, len(stage.posts)
+    stage.run(60)
+    said = [(at - began, post.message) for at, post in stage.posts[before:]]
+    assert isinstance(said[0][1], RequestEvent) and said[0][0] == 0.0
+    polls = [at for at, message in said if isinstance(message, Poll)]
+    assert polls and polls[0] >= stage.program.polling.poll_s

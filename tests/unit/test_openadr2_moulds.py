@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from tests.bench.openadr2_lists import body, event_list
 from tests.playbook.ven_stage import xsd
 from vpp_gateway.northbound.openadr2 import wire
 from vpp_gateway.northbound.openadr2.codec import Codec
-from vpp_gateway.northbound.openadr2.long_lists import LEFT_FEW
+from vpp_gateway.northbound.openadr2.long_lists import LEFT_FEW, SHELL_MAX, LongLists
 from vpp_gateway.northbound.openadr2.messages import DistributeEvent, Event, Message
 from vpp_gateway.northbound.openadr2.moulds import EVENT_MAX, MOULDS_MAX, Moulds
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, WireError, parse
@@ -65,6 +66,33 @@ def everywhere(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return lambda document: document.replace(old, new)
 
 
+def all_in_one(document: bytes) -> bytes:
+    """The first event holds the others, which the schema refuses; its id can be read all the same."""
+    head, first, *others = document.split(OPENING)
+    last, _, tail = others.pop().rpartition(CLOSING)
+    inside = OPENING + OPENING.join((*others, last)) + CLOSING
+    return head + OPENING + first.removesuffix(CLOSING) + inside + CLOSING + tail
+
+
+def in_signature(
+    document: bytes, keep: int = 1, inside: Callable[[bytes], bytes] = lambda said: said
+) -> bytes:
+    """All but the first events stand in a signature's Object. It is not looked at while signatures are not required."""
+    head, *events = document.split(OPENING)
+    last, _, tail = events.pop().rpartition(CLOSING)
+    events.append(last + CLOSING)
+    before, mark, behind = head.partition(b"<oadr:oadrSignedObject")
+    hidden = b"".join(inside(OPENING + event) for event in events[keep:])
+    listed = b"".join(OPENING + event for event in events[:keep])
+    return before + SIGNATURE % hidden + mark + behind + listed + tail
+
+
+SIGNATURE = (
+    b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo>'
+    b'<ds:CanonicalizationMethod Algorithm="a:b"/><ds:SignatureMethod Algorithm="a:b"/>'
+    b'<ds:Reference><ds:DigestMethod Algorithm="a:b"/><ds:DigestValue>AAAA</ds:DigestValue></ds:Reference>'
+    b"</ds:SignedInfo><ds:SignatureValue>AAAA</ds:SignatureValue><ds:Object>%s</ds:Object></ds:Signature>"
+)
 ID = b"<ei:eventID>event-000007<"
 STRANGE: dict[str, Callable[[bytes], bytes]] = {
     "as it was": everywhere(b"", b""),
@@ -141,6 +169,9 @@ STRANGE: dict[str, Callable[[bytes], bytes]] = {
     "a document type": everywhere(b"?>", b"?><!DOCTYPE x>"),
     "an id twice": in_event(7, ID, b"<ei:eventID>event-000008<"),
     "no id": in_event(7, ID + b"/ei:eventID>", b""),
+    "all others inside the first event": all_in_one,
+    "all others in a signature's Object": in_signature,
+    "half of them in a signature's Object": lambda document: in_signature(document, MANY // 2),
     "another VTN": everywhere(b">vtn-1<", b">vtn-2<"),
 }
 
@@ -206,6 +237,43 @@ def test_the_same_letters_in_other_namespaces_fit_no_mould() -> None:
     )
     assert ours(codec, swapped) == usual(swapped)
     assert ours(codec, document) == event_list(MANY)
+
+
+def test_an_event_that_is_not_of_the_list_teaches_nothing() -> None:
+    """Its markup would stand for the event that is."""
+
+    def without_holes(event: bytes) -> bytes:
+        """No text has its plain form: here each begins with a reference to its first letter."""
+        return re.sub(rb">([!-;=?-~])(?=[^<>]*<)", lambda found: b">&#%d;" % found[1][0], event)
+
+    document = body(event_list(MANY))
+    head, first, second, *others = document.split(OPENING)
+    hidden = without_holes(OPENING + second)
+    hiding = in_signature(document, inside=lambda _: hidden)
+    codec = taught()
+    for _ in range(2):
+        assert ours(codec, hiding) == usual(hiding)
+    afterwards = head + OPENING + first + hidden + b"".join(OPENING + other for other in others)
+    assert ours(codec, afterwards) == usual(afterwards) == event_list(MANY)
+
+
+def test_large_surroundings_are_read_once() -> None:
+    """Learning reads all that stands around the events again and again."""
+    plain = body(event_list(MANY))
+    head, mark, behind = plain.partition(b"<oadr:oadrSignedObject")
+    large = head + SIGNATURE % (b"<x>" + b"<y/>" * (SHELL_MAX // 4) + b"</x>") + mark + behind
+    assert usual(large) == event_list(MANY)
+    assert LongLists(xsd(), Limits()).read(large) is None
+    assert LongLists(xsd(), Limits()).read(plain) == event_list(MANY)
+
+
+def test_lines_may_end_in_two_letters() -> None:
+    """CR LF between the tags is space like any other, so such lists are read by moulds as well."""
+    document = body(event_list(MANY)).replace(b"><", b">\r\n<")
+    parted = Moulds().part(document)
+    assert parted is not None
+    assert (len(parted.left), len(parted.cast)) == (MANY, 0)
+    assert LongLists(xsd(), Limits()).read(document) == event_list(MANY)
 
 
 def test_moulds_are_few_and_small() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from vpp_gateway.cli.common import (
     print_json,
     screen,
 )
+
+if TYPE_CHECKING:
+    from vpp_gateway.conform.openadr2.procedure import Claim
 
 
 @click.group
@@ -42,10 +46,9 @@ def conform() -> None:
 )
 @click.option(
     "--listen",
-    default="127.0.0.1:8080",
-    show_default=True,
+    default=None,
     metavar="HOST:PORT",
-    help="Where the VTN listens.",
+    help="Where the VTN listens for another VEN.  [default: 127.0.0.1:8080]",
 )
 @click.option(
     "--cert",
@@ -61,10 +64,17 @@ def conform() -> None:
 @click.option("--signed", is_flag=True, help="Sign messages and demand signatures.")
 @click.option("--ven-fingerprint", default=None, help="Fingerprint of the VEN's signing certificate.")
 @click.option(
+    "--claim",
+    "claims",
+    multiple=True,
+    type=click.Choice(("push", "opt", "status-report", "history-report")),
+    help="What another VEN can do beside pull and TELEMETRY_USAGE; may be repeated.",
+)
+@click.option(
     "--prompt-command",
     default=None,
     metavar="COMMAND",
-    help="Operates the VEN: {verb} and {give} are filled in.",
+    help="Operates another VEN: {verb} and {give} are filled in.",
 )
 @click.option(
     "--poll-s",
@@ -72,6 +82,13 @@ def conform() -> None:
     default=1.0,
     show_default=True,
     help="Poll period asked for, s (not of our own VEN).",
+)
+@click.option(
+    "--longest-s",
+    type=click.FloatRange(1.0),
+    default=300.0,
+    show_default=True,
+    help="In real time, leave out procedures that must take longer, s (not of our own VEN).",
 )
 @click.option(
     "--json",
@@ -96,14 +113,16 @@ def openadr2(
     only_list: bool,
     mutants: bool,
     against: str,
-    listen: str,
+    listen: str | None,
     cert: Path | None,
     key: Path | None,
     ca: Path | None,
     signed: bool,
     ven_fingerprint: str | None,
+    claims: tuple[Claim, ...],
     prompt_command: str | None,
     poll_s: float,
+    longest_s: float,
     json_file: Path | None,
     html_file: Path | None,
     lang: str | None,
@@ -113,8 +132,9 @@ def openadr2(
     Exits with 5 when a procedure fails, a mutant is not caught, or a rule has no procedure.
     """
     from vpp_gateway.conform.openadr2 import command
+    from vpp_gateway.conform.openadr2.options import Options, check, write
 
-    options = command.Options(
+    options = Options(
         cases=cases,
         folder=folder,
         mutants=mutants,
@@ -125,18 +145,21 @@ def openadr2(
         ca=ca,
         signed=signed,
         ven_fingerprint=ven_fingerprint,
+        claims=claims,
         prompt_command=prompt_command,
         poll_s=poll_s,
+        longest_s=longest_s,
     )
+    check(options, (json_file, html_file))
     chosen = command.chosen(options)
     if only_list:
         command.show_list(screen(), chosen, language(ctx))
         return
     outcome = command.play_all(options, chosen, screen(), language(ctx))
     if json_file is not None:
-        json_file.write_text(outcome.report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write(json_file, outcome.report.model_dump_json(indent=2) + "\n")
     if html_file is not None:
-        html_file.write_text(outcome.page(language(ctx)), encoding="utf-8")
+        write(html_file, outcome.page(language(ctx)))
     ctx.exit(OK if outcome.held else MISSED)
 
 

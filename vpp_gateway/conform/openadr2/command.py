@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from vpp_gateway.catalogue import Lang, Told, text
 from vpp_gateway.clock import SystemClock, SystemRng
 from vpp_gateway.conform.openadr2 import laws
-from vpp_gateway.conform.openadr2.coverage import Row, coverage
+from vpp_gateway.conform.openadr2.coverage import Row, coverage, unknown
 from vpp_gateway.conform.openadr2.guise import Security
+from vpp_gateway.conform.openadr2.options import LISTEN, Options
 from vpp_gateway.conform.openadr2.others import AnyVen, Command, NobodyThere, OpenLeadrVen
 from vpp_gateway.conform.openadr2.page import page
 from vpp_gateway.conform.openadr2.procedure import Claim, Procedure, load
 from vpp_gateway.conform.openadr2.run import Result, all_own, play
+from vpp_gateway.conform.openadr2.server import CannotListen
 from vpp_gateway.conform.openadr2.subject import Subject
 from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.conform.report import ConformReport
@@ -31,24 +34,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 STANDARD = "OpenADR 2.0b"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The command line; see `cli.conform`."""
-
-    cases: tuple[str, ...] = ()
-    folder: Path | None = None
-    mutants: bool = False
-    against: str = "own"
-    listen: str = "127.0.0.1:8080"
-    cert: Path | None = None
-    key: Path | None = None
-    ca: Path | None = None
-    signed: bool = False
-    ven_fingerprint: str | None = None
-    prompt_command: str | None = None
-    poll_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +66,21 @@ def chosen(options: Options) -> tuple[Procedure, ...]:
     """The procedures to play.
 
     Raises:
-        Told: there is no such procedure.
+        Told: there is no such procedure, there are none, or two have one name.
         InvalidFile: a file of procedures is wrong.
     """
     files = None if options.folder is None else sorted(options.folder.glob("*.yaml"))
     procedures = load(files)
+    if not procedures:
+        raise Told("conform.no_procedures", folder=options.folder)
+    ids = Counter(one.id for one in procedures)
+    if twice := [id for id, count in ids.items() if count > 1]:
+        raise Told("conform.twice", ids=", ".join(twice))
     known = {one.id: one for one in procedures}
     for case in options.cases:
         if case not in known:
-            raise Told("conform.unknown_case", found=case)
+            near = ", ".join(get_close_matches(case, known, n=3)) or "-"
+            raise Told("conform.unknown_case", found=case, near=near)
     return tuple(known[case] for case in dict.fromkeys(options.cases)) or procedures
 
 
@@ -104,6 +95,8 @@ def show_list(console: Console, procedures: Sequence[Procedure], lang: Lang) -> 
         table.add_row(one.id, ", ".join(one.rules), one.title, str(len(one.mutants)))
     console.print(table)
     _show_coverage(console, coverage(procedures), lang)
+    if strange := unknown(procedures):
+        console.print(text("conform.unknown_rules", lang, rules=", ".join(strange)), style="bold red")
 
 
 def _show_coverage(console: Console, rows: Sequence[Row], lang: Lang) -> None:
@@ -122,7 +115,7 @@ def play_all(options: Options, procedures: Sequence[Procedure], console: Console
     """Play, telling each verdict as it falls.
 
     Raises:
-        Told: a procedure asks for something that cannot be done.
+        Told: a procedure asks for something that cannot be done, or the VTN cannot listen.
         ConfigError: certificates that cannot be used.
     """
     at = _now()
@@ -145,6 +138,9 @@ def play_all(options: Options, procedures: Sequence[Procedure], console: Console
         results = tuple(_results(options, procedures, tell))
     except* ProcedureError as errors:
         raise Told("conform.bad_procedure", why=str(next(leaves(errors)))) from None
+    except* CannotListen as errors:
+        where, why = next(leaves(errors)).args
+        raise Told("conform.cannot_listen", where=where, why=why) from None
     outcome = _outcome(options, procedures, results, at)
     _show_sum(console, outcome, results, clock.monotonic() - began, lang)
     return outcome
@@ -171,7 +167,8 @@ def _outcome(
 
 
 def _lawful(results: Sequence[Result]) -> Iterator[Judged]:
-    """One verdict for each law, over all messages of the run."""
+    """One verdict for each law, over all messages of the run; none without a message."""
+    silent = not any(one.heard for one in results)
     for rule, words in laws.LAWS.items():
         broken = [(one, breach) for one in results for breach in one.breaches if breach.rule == rule]
         first = f"{broken[0][0].procedure.id}: {broken[0][1].what}" if broken else ""
@@ -180,8 +177,8 @@ def _lawful(results: Sequence[Result]) -> Iterator[Judged]:
             id=f"Always-{rule if rule == 'schema' or rule.startswith('V') else f'R{rule}'}",
             title=f"In every message of the run: {words}",
             rules=(rule,),
-            verdict="fail" if broken else "pass",
-            reason=f"{first}{count}",
+            verdict="fail" if broken else "not_applicable" if silent else "pass",
+            reason="no message was heard" if silent and not broken else f"{first}{count}",
             seconds=0.0,
         )
 
@@ -219,8 +216,7 @@ def _results(
     subject = _subject(options)
     security = _security(options)
     xsd, clock, rng = schema.load(), SystemClock(), SystemRng()
-    host, _, port = options.listen.rpartition(":")
-    fixed = isinstance(subject, AnyVen)
+    host, port = options.address if isinstance(subject, AnyVen) else ("127.0.0.1", 0)
     for procedure in procedures:
         for mutant in (None, *(procedure.mutants if options.mutants else ())):
             result = asyncio.run(
@@ -232,9 +228,10 @@ def _results(
                     rng=rng,
                     xsd=xsd,
                     security=security,
-                    host=host if fixed else "127.0.0.1",
-                    port=int(port) if fixed else 0,
+                    host=host,
+                    port=port,
                     poll_s=options.poll_s,
+                    longest_s=options.longest_s,
                 )
             )
             tell(result)
@@ -245,7 +242,8 @@ def _subject(options: Options) -> Subject:
     if options.against == "openleadr":
         return OpenLeadrVen()
     operator = NobodyThere() if options.prompt_command is None else Command(options.prompt_command)
-    claims: set[Claim] = {"pull", "reports"}
+    claims: set[Claim] = {"reports", *options.claims}
+    claims |= set() if "push" in claims else {"pull"}
     if options.cert is not None and options.key is not None and options.ca is not None:
         claims |= {"tls", "signed"} if options.signed else {"tls"}
     return AnyVen(_name(options), frozenset(claims), operator)
@@ -260,25 +258,28 @@ def _name(options: Options) -> str:
         case "openleadr":
             return OpenLeadrVen().name
         case _:
-            return f"a VEN at {options.listen}"
+            return f"a VEN at {options.listen or LISTEN}"
 
 
 def _security(options: Options) -> Security:
     if options.cert is None or options.key is None or options.ca is None:
         return Security()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(options.ca)
-        context.load_cert_chain(options.cert, options.key)
+        for context in (server, client):
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(options.ca)
+            context.load_cert_chain(options.cert, options.key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"TLS: {options.ca}, {options.cert}, {options.key}: {error}") from None
     if not options.signed:
-        return Security(tls=context)
+        return Security(tls=server, client=client)
     pins = () if options.ven_fingerprint is None else (options.ven_fingerprint,)
     return Security(
-        tls=context,
+        tls=server,
+        client=client,
         signer=Signer(key_pem=options.key.read_bytes(), cert_pem=options.cert.read_bytes(), rng=SystemRng()),
         verifier=Verifier(pins=pins, roots_pem=options.ca.read_bytes()),
     )

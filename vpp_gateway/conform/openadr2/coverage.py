@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from vpp_gateway.conform.openadr2.procedure import Procedure
+from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure
 from vpp_gateway.yaml_source import read_yaml
 from vpp_gateway.yaml_validate import validate
 
@@ -39,7 +39,7 @@ class Row:
     rule: Rule
     procedures: tuple[str, ...]
     mutants: int
-    """Of these procedures."""
+    """Of these procedures, those that break the rule; of a service, all."""
 
 
 def rules() -> tuple[Rule, ...]:
@@ -52,12 +52,17 @@ def coverage(procedures: Sequence[Procedure]) -> tuple[Row, ...]:
     rows = []
     for rule in rules():
         covering = [one for one in procedures if rule.id in one.rules or rule.id == one.service]
-        mutants = sum(len(one.mutants) for one in covering)
+        mutants = sum(_breaks(one, mutant, rule) for one in covering for mutant in one.mutants)
         rows.append(Row(rule=rule, procedures=tuple(one.id for one in covering), mutants=mutants))
     return tuple(rows)
+
+
+def _breaks(procedure: Procedure, mutant: Mutant, rule: Rule) -> bool:
+    return rule.id in (mutant.rule or procedure.rules[0], procedure.service)
 
 
 def unknown(procedures: Sequence[Procedure]) -> tuple[str, ...]:
     """Rules that procedures name and the file does not know."""
     known = {rule.id for rule in rules()} | {"schema"}
-    return tuple(sorted({id for one in procedures for id in one.rules} - known))
+    named = {id for one in procedures for id in (*one.rules, *(mutant.rule for mutant in one.mutants))}
+    return tuple(sorted(named - known - {""}))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from lxml import etree
@@ -14,13 +16,24 @@ from vpp_gateway.conform.openadr2.xml import alter, evaluate, name_of, nodes, va
 from vpp_gateway.northbound.openadr2.xml_names import tag
 
 Way = TypeVar("Way")
+Carried = Mapping[str, str]
+"""How a message came: `service`, the headers of simple HTTP, `tls` (its version) and `suite`; what is missing is absent."""
+NOT_TOLD: Carried = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One message of the VEN as the VTN gets it."""
+
+    tree: etree._Element
+    carried: Carried
 
 
 class Wire:
     """Both directions of one procedure's exchanges.
 
-    `heard` gives what arrives of a message of the VEN, so often as it arrives; `said` gives what arrives of the VTN's
-    answer, or None when it is lost on the way.
+    `heard` gives what arrives of a message of the VEN, so often as it arrives; `overdue` what was held back until now;
+    `said` gives what arrives of the VTN's answer, or None when it is lost on the way.
     """
 
     def __init__(self, mutant: Mutant | None) -> None:
@@ -30,6 +43,9 @@ class Wire:
         self._to_ven: Sequence[Filter] = () if mutant is None else mutant.to_ven
         self._passed: Counter[int] = Counter()
         self._events: dict[str, etree._Element] = {}
+        self._late: list[Arrival] = []
+        self._holding = False
+        """Something was held back just now."""
         self.touched = 0
         """How often a filter did something: a mutant that never acts proves nothing."""
         self._trusting = mutant is not None and mutant.trusting
@@ -43,20 +59,34 @@ class Wire:
 
     def signed(self, tree: etree._Element) -> list[etree._Element]:
         """What arrives of a message of the VEN, its signature not looked at yet."""
-        return self._through(self._signed, tree)
+        return [one.tree for one in self._through(self._signed, Arrival(tree=tree, carried=NOT_TOLD))]
 
-    def heard(self, tree: etree._Element) -> list[etree._Element]:
+    def heard(self, tree: etree._Element, carried: Carried = NOT_TOLD) -> list[Arrival]:
         """What the VTN hears."""
-        return self._through(self._from_ven, tree)
+        return self._through(self._from_ven, Arrival(tree=tree, carried=carried))
 
-    def _through(self, rules: Sequence[Filter], tree: etree._Element) -> list[etree._Element]:
-        arriving = [tree]
-        for rule in self._chosen(rules, tree):
+    def overdue(self) -> list[Arrival]:
+        """What was held back, to be heard after the message that came now."""
+        if self._holding:
+            self._holding = False
+            return []
+        late, self._late = self._late, []
+        return late
+
+    def _through(self, rules: Sequence[Filter], came: Arrival) -> list[Arrival]:
+        arriving = [came]
+        for rule in self._chosen(rules, came.tree):
             if rule.drop:
                 return []
-            arriving = [copy.deepcopy(tree) for _ in range(rule.times)]
+            carried = {key: value for key, value in came.carried.items() if key not in rule.carried}
+            carried |= {key: value for key, value in rule.carried.items() if value is not None}
+            arriving = [Arrival(tree=copy.deepcopy(came.tree), carried=carried) for _ in range(rule.times)]
             for one in arriving:
-                alter(one, rule.alter)
+                alter(one.tree, rule.alter)
+            if rule.late:
+                self._late += arriving
+                self._holding = True
+                return []
         return arriving
 
     def said(self, tree: etree._Element) -> etree._Element | None:

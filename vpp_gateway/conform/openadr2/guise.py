@@ -1,35 +1,40 @@
 """How the VTN shows itself: well, or wrong on purpose, in TLS and in its signatures.
 
-Certificates for our own VEN are made once a process, kept in memory, and laid into a folder for each procedure. Another
-VEN's owner brings certificates of theirs; what cannot be shown with those makes a procedure not applicable.
+Certificates for our own VEN are those of `papers`. Another VEN's owner brings certificates of theirs; what cannot be
+shown with those makes a procedure not applicable.
 """
 
 from __future__ import annotations
 
+import copy
 import ssl
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from lxml import etree
 
-from vpp_gateway.clock import Rng, SystemClock
+from vpp_gateway.clock import Rng
+from vpp_gateway.conform.openadr2.papers import (
+    EXPIRED,
+    OTHER,
+    OTHER_HOST,
+    OTHER_VTN,
+    REVOKED,
+    VEN,
+    WEAK_KEY,
+    Papers,
+)
 from vpp_gateway.conform.openadr2.procedure import SignWay, TlsWay
 from vpp_gateway.conform.openadr2.xml import ProcedureError, name_of, nodes
-from vpp_gateway.identity.dev_ca import DevCa, make_dev_ca
-from vpp_gateway.identity.keys import KeyKind, write_private, write_public
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
+from vpp_gateway.northbound.openadr2.xml_names import tag
 
-VEN = "centre"
-OTHER = "other"
-"""Another VEN of the same authority: its certificate is good, and none of a VTN."""
-OTHER_VTN = "other-vtn"
-"""Another VTN of the same authority at the same address: good as long as no fingerprint is agreed."""
 RSA_SUITE = "AES128-SHA256"
 ECDSA_SUITE = "ECDHE-ECDSA-AES128-SHA256"
+NULL_SUITE = "ECDHE-ECDSA-NULL-SHA:NULL-SHA256:@SECLEVEL=0"
+"""Signed and in the clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,7 @@ class Security:
         """Why it cannot show itself so; empty when it can."""
         if tls != "good" and tls not in self.contexts:
             return f"the VTN has no certificate to show TLS {tls}"
-        if sign in ("other-ven", "other-vtn", "stranger") and sign not in self.signers:
+        if sign in ("other-ven", "other-vtn", "stranger", EXPIRED, REVOKED) and sign not in self.signers:
             return f"the VTN has no key to sign as {sign}"
         return "" if sign == "good" or self.signer is not None else "the VTN signs nothing"
 
@@ -80,7 +85,12 @@ class Hand:
             if self._kept is None:
                 raise ProcedureError("sign: replayed: nothing was said yet that could be said again")
             return self._kept
-        self._security.signers.get(way, self._security.signer).sign(tree, at)
+        signer = self._security.signers.get(way, self._security.signer)
+        if way == "wrapped":
+            return _bytes(_wrapped(tree, signer, at))
+        signer.sign(tree, at)
+        if way == "twice":
+            tree.insert(0, copy.deepcopy(tree[0]))
         if way == "altered":
             for one in nodes(tree, "//oadr:oadrSignedObject//pyld:requestID"):
                 one.text = f"{one.text or ''}x"
@@ -88,6 +98,21 @@ class Hand:
         if way == "good" and name_of(tree) != "oadrResponse":
             self._kept = said
         return said
+
+
+def _wrapped(tree: etree._Element, signer: Signer, at: float) -> etree._Element:
+    """What is said stands where it is read; what was signed is an oadrResponse hidden in the signature."""
+    honest = copy.deepcopy(tree)
+    kept = nodes(honest, "/oadr:oadrPayload/oadr:oadrSignedObject")[0]
+    for child in list(kept):
+        kept.remove(child)
+    signer.sign(honest, at)
+    signature, kept = honest
+    hidden = etree.SubElement(signature, tag("ds:Object"))
+    hidden.append(kept)
+    nodes(tree, "/oadr:oadrPayload/oadr:oadrSignedObject")[0].set(tag("oadr:Id"), "said")
+    tree.insert(0, signature)
+    return tree
 
 
 def _bytes(tree: etree._Element) -> bytes:
@@ -111,59 +136,26 @@ def shifting(now: Callable[[], ssl.SSLContext]) -> ShiftingContext:
     return context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Papers:
-    """Certificates of one procedure in files."""
-
-    known: DevCa
-    stranger: DevCa
-    """An authority that the VEN does not know, with a VTN of the same name."""
-
-
-@cache
-def _made(kind: KeyKind) -> Mapping[str, bytes]:
-    with tempfile.TemporaryDirectory(prefix="vppgw-conform-ca-") as folder:
-        for ca in ("known", "stranger"):
-            make_dev_ca(
-                Path(folder) / ca, now=SystemClock().utc(), vens=(VEN, OTHER), servers=(OTHER_VTN,), kind=kind
-            )
-        found = sorted(path for path in Path(folder).rglob("*") if path.suffix in (".pem", ".key"))
-        return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def lay(folder: Path, kind: KeyKind) -> Papers:
-    """Write certificates and keys into `folder`; they are the same ones in each call of a process."""
-    for name, content in _made(kind).items():
-        path = folder / name
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        (write_private if path.suffix == ".key" else write_public)(path, content)
-    return Papers(known=_ca(folder / "known"), stranger=_ca(folder / "stranger"))
-
-
-def _ca(folder: Path) -> DevCa:
-    return DevCa(
-        folder=folder,
-        ca=folder / "ca.pem",
-        vtn_cert=folder / "vtn.pem",
-        vtn_key=folder / "vtn.key",
-        vens=(VEN, OTHER),
-    )
-
-
 def security_of(papers: Papers, *, signed: bool, rng: Rng) -> Security:
     """All that a VTN needs to show itself well and wrong to our own VEN."""
     known, stranger = papers.known, papers.stranger
     other = known.ven_cert(OTHER), known.ven_key(OTHER)
-    other_vtn = known.folder / f"{OTHER_VTN}.pem", known.folder / f"{OTHER_VTN}.key"
     contexts: dict[TlsWay, ssl.SSLContext] = {
         "stranger": context_of(known.ca, stranger.vtn_cert, stranger.vtn_key),
         "other-ven": context_of(known.ca, *other),
-        "other-vtn": context_of(known.ca, *other_vtn),
+        "other-vtn": context_of(known.ca, *papers.vtn(OTHER_VTN)),
+        EXPIRED: context_of(known.ca, *papers.vtn(EXPIRED)),
+        OTHER_HOST: context_of(known.ca, *papers.vtn(OTHER_HOST)),
+        REVOKED: context_of(known.ca, *papers.vtn(REVOKED)),
+        WEAK_KEY: context_of(known.ca, *papers.vtn(WEAK_KEY), "DEFAULT:@SECLEVEL=0"),
         "tls-1.1": context_of(known.ca, known.vtn_cert, known.vtn_key),
+        "tls-1.3": context_of(known.ca, known.vtn_cert, known.vtn_key),
+        "null-suite": context_of(known.ca, known.vtn_cert, known.vtn_key, NULL_SUITE),
         "rsa-suite": context_of(known.ca, known.vtn_cert, known.vtn_key, RSA_SUITE),
         "ecdsa-suite": context_of(known.ca, known.vtn_cert, known.vtn_key, ECDSA_SUITE),
     }
     _only_1_1(contexts["tls-1.1"])
+    contexts["tls-1.3"].minimum_version = ssl.TLSVersion.TLSv1_3
     tls = context_of(known.ca, known.vtn_cert, known.vtn_key)
     if not signed:
         return Security(tls=tls, contexts=contexts)
@@ -174,7 +166,9 @@ def security_of(papers: Papers, *, signed: bool, rng: Rng) -> Security:
         signer=_signer(known.vtn_cert, known.vtn_key, rng),
         signers={
             "other-ven": _signer(*other, rng),
-            "other-vtn": _signer(*other_vtn, rng),
+            "other-vtn": _signer(*papers.vtn(OTHER_VTN), rng),
+            EXPIRED: _signer(*papers.vtn(EXPIRED), rng),
+            REVOKED: _signer(*papers.vtn(REVOKED), rng),
             "stranger": _signer(stranger.vtn_cert, stranger.vtn_key, rng),
         },
         verifier=Verifier(pins=(pin,), roots_pem=known.ca.read_bytes()),
@@ -191,10 +185,10 @@ def context_of(ca: Path, cert: Path, key: Path, suite: str = "") -> ssl.SSLConte
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(ca)
-    context.load_cert_chain(cert, key)
     if suite:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(suite)
+    context.load_cert_chain(cert, key)
     return context
 
 

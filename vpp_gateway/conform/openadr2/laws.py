@@ -39,6 +39,16 @@ PUSHED_TO: Mapping[str, str] = {
     "oadrCancelPartyRegistration": "EiRegisterParty",
 }
 """Where a VTN posts each message to a VEN with push."""
+REPLY_TO: Mapping[str, str] = {
+    "oadrDistributeEvent": "oadrCreatedEvent",
+    "oadrRegisterReport": "oadrRegisteredReport",
+    "oadrCreateReport": "oadrCreatedReport",
+    "oadrUpdateReport": "oadrUpdatedReport",
+    "oadrCancelReport": "oadrCanceledReport",
+    "oadrRequestReregistration": "oadrResponse",
+    "oadrCancelPartyRegistration": "oadrCanceledPartyRegistration",
+}
+"""What a VEN owes to what it fetched with a poll."""
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _DURATION = re.compile(r"[+-]?P(?!$)(\d+Y)?(\d+M)?(\d+D)?(T(?!$)(\d+H)?(\d+M)?(\d+S)?)?")
 
@@ -56,6 +66,7 @@ LAWS: Mapping[str, str] = {
     "48": "logical errors have codes of the class 4xx, and no optIn to what is refused",
     "53": "simple HTTP: headers, content type, the service's own address",
     "54": "no poll faster than the VTN asked for",
+    "64": "what a poll brought is answered before the next poll",
     "V8": "durations in the form of the standard",
 }
 """Rule -> what holds of every message, in words."""

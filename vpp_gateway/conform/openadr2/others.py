@@ -94,7 +94,7 @@ class NobodyThere:
 class Command:
     """A command line that does it: `{verb}` and `{give}` (JSON) are filled in; prints JSON.
 
-    Exit code 0 = done; 3 = it cannot do that.
+    What is given stands on its standard input as well. Exit code 0 = done, another = it cannot do that.
     """
 
     def __init__(self, template: str, timeout_s: float = 30.0) -> None:
@@ -107,12 +107,15 @@ class Command:
             word.replace("{verb}", verb).replace("{give}", json.dumps(dict(give)))
             for word in shlex.split(self._template)
         ]
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            )
+        except OSError as error:
+            raise NotPossible(f"{words[0]} {verb}: {error.strerror}") from None
         try:
             async with asyncio.timeout(self._timeout_s):
-                out, _ = await process.communicate()
+                out, _ = await process.communicate(json.dumps(dict(give)).encode())
         except TimeoutError:
             await _end(process)
             raise NotPossible(f"{words[0]} {verb}: no end within {self._timeout_s:g} s") from None

@@ -5,17 +5,17 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lxml import etree
 from pydantic import ValidationError
 
 from vpp_gateway import __version__
 from vpp_gateway.clock import Clock, Rng
-from vpp_gateway.conform.openadr2.guise import VEN, Papers
 from vpp_gateway.conform.openadr2.own_house import LOAD_W, SITES, house
+from vpp_gateway.conform.openadr2.papers import VEN, Papers
 from vpp_gateway.conform.openadr2.procedure import Procedure
 from vpp_gateway.conform.openadr2.xml import ProcedureError
 from vpp_gateway.console.operator import Do, Operator
@@ -73,13 +73,13 @@ class OwnVen:
             session = VenSession(
                 room=ROOM,
                 ven_name=VEN_NAME,
-                ven_id=procedure.ven.get("ven_id"),
+                ven_id=procedure.ven.ven_id,
                 program=program,
                 sites=SITES,
                 rng=self._rng,
                 signing=wallet is not None and wallet.credentials.signer is not None,
                 level_base_w=dict.fromkeys(SITES, LOAD_W),
-                poll_s=procedure.ven.get("poll_s"),
+                poll_s=procedure.ven.poll_s,
                 push_url=None if own is None else f"http://127.0.0.1:{own.getsockname()[1]}{PATH}",
             )
             client = VenClient(
@@ -108,16 +108,17 @@ class OwnVen:
             return {ROOM: Room(session, BothWays(client, listener))}
 
         with tempfile.TemporaryDirectory(prefix="vppgw-conform-") as folder:
-            async with house(Path(folder), self._clock, rooms) as engine:
-                yield OwnOperator(engine)
+            async with OwnOperator(lambda: house(Path(folder), self._clock, rooms)) as operator:
+                yield operator
 
     def _wallet(self, papers: Papers, procedure: Procedure, program: ProgramProfile) -> Wallet:
         known = papers.known
-        pin = fingerprint(known.vtn_cert.read_bytes()) if procedure.ven.get("pinned") else None
+        pin = fingerprint(known.vtn_cert.read_bytes()) if procedure.ven.pinned else None
         files = VenPapers(
             ca=known.ca,
             cert=known.ven_cert(VEN),
             key=known.ven_key(VEN),
+            crl=(papers.crl,) if procedure.ven.crl else (),
             sign="signed" in procedure.needs,
             pin=pin,
             tls_pin=pin,
@@ -128,17 +129,35 @@ class OwnVen:
 
 
 class OwnOperator:
-    """What `vpp-gateway ven ...` does, without the socket between."""
+    """What `vpp-gateway ven ...` does, without the socket between; `restart` is the gateway's own, journal and all.
 
-    def __init__(self, engine: Engine) -> None:
-        self._operator = Operator(engine)
+    Args:
+        house: The VEN's house, from what it left on disk.
+    """
+
+    def __init__(self, house: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
+        self._house = house
+        self._stack = AsyncExitStack()
+        self._operator: Operator | None = None
+
+    async def __aenter__(self) -> Self:
+        self._operator = Operator(await self._stack.enter_async_context(self._house()))
+        return self
+
+    async def __aexit__(self, *what: object) -> None:
+        await self._stack.aclose()
 
     async def prompt(self, verb: str, give: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do it."""
+        if verb == "restart":
+            await self._stack.aclose()
+            await self.__aenter__()
+            return {}
+        assert self._operator is not None
         try:
             act = Do.model_validate({"do": verb, **give})
         except ValidationError as error:
-            raise ProcedureError(f"prompt {verb}: {error}") from None
+            raise ProcedureError(f"prompt {verb}: {_first(error)}") from None
         try:
             return self._operator.do(act)
         except GatewayError as error:
@@ -157,6 +176,7 @@ def program_of(changes: Mapping[str, Any]) -> ProgramProfile:
 
     Raises:
         GatewayError: the profile cannot be read.
+        ProcedureError: there is no such profile.
     """
     plain = read_profile("programs", PROGRAM).plain
     if not isinstance(plain, dict):
@@ -165,4 +185,13 @@ def program_of(changes: Mapping[str, Any]) -> ProgramProfile:
     for key, value in changes.items():
         old = merged.get(key)
         merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-    return ProgramProfile.model_validate(merged)
+    try:
+        return ProgramProfile.model_validate(merged)
+    except ValidationError as error:
+        raise ProcedureError(f"program: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake: where, and what."""
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"

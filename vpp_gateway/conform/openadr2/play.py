@@ -87,13 +87,22 @@ class Play:
                         message=step.message,
                         alter=step.alter,
                         body=step.body,
+                        prolog=step.prolog,
+                        padding_kb=step.padding_kb,
                         service=step.service,
                         content_type=step.content_type,
                     )
                 )
                 self.server.push()
             case Reply():
-                script = Script(message=step.message, alter=step.alter, body=step.body, status=step.status)
+                script = Script(
+                    message=step.message,
+                    alter=step.alter,
+                    body=step.body,
+                    prolog=step.prolog,
+                    padding_kb=step.padding_kb,
+                    status=step.status,
+                )
                 self._vtn.reply(step.to, script, step.times)
             case Expect():
                 await self._expect(step)
@@ -117,11 +126,16 @@ class Play:
             return bool(self._vtn.registered) and any(heard.name in asked for heard in self._vtn.heard)
 
         if not await self._until(done, step.within_s):
-            raise Breached("", f"no registration and first poll within {step.within_s:g} s")
+            found = self._last() if self._vtn.heard else f"nothing was heard at {self.server.url}"
+            raise Breached(
+                self._rule, f"expected a registration and a poll within {step.within_s:g} s; {found}"
+            )
 
     async def _expect(self, step: Expect) -> None:
         within_s = step.within_s if step.within_s is not None else step.within_polls * self._poll_s
         found: list[Heard] = []
+        if step.fresh:
+            self._seen[step.message] = len(self._vtn.heard)
 
         def there() -> bool:
             one = self._next(step.message, step.where)
@@ -130,22 +144,21 @@ class Play:
             return one is not None
 
         if not await self._until(there, within_s):
-            others = ", ".join(heard.name for heard in self._vtn.heard[-4:]) or "nothing"
-            where = f" with {step.where}" if step.where else ""
-            raise Breached(
-                self._rule, f"expected {step.message}{where} within {within_s:g} s; last: {others}"
-            )
-        tree = found[0].tree
+            what = _named(step.message, step.where)
+            raise Breached(self._rule, f"expected {what} within {within_s:g} s; {self._last()}")
+        one = found[0]
         for check in step.checks:
-            self._hold(check, values(tree, check.at), step.message)
+            self._hold(check, values(one.tree, check.at, one.named), step.message)
         for name, path in step.remember.items():
-            self._vtn.names[name] = (values(tree, path) or [""])[0]
+            self._vtn.names[name] = (values(one.tree, path, one.named) or [""])[0]
 
     async def _silence(self, step: Silence) -> None:
         self._seen[step.message] = len(self._vtn.heard)  # what came before is not asked for
         if await self._until(lambda: self._next(step.message, step.where) is not None, self._seconds(step)):
+            found = self._vtn.heard[self._seen[step.message] - 1]
             raise Breached(
-                self._rule, f"expected no {step.message}{' with ' + step.where if step.where else ''}"
+                self._rule,
+                f"expected no {_named(step.message, step.where)} for {self._seconds(step):g} s, found {found.name}",
             )
 
     async def _count(self, step: Count) -> None:
@@ -154,7 +167,9 @@ class Play:
         count = sum(self._fits(heard, step.message, step.where) for heard in self._vtn.heard[before:])
         low, high = step.between
         if not low <= count <= high:
-            raise Breached(self._rule, f"expected {low} to {high} {step.message}, found {count}")
+            many = "no" if high == 0 else str(low) if low == high else f"{low} to {high}"
+            what = f"{many} {_named(step.message, step.where)} in {self._seconds(step):g} s"
+            raise Breached(self._rule, f"expected {what}, found {count}")
 
     async def _prompt(self, step: Prompt) -> None:
         answer = dict(await self.operator.prompt(step.verb, self._filled(step.give)))
@@ -187,6 +202,9 @@ class Play:
         if lacks := self.server.lacks():
             raise NotPossible(lacks)
 
+    def _last(self) -> str:
+        return f"last: {', '.join(heard.name for heard in self._vtn.heard[-4:]) or 'nothing'}"
+
     # -- looking ---------------------------------------------------------------------------------------------
 
     def _next(self, name: str, where: str) -> Heard | None:
@@ -200,7 +218,7 @@ class Play:
 
     @staticmethod
     def _fits(heard: Heard, name: str, where: str) -> bool:
-        return name in ("any", heard.name) and (not where or bool(evaluate(heard.tree, where)))
+        return name in ("any", heard.name) and (not where or bool(evaluate(heard.tree, where, heard.named)))
 
     async def _until(self, condition: Callable[[], bool], within_s: float) -> bool:
         deadline = self.clock.monotonic() + within_s
@@ -244,6 +262,10 @@ class Play:
         return (step.for_polls if step.for_polls is not None else 2.0) * self._poll_s
 
 
+def _named(message: str, where: str) -> str:
+    return ("message" if message == "any" else message) + (f" with {where}" if where else "")
+
+
 def _bare(breach: Breached) -> str:
     return str(breach).removeprefix(f"rule {breach.rule}: ")
 
@@ -278,22 +300,35 @@ def _complaint(check: Check, found: list[str], names: Mapping[str, str], t0: flo
     first = found[0]
     number = _number(first)
     if check.equals is not None:
-        wanted = str(check.equals)
-        for name, value in names.items():
-            wanted = wanted.replace("{" + name + "}", value)
+        wanted = _with_names(check.equals, names)
         same = number == float(check.equals) if isinstance(check.equals, int | float) else first == wanted
         return "" if same else f"expected {wanted!r}, found {first!r}"
     if check.differs is not None:
-        return "" if first != str(check.differs) else f"expected anything but {first!r}"
+        return "" if first != _with_names(check.differs, names) else f"expected anything but {first!r}"
     if check.matches is not None:
-        return "" if re.fullmatch(check.matches, first) else f"expected {check.matches}, found {first!r}"
+        return (
+            ""
+            if re.fullmatch(check.matches, first)
+            else f"expected a text of the form {check.matches}, found {first!r}"
+        )
     if check.one_of is not None:
         return "" if first in check.one_of else f"expected one of {', '.join(check.one_of)}, found {first!r}"
     if check.time is not None:
         return _timely(first, check.time, t0)
     low = -math.inf if check.at_least is None else check.at_least
     high = math.inf if check.at_most is None else check.at_most
-    return "" if low <= number <= high else f"expected {low:g} to {high:g}, found {first!r}"
+    if low <= number <= high:
+        return ""
+    if math.isinf(high) or math.isinf(low):
+        return f"expected {f'at least {low:g}' if math.isinf(high) else f'at most {high:g}'}, found {first!r}"
+    return f"expected {low:g} to {high:g}, found {first!r}"
+
+
+def _with_names(wanted: str | int | float, names: Mapping[str, str]) -> str:
+    said = str(wanted)
+    for name, value in names.items():
+        said = said.replace("{" + name + "}", value)
+    return said
 
 
 def _number(text: str) -> float:

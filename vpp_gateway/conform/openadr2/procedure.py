@@ -34,13 +34,58 @@ Claim = Literal[
 ]
 
 
-TlsWay = Literal["good", "stranger", "other-ven", "other-vtn", "tls-1.1", "rsa-suite", "ecdsa-suite"]
+Act = Literal[
+    "register",
+    "cancel",
+    "reregister",
+    "opt",
+    "create-opt",
+    "cancel-opt",
+    "reset",
+    "restart",
+    "events",
+    "opts",
+    "reports",
+    "status",
+]
+"""What an operator is asked to do or to tell."""
+TlsWay = Literal[
+    "good",
+    "stranger",
+    "other-ven",
+    "other-vtn",
+    "expired",
+    "revoked",
+    "other-host",
+    "weak-key",
+    "tls-1.1",
+    "tls-1.3",
+    "rsa-suite",
+    "ecdsa-suite",
+    "null-suite",
+]
 """How the VTN does TLS: as it should; with the certificate of an authority that the VEN does not know, of a VEN or of
-another VTN of the known one; in TLS 1.1 alone; in TLS 1.2 with one suite of rule 67 alone."""
-SignWay = Literal["good", "none", "altered", "replayed", "other-ven", "other-vtn", "stranger"]
+another VTN of the known one, one that ran out, was revoked, is for another host, or has an RSA key of 1024 bits; in TLS
+1.1 or 1.3 alone; in TLS 1.2 with one suite of rule 67 alone, or without encryption."""
+Carriage = Literal["service", "tls", "suite", "Content-Type", "Content-Length", "Host"]
+"""How a message came: the service that it was posted to, TLS version and suite, the headers of simple HTTP."""
+SignWay = Literal[
+    "good",
+    "none",
+    "altered",
+    "replayed",
+    "other-ven",
+    "other-vtn",
+    "stranger",
+    "expired",
+    "revoked",
+    "twice",
+    "wrapped",
+]
 """How the VTN signs: as it should; not; its requestIDs altered afterwards; the last answer that was more than
-oadrResponse again, bytes and all; with the key of a VEN or of another VTN of the same authority, or of a VTN of an
-unknown one."""
+oadrResponse again, bytes and all; with the key of a VEN or of another VTN of the same authority, of a VTN of an unknown
+one, of a certificate that ran out or was revoked; with two signatures; with a good signature over something else than
+what it says."""
 
 
 class _Part(BaseModel):
@@ -48,7 +93,8 @@ class _Part(BaseModel):
 
 
 class Check(_Part):
-    """A condition on a message (`at` is an XPath) or on an operator's answer (`at` is a dotted path)."""
+    """A condition on a message (`at` is an XPath; $tls, $suite, $service: how it came) or on an operator's answer (a
+    dotted path)."""
 
     at: str
     rule: str = ""
@@ -106,6 +152,10 @@ class Say(_Part):
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
     """Instead of a message: these very bytes (UTF-8)."""
+    prolog: str = ""
+    """Put in front of the message's root: a DOCTYPE."""
+    padding_kb: int = 0
+    """A comment of so many KiB is put behind the message's root."""
     service: str = ""
     """Push: the service that it is posted to; empty = where the standard has it, EiEvent for bytes."""
     content_type: str = "application/xml"
@@ -120,6 +170,8 @@ class Reply(_Part):
     message: Words | None = None
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
+    prolog: str = ""
+    padding_kb: int = 0
     status: int = 200
     """HTTP status."""
     times: int = 1
@@ -137,6 +189,8 @@ class Expect(_Part):
     within_polls: float = 2.5
     where: str = ""
     """XPath that must find something; other messages of the name are passed over."""
+    fresh: bool = False
+    """What came before this step does not count."""
     checks: tuple[Check, ...] = ()
     remember: dict[str, str] = Field(default_factory=dict)
     """Name -> XPath: kept for `{name}` in later steps."""
@@ -169,7 +223,7 @@ class Prompt(_Part):
     """The operator of the VEN does something, or is asked what the VEN believes."""
 
     do: Literal["prompt"]
-    verb: str
+    verb: Act
     give: dict[str, Any] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     remember: dict[str, str] = Field(default_factory=dict)
@@ -217,12 +271,18 @@ class Filter(_Part):
     """The first so many pass untouched."""
     signed: bool = False
     """Of a message of the VEN: what it signed already is changed; otherwise it signs what was changed."""
+    carried: dict[Carriage, str | None] = Field(default_factory=dict)
+    """Of a message of the VEN: how it came is told otherwise; null = not at all."""
+    late: bool = False
+    """Of a message of the VEN: it arrives after the VEN's next one; meanwhile the VEN gets oadrResponse 200."""
 
 
 class Mutant(_Part):
     """A defective VEN, played by altering what it hears or says; the procedure must fail with it."""
 
     name: str
+    rule: str = ""
+    """Rule that it breaks; empty = the procedure's first."""
     from_ven: tuple[Filter, ...] = ()
     to_ven: tuple[Filter, ...] = ()
     answers: dict[str, Any] | None = None
@@ -237,6 +297,44 @@ class Mutant(_Part):
         return self
 
 
+class _Set(_Part):
+    """Settings of which a procedure names some."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is named."""
+        return self.model_dump(exclude_unset=True)
+
+
+class VenWays(_Set):
+    """Settings of the connection of our own VEN."""
+
+    ven_id: str | None = None
+    """A venID that was agreed beforehand."""
+    poll_s: float | None = None
+    """The operator's poll period, s."""
+    pinned: bool = False
+    """The VTN's fingerprint is agreed."""
+    crl: bool = False
+    """It has the authority's list of revoked certificates."""
+
+
+class VtnWays(_Set):
+    """Ways of the VTN from the start."""
+
+    vtn_id: str = "VTN-1"
+    ven_id: str = "VEN-1"
+    poll_s: float | None = None
+    """oadrRequestedOadrPollFreq, s; null = it asks for none."""
+    registration_id: str = ""
+    """The one to give; empty = a fresh one."""
+    order: Words | None = None
+    """oadrRegisteredReport carries these report requests."""
+    tls: TlsWay = "good"
+    sign: SignWay = "good"
+    signed_at_s: float = 0.0
+
+
 class Procedure(_Part):
     """One procedure."""
 
@@ -249,21 +347,41 @@ class Procedure(_Part):
     """What the VEN must be able to do; otherwise the procedure is not applicable."""
     program: dict[str, Any] = Field(default_factory=dict)
     """Keys of the program profile that it changes (our own VEN only)."""
-    ven: dict[str, Any] = Field(default_factory=dict)
+    ven: VenWays = VenWays()
     """Settings of the connection that it changes (our own VEN only)."""
-    vtn: dict[str, Any] = Field(default_factory=dict)
-    """Ways of the VTN from the start: vtn_id, ven_id, poll_s, registration_id, order, tls, sign, signed_at_s."""
+    vtn: VtnWays = VtnWays()
+    """Ways of the VTN from the start."""
     keys: Literal["p256", "rsa2048"] = "p256"
     """Kind of both sides' keys (our own VEN only)."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     mutants: Annotated[tuple[Mutant, ...], Field(min_length=1)]
 
+    def least_s(self, poll_s: float) -> float:
+        """So long it takes at the least, s, when the VEN polls each `poll_s`."""
+        polls_s = self.vtn.given.get("poll_s", poll_s) or poll_s
+        timed = [step for step in self.steps if isinstance(step, Silence | Count | Wait)]
+        return sum(
+            step.for_s if step.for_s is not None else (step.for_polls or 2.0) * polls_s for step in timed
+        )
+
     @property
     def claims(self) -> frozenset[str]:
         """Everything that the subject must be able to do."""
         operator = {"operator"} if any(isinstance(step, Prompt) for step in self.steps) else set()
-        own = {"program"} if self.program or self.ven or self.keys != "p256" else set()
-        return frozenset(self.needs) | operator | own
+        polled = {"pull"} if any(_polls(step) for step in self.steps) else set()
+        own = {"program"} if self.program or self.ven.given or self.keys != "p256" else set()
+        return frozenset(self.needs) | operator | polled | own
+
+
+def _polls(step: Step) -> bool:
+    """A step that only a VEN with pull can hold."""
+    match step:
+        case Expect(message="oadrPoll") | Reply(to="oadrPoll"):
+            return True
+        case Count(message="oadrPoll", between=(least, _)):
+            return least > 0
+        case _:
+            return False
 
 
 class _File(_Part):

@@ -6,6 +6,7 @@ In virtual time each procedure has an event loop of its own, a fresh VEN and a f
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,14 +17,15 @@ from lxml import etree
 
 from vpp_gateway.clock import Clock, LoopClock, Rng, SeededRng
 from vpp_gateway.conform.openadr2.filters import Wire
-from vpp_gateway.conform.openadr2.guise import Security, lay, security_of
+from vpp_gateway.conform.openadr2.guise import Security, security_of
 from vpp_gateway.conform.openadr2.laws import Breach
 from vpp_gateway.conform.openadr2.own import OwnVen
+from vpp_gateway.conform.openadr2.papers import lay
 from vpp_gateway.conform.openadr2.play import Breached, Play
 from vpp_gateway.conform.openadr2.procedure import Mutant, Procedure
 from vpp_gateway.conform.openadr2.server import Server
 from vpp_gateway.conform.openadr2.subject import NotPossible, Subject
-from vpp_gateway.conform.openadr2.vtn import LiteralVtn
+from vpp_gateway.conform.openadr2.vtn import Heard, LiteralVtn
 from vpp_gateway.conform.report import Procedure as Judged
 from vpp_gateway.conform.report import Verdict
 from vpp_gateway.northbound.openadr2 import schema
@@ -50,6 +52,8 @@ class Result:
     """The mutant altered something."""
     breaches: tuple[Breach, ...] = ()
     """Laws that did not hold of some message meanwhile."""
+    heard: int = 0
+    """Messages of the VEN."""
 
     @property
     def caught(self) -> bool:
@@ -80,11 +84,13 @@ async def play(
     host: str = "127.0.0.1",
     port: int = 0,
     poll_s: float = 10.0,
+    longest_s: float = math.inf,
 ) -> Result:
     """One procedure against one VEN."""
     began, wall = clock.monotonic(), time.perf_counter()
     wire = Wire(mutant)
     breaches: list[Breach] = []
+    heard: list[Heard] = []
 
     def result(verdict: Verdict, reason: str = "") -> Result:
         return Result(
@@ -96,17 +102,22 @@ async def play(
             wall_s=time.perf_counter() - wall,
             acted=wire.touched > 0 or (mutant is not None and mutant.answers is not None),
             breaches=tuple(breaches),
+            heard=len(heard),
         )
 
     missing = procedure.claims - subject.claims
     if missing:
         return result("not_applicable", f"{subject.name} does not claim {', '.join(sorted(missing))}")
+    if (least_s := procedure.least_s(poll_s)) > longest_s:
+        return result("not_applicable", f"it takes {least_s:g} s at the least; --longest-s is {longest_s:g}")
     vtn = LiteralVtn(
         rng=rng,
         schema=xsd,
         t0=float(round(clock.utc() + 0.5)),
         breaches=breaches,
-        **{"poll_s": poll_s, **procedure.vtn},
+        heard=heard,
+        signs=security is not None and security.signer is not None,
+        **{"poll_s": poll_s, **procedure.vtn.given},
     )
     server = Server(vtn, wire, clock, security or Security())
     if lacks := server.lacks():

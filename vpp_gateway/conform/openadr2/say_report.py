@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from vpp_gateway.conform.openadr2.words import Fields, maybe, moment, outcome, put, span
+from vpp_gateway.conform.openadr2.words import Fields, fill, maybe, moment, outcome, put, span
 from vpp_gateway.northbound.openadr2.xml_names import tag
 
 
@@ -89,6 +89,6 @@ def _requests(element: etree._Element, fields: Fields) -> None:
             span(properties, "xcal:duration", length or "PT0S")
         for r_id in part.take("rids", []):
             payload = put(specifier, "ei:specifierPayload")
-            put(payload, "ei:rID", str(r_id))
+            put(payload, "ei:rID", fill(str(r_id), fields.scene))
             put(payload, "ei:readingType", part.text("reading", "x-notApplicable"))
         part.done()

@@ -9,9 +9,11 @@ HTTP 400 or 403.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from email.utils import formatdate
 
 import aiohttp
@@ -20,7 +22,7 @@ from lxml import etree
 
 from vpp_gateway.clock import Clock
 from vpp_gateway.conform.openadr2 import laws
-from vpp_gateway.conform.openadr2.filters import Wire
+from vpp_gateway.conform.openadr2.filters import Arrival, Carried, Wire
 from vpp_gateway.conform.openadr2.guise import Hand, Security, shifting
 from vpp_gateway.conform.openadr2.laws import Breach, of_request
 from vpp_gateway.conform.openadr2.say import build
@@ -38,6 +40,10 @@ BODY_MAX = 16 * 1024 * 1024
 REPLAY_WINDOW_S = 30.0
 
 
+class CannotListen(Exception):
+    """The address cannot be listened on; args: the address, why."""
+
+
 class _Refused(Exception):
     """A message of the VEN is not even heard."""
 
@@ -51,6 +57,8 @@ class Server:
 
     def __init__(self, vtn: LiteralVtn, wire: Wire, clock: Clock, security: Security) -> None:
         self.vtn = vtn
+        self.url = ""
+        """Where it listens."""
         self.stirred = asyncio.Event()
         """Set when something was heard."""
         self.fault: ProcedureError | None = None
@@ -65,16 +73,24 @@ class Server:
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Listen during the block; yields the base URL."""
+        """Listen during the block; yields the base URL.
+
+        Raises:
+            CannotListen: The address is taken or not ours.
+        """
         tls = None if self._security.tls is None else shifting(self._context)
         app = web.Application(client_max_size=BODY_MAX)
         app.router.add_post(f"{PATH}/{{service}}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, ssl_context=tls).start()
+            try:
+                await web.TCPSite(runner, host, port, ssl_context=tls).start()
+            except OSError as error:
+                raise CannotListen(f"{host}:{port}", os.strerror(error.errno or 0)) from None
             scheme = "http" if tls is None else "https"
-            yield f"{scheme}://{host}:{runner.addresses[0][1]}{PATH}"
+            self.url = f"{scheme}://{host}:{runner.addresses[0][1]}{PATH}"
+            yield self.url
         finally:
             for task in self._posting:
                 task.cancel()
@@ -102,7 +118,7 @@ class Server:
             if said is None:
                 return
             service = script.service or laws.PUSHED_TO.get(name_of(said), "EiRegisterParty")
-            body = self._bytes(said, self._clock.utc())
+            body = self._dressed(replace(answer, tree=said), self._clock.utc()) or b""
         headers = {"Content-Type": script.content_type}
         url = f"{self.vtn.push_to}/{service}"
         try:
@@ -130,7 +146,7 @@ class Server:
             return
         for tree in arriving:
             for one in self._wire.heard(tree):
-                self.vtn.replied(service, one, now)
+                self.vtn.replied(service, one.tree, now)
 
     def lacks(self) -> str:
         """Why the VTN cannot show itself as it means to; empty when it can."""
@@ -150,16 +166,16 @@ class Server:
         if service not in SERVICES:
             self.vtn.breaches.append(Breach(rule="53", what=f"posted to {request.path}, not a service"))
             return web.Response(status=404, headers=headers)
-        self.vtn.breaches.extend(of_request(request.headers))
+        carried = _carried(request, service)
         try:
             arriving = self._taken(body, now)
         except _Refused as refused:
-            self.vtn.breaches.append(refused.breach)
+            self.vtn.breaches.extend((*of_request(carried), refused.breach))
             status = 400 if refused.breach.rule == "schema" else 403
             return web.Response(status=status, headers=headers, text=refused.breach.what)
         try:
-            answer = self._answer(service, arriving, now)
-            said = answer.body if answer.tree is None else self._bytes(answer.tree, now)
+            answer = self._answer(carried, arriving, now)
+            said = self._dressed(answer, now)
         except ProcedureError as error:
             self.fault = error
             answer, said = Answer(status=500), None
@@ -191,15 +207,31 @@ class Server:
             raise _Refused(Breach(rule="V41", what=stale))
         self._guard.remember(found.signed_at, found.nonce)
 
-    def _answer(self, service: str, arriving: list[etree._Element], now: float) -> Answer:
+    def _answer(self, carried: Carried, arriving: list[etree._Element], now: float) -> Answer:
         answer = Answer(tree=self._fine(now))
         for tree in arriving:
-            for one in self._wire.heard(tree):
-                answer = self.vtn.hear(service, one, now)
+            for one in self._wire.heard(tree, carried):
+                answer = self._heard(one, now)
+        for one in self._wire.overdue():
+            self._heard(one, now)
         if answer.tree is None:
             return answer
         said = self._wire.said(answer.tree)
-        return Answer(tree=self._fine(now) if said is None else said, status=answer.status)
+        return Answer(tree=self._fine(now)) if said is None else replace(answer, tree=said)
+
+    def _heard(self, one: Arrival, now: float) -> Answer:
+        self.vtn.breaches.extend(of_request(one.carried))
+        return self.vtn.hear(one.carried["service"], one.tree, now, one.carried)
+
+    def _dressed(self, answer: Answer, now: float) -> bytes | None:
+        """The answer's bytes, with what a procedure puts around them."""
+        if answer.tree is None:
+            return answer.body
+        said = self._bytes(answer.tree, now)
+        head, mark, rest = said.partition(b"?>")
+        prolog = self._wire.shown(answer.prolog, "").encode()
+        padding = self._wire.shown(answer.padding_kb, 0) * 1024
+        return head + mark + prolog + rest + (b"<!--" + b"x" * padding + b"-->" if padding else b"")
 
     def _fine(self, now: float) -> etree._Element:
         scene = Scene(
@@ -216,3 +248,17 @@ class Server:
     def _bytes(self, tree: etree._Element, now: float) -> bytes:
         ahead_s = self.vtn.clock_s + self._wire.shown(self.vtn.signed_at_s, 0.0)
         return self._hand.bytes(tree, self._wire.shown(self.vtn.sign, "good"), now + ahead_s)
+
+
+def _carried(request: web.Request, service: str) -> Carried:
+    """How a message came."""
+    carried = {"service": service}
+    for name in ("Content-Type", "Content-Length", "Host"):
+        if name in request.headers:
+            carried[name] = request.headers[name]
+    shaken: ssl.SSLObject | None = (
+        None if request.transport is None else request.transport.get_extra_info("ssl_object")
+    )
+    if shaken is not None:
+        carried |= {"tls": shaken.version() or "", "suite": (shaken.cipher() or ("",))[0]}
+    return carried

@@ -3,7 +3,7 @@
     hear(service, tree, now) -> Answer          default answers     what a step said meanwhile comes first
     list of events: the one last said; listed anew with the status that the clock gives (rule 50)
 
-Pure. It holds every message against `laws`, and the exchange as a whole against rules 12, 42, 54 and 64.
+Pure. It holds every message against `laws`, and the exchange as a whole against rules 12, 42, 54 and 64; of METADATA it keeps what reports can be ordered by.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from lxml import etree
 
 from vpp_gateway.clock import Rng, uuid
 from vpp_gateway.conform.openadr2 import laws
+from vpp_gateway.conform.openadr2.filters import NOT_TOLD, Carried
 from vpp_gateway.conform.openadr2.laws import Breach
 from vpp_gateway.conform.openadr2.procedure import SignWay, TlsWay
 from vpp_gateway.conform.openadr2.say import build
 from vpp_gateway.conform.openadr2.words import Scene, seconds_of
-from vpp_gateway.conform.openadr2.xml import Alteration, alter, name_of, values
+from vpp_gateway.conform.openadr2.xml import Alteration, alter, name_of, nodes, values
 
+OFFERED: Mapping[str, str] = {
+    "METADATA_TELEMETRY_USAGE": "usage",
+    "METADATA_TELEMETRY_STATUS": "status",
+    "METADATA_HISTORY_USAGE": "history",
+    "METADATA_HISTORY_GREENBUTTON": "greenbutton",
+}
+"""Offered report -> the name by which procedures refer to its reportSpecifierID."""
 POLL_TOLERANCE_S = 0.15
 """Slack of the poll pace for the way over the network."""
 
@@ -35,6 +43,9 @@ class Answer:
     body: bytes | None = None
     """Instead of a tree: these very bytes; neither = an empty body."""
     status: int = 200
+    prolog: str = ""
+    padding_kb: int = 0
+    """See `procedure.Say`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,8 @@ class Script:
     message: Mapping[str, Any] | None = None
     alter: tuple[Alteration, ...] = ()
     body: str | None = None
+    prolog: str = ""
+    padding_kb: int = 0
     status: int = 200
     service: str = ""
     """Where it is posted (push); empty = where the standard has it."""
@@ -58,6 +71,12 @@ class Heard:
     service: str
     name: str
     tree: etree._Element
+    carried: Carried = field(default_factory=lambda: NOT_TOLD)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What an XPath may ask for as `$tls`, `$suite`, `$service`."""
+        return {"service": self.service, **{key: self.carried.get(key, "") for key in ("tls", "suite")}}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +104,8 @@ class LiteralVtn:
     tls: TlsWay = "good"
     sign: SignWay = "good"
     signed_at_s: float = 0.0
+    signs: bool = False
+    """Messages are signed."""
     names: dict[str, str] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)
@@ -99,12 +120,14 @@ class LiteralVtn:
     _promised_s: float | None = None
     _asked: dict[str, set[str]] = field(default_factory=dict)
     """eventID -> requestIDs of the lists in which an answer to it was asked for."""
+    _owed: dict[str, str] = field(default_factory=dict)
+    """Reply -> message that the VEN fetched and has not answered yet."""
 
     @property
     def known(self) -> dict[str, str]:
         """Everything that a procedure may refer to as `{name}`."""
         who = {"ven_id": self.ven_id, "vtn_id": self.vtn_id, "registration_id": self.registered}
-        return {**who, **self.names}
+        return {**who, "signs": str(self.signs).lower(), **self.names}
 
     def say(self, script: Script) -> None:
         """In answer to the next poll."""
@@ -119,12 +142,13 @@ class LiteralVtn:
     def forget(self) -> None:
         """Lose everything about the VEN."""
         self.registered = ""
+        self._owed = {}
         self._polled_at = None
 
-    def hear(self, service: str, tree: etree._Element, now: float) -> Answer:
+    def hear(self, service: str, tree: etree._Element, now: float, carried: Carried = NOT_TOLD) -> Answer:
         """The answer to one message."""
         name = name_of(tree)
-        self.heard.append(Heard(at=now, service=service, name=name, tree=tree))
+        self.heard.append(Heard(at=now, service=service, name=name, tree=tree, carried=carried))
         self.breaches.extend(laws.of_message(tree, service, self.schema, self.ven_id, self.vtn_id))
         self._watch(name, tree, now)
         waiting = self.replies.get(name)
@@ -189,9 +213,13 @@ class LiteralVtn:
         return self._tree({"oadrCreatedPartyRegistration": given}, tree, now)
 
     def _poll(self, tree: etree._Element, now: float) -> Answer:
-        if self.queue:
-            return self._said(self.queue.popleft(), tree, now)
-        return self._tree({"oadrResponse": {}}, tree, now)
+        if not self.queue:
+            return self._tree({"oadrResponse": {}}, tree, now)
+        script = self.queue.popleft()
+        answer = self._said(script, tree, now)
+        if answer.tree is not None and not script.alter and not script.prolog and not script.padding_kb:
+            self._note_owed(answer.tree)
+        return answer
 
     def _tree(self, words: Mapping[str, Any], asked: etree._Element | None, now: float) -> Answer:
         return self._said(Script(message=words), asked, now)
@@ -216,13 +244,14 @@ class LiteralVtn:
         alter(tree, script.alter)
         self._note_asked(tree)
         self._note_registered(tree)
-        return Answer(tree=tree, status=script.status)
+        return Answer(tree=tree, status=script.status, prolog=script.prolog, padding_kb=script.padding_kb)
 
     def _note_registered(self, tree: etree._Element) -> None:
         given = values(tree, "//oadr:oadrCreatedPartyRegistration[ei:venID]/ei:registrationID")
         if not given:
             return
         self.registered, self._polled_at = given[0], None
+        self.ven_id = values(tree, "//oadr:oadrCreatedPartyRegistration/ei:venID")[0]
         pace = values(tree, "//oadr:oadrRequestedOadrPollFreq/xcal:duration")
         self._promised_s = seconds_of(pace[0]) if pace else None
 
@@ -233,12 +262,38 @@ class LiteralVtn:
         for event_id in values(tree, "//oadr:oadrEvent[oadr:oadrResponseRequired='never']//ei:eventID"):
             self._asked.pop(event_id, None)
 
+    def _note_owed(self, tree: etree._Element) -> None:
+        """Rule 64: what the VEN must say before it polls again."""
+        name = name_of(tree)
+        reply = laws.REPLY_TO.get(name)
+        ours = {self.ven_id, ""} >= set(values(tree, "//oadr:oadrSignedObject/*/ei:venID"))
+        ours = ours and {self.vtn_id} >= set(values(tree, "//oadr:oadrDistributeEvent/ei:vtnID"))
+        shown = self.sign == "good" and self.tls == "good" and not self.signed_at_s
+        asked = name != "oadrDistributeEvent" or values(tree, "//oadr:oadrResponseRequired[.='always']")
+        if reply is not None and ours and shown and asked:
+            self._owed[reply] = name
+
     def _watch(self, name: str, tree: etree._Element, now: float) -> None:
         """Rules about the exchange as a whole."""
+        self._owed.pop(name, None)
         if name == "oadrPoll":
+            for reply, received in self._owed.items():
+                self.breaches.append(Breach(rule="64", what=f"polled before {reply}, owed to {received}"))
+            self._owed = {}
             self._watch_pace(now)
         if name == "oadrCreatedEvent":
             self._watch_answers(tree)
+        if name == "oadrRegisterReport":
+            self._note_offered(tree)
+
+    def _note_offered(self, tree: etree._Element) -> None:
+        """What the VEN calls its reports and data points: `{usage}`, `{usage_rid}`, `{status}` and so on."""
+        for report in nodes(tree, "//oadr:oadrReport"):
+            kind = OFFERED.get("".join(values(report, "ei:reportName")))
+            r_id = values(report, "oadr:oadrReportDescription[1]/ei:rID")
+            if kind is not None and r_id:
+                self.names[kind] = "".join(values(report, "ei:reportSpecifierID"))
+                self.names[f"{kind}_rid"] = r_id[0]
 
     def _watch_pace(self, now: float) -> None:
         if self._polled_at is not None and self._promised_s is not None:

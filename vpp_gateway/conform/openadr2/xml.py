@@ -9,6 +9,8 @@ An alteration is what makes a message wrong on purpose, or a VEN defective on pu
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Self, cast
 
 from lxml import etree
@@ -24,14 +26,14 @@ class ProcedureError(Exception):
     """A procedure asks for something that cannot be done; names the key."""
 
 
-def evaluate(tree: etree._Element, path: str) -> Found:
-    """The value of an XPath 1.0 expression with the standard's prefixes.
+def evaluate(tree: etree._Element, path: str, named: Mapping[str, str] = MappingProxyType({})) -> Found:
+    """The value of an XPath 1.0 expression with the standard's prefixes; `$name` is a text of `named`.
 
     Raises:
         ProcedureError: it is no XPath.
     """
     try:
-        return cast(Found, tree.xpath(path, namespaces=PREFIXES))
+        return cast(Found, etree.XPath(path, namespaces=PREFIXES)(tree, **named))
     except etree.XPathError as error:
         raise ProcedureError(f"no XPath: {path}: {error}") from None
 
@@ -42,9 +44,9 @@ def nodes(tree: etree._Element, path: str) -> list[etree._Element]:
     return [one for one in found if isinstance(one, etree._Element)] if isinstance(found, list) else []
 
 
-def values(tree: etree._Element, path: str) -> list[str]:
+def values(tree: etree._Element, path: str, named: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """The texts at a path: of elements, attributes, or of a computed value."""
-    found = evaluate(tree, path)
+    found = evaluate(tree, path, named)
     if not isinstance(found, list):
         if isinstance(found, bool):
             return ["true" if found else "false"]

@@ -160,10 +160,10 @@ class Judge:
             event, party=self._party, program=self._program, received_at=self._now, offset_s=offset_s
         )
         if isinstance(result, Refusal):
-            self._not_taken(event, known, result.code, result.reason)
+            self._not_taken(event, known, offset_s, result.code, result.reason)
             self.refusals.append(f"event {shown(event.event_id)}: {result.code} {result.reason}")
         elif self._over(event, known, result, offset_s):
-            self._not_taken(event, known, "200", "over before it was received")
+            self._not_taken(event, known, offset_s, "200", "over before it was received")
         elif event.test and not self._program.execute_test_events:
             self._only_tested(event, known, result, offset_s)
         else:
@@ -197,10 +197,12 @@ class Judge:
             self._withdraw(known, "cancelled")
         self._respond(event, "200", NOT_CARRIED_OUT, "optIn")
 
-    def _not_taken(self, event: Event, known: HeldEvent | None, code: str, reason: str) -> None:
-        """The VTN learns optOut, so an older modification must not run on either."""
+    def _not_taken(
+        self, event: Event, known: HeldEvent | None, offset_s: float, code: str, reason: str
+    ) -> None:
+        """The VTN learns optOut, so an older modification must not run on either. The draw stays (rule 30)."""
         if known is None or known.modification != event.modification:
-            self._hold(event, instructed=False)
+            self._hold(event, instructed=False, offset_s=offset_s)
         if known is not None:
             self._withdraw(known, "cancelled")
         self._respond(event, code, reason, "optOut")

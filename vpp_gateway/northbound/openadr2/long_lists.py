@@ -16,6 +16,9 @@ LEFT_FEW = 8
 """So few events need no mould."""
 LEARN_MAX = 3
 """New moulds of one document: each costs some milliseconds."""
+SHELL_MAX = 64 * 1024
+"""Letters around the events, at most: they are read anew with each event that is learned from."""
+_NAME = b"oadrEvent"
 
 
 class LongLists:
@@ -35,20 +38,23 @@ class LongLists:
         if not BYTES_MIN <= len(body) <= self._limits.bytes_max:
             return None
         parted = self._moulds.part(body)
-        for _ in range(LEARN_MAX):
-            if parted is None or len(parted.left) <= LEFT_FEW or not self._learn(parted):
-                break
-            parted = self._moulds.part(body)
-        if parted is None:
+        if parted is None or len(parted.head) + len(parted.tail) > SHELL_MAX:
             return None
+        for _ in range(LEARN_MAX):
+            if len(parted.left) <= LEFT_FEW or not self._learn(parted):
+                break
+            again = self._moulds.part(body)
+            if again is None:
+                return None
+            parted = again
         rest, limits = parted.document(*parted.left), self._limits
         if (
             parted.elements + rest.count(b"<") > limits.elements_max
             or parted.equals_signs + rest.count(b"=") > limits.attributes_max
         ):
             return None
-        said = self._read(rest)
-        if said is None or len(said[0].events) != len(parted.left):
+        said = self._read(rest, len(parted.left))
+        if said is None:
             return None
         message, around = said
         if parted.around not in (None, around):
@@ -63,14 +69,20 @@ class LongLists:
 
     def _learn(self, parted: Parted) -> bool:
         """From the last event that fits no mould; whether there is a new one."""
-        said = self._read(parted.document(parted.left[-1]))
-        if said is None or len(said[0].events) != 1:
+        said = self._read(parted.document(parted.left[-1]), 1)
+        if said is None:
             return False
         (event,), around = said[0].events, said[1]
         return isinstance(event, Event) and self._moulds.learn(parted, event, around, self._only_event)
 
-    def _read(self, document: bytes) -> tuple[DistributeEvent, Namespaces] | None:
-        """The usual way; None when the document is not wholly a list whose events all have names."""
+    def _read(self, document: bytes, events: int) -> tuple[DistributeEvent, Namespaces] | None:
+        """The usual way; None when the document is not wholly a list of so many events that all have names.
+
+        Nor may it name an oadrEvent anywhere else: inside another event, in a signature's Object, behind the list.
+        Then what was parted are the list's own events, and what stands between two of them is one as well.
+        """
+        if document.count(_NAME) != 2 * events:
+            return None
         try:
             payload = parse(document, self._limits)
             refused = wire.check(payload, self._schema)
@@ -80,11 +92,13 @@ class LongLists:
         distribute = find(payload, "oadr:oadrSignedObject", "oadr:oadrDistributeEvent")
         if distribute is None or not isinstance(message, DistributeEvent) or message.unreadable:
             return None
+        if len(message.events) != events:
+            return None
         return message, frozenset(distribute.nsmap.items())
 
     def _only_event(self, document: bytes) -> Event | None:
-        said = self._read(document)
-        if said is None or len(said[0].events) != 1:
+        said = self._read(document, 1)
+        if said is None:
             return None
         (event,) = said[0].events
         return event if isinstance(event, Event) else None

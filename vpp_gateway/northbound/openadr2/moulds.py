@@ -32,7 +32,7 @@ MOULDS_MAX = 16
 _PROBES = 1, 8
 """Two choices of other texts: together they tell any two holes apart, also those with few words."""
 _OPENING = re.compile(r"<((?:[A-Za-z_][\w.-]*:)?oadrEvent)(?=[\s>])", re.ASCII)
-_SPACE = re.compile(r"[ \t\n]*")
+_SPACE = re.compile(r"[ \t\r\n]*")
 _UTF8 = re.compile(r"""\bencoding\s*=\s*["']utf-8["']""", re.IGNORECASE)
 
 Namespaces = frozenset[tuple[str | None, str]]
