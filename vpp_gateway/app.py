@@ -315,6 +315,8 @@ async def _control(
     messages: MessageStore,
 ) -> LiveSource:
     """The control socket, and what it and the page show."""
+    from vpp_gateway.compose_capacity import capacity_policy
+    from vpp_gateway.console.capacity import LiveCapacity
     from vpp_gateway.console.control import serve_control
     from vpp_gateway.console.live import Identity, LiveSource
     from vpp_gateway.console.operator import Operator
@@ -329,7 +331,9 @@ async def _control(
         source.beat()
 
     engine.on_second = second
-    await stack.enter_async_context(serve_control(source, settings.gateway.state_dir, Operator(engine)))
+    capacities = LiveCapacity(engine, lambda: capacity_policy(settings), simulated=settings.gateway.simulated)
+    folder = settings.gateway.state_dir
+    await stack.enter_async_context(serve_control(source, folder, Operator(engine), capacities))
     return source
 
 

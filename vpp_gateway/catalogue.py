@@ -10,6 +10,7 @@ import re
 from functools import cache, lru_cache
 from typing import Final, Literal
 
+from vpp_gateway.catalogue_capacity import CAPACITY
 from vpp_gateway.catalogue_conform import CONFORM
 from vpp_gateway.catalogue_messages import MESSAGES
 from vpp_gateway.catalogue_push import PUSH
@@ -22,7 +23,7 @@ from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
-TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH}
+TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH, **CAPACITY}
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")
 

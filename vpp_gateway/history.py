@@ -14,7 +14,8 @@ from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.northbound.turn import Sample, SpareBlock, StatusSample, UsageSample
-from vpp_gateway.portfolio.availability import Block, Direction, SiteNow, blocks
+from vpp_gateway.portfolio.asset import Direction
+from vpp_gateway.portfolio.availability import Block, SiteNow, blocks
 
 KEEP_S = 900
 
@@ -165,7 +166,7 @@ class History:
             SiteNow(
                 site=state.site,
                 load_w=state.load_w if state.fresh else None,
-                usable=state.usable,
+                usable=state.readable,
             )
             for state in gateway.sites
         ]

@@ -19,7 +19,7 @@ from vpp_gateway.errors import MisuseError
 from vpp_gateway.yaml_source import Document, Finding, InvalidFile, Problem, read_yaml
 from vpp_gateway.yaml_validate import near, validate
 
-Kind = Literal["devices", "markets", "programs", "sites"]
+Kind = Literal["devices", "products", "programs", "sites"]
 Verified = Literal["primary", "secondary", "unverified"]
 """primary: read in the document itself; secondary: told by somebody who read it; unverified: assumed."""
 

@@ -10,12 +10,10 @@ of each field is its description in `docs/schemas/settings.schema.json` and in e
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from vpp_gateway.catalogue import Lang
@@ -23,69 +21,24 @@ from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.profile import Source, Verified
 from vpp_gateway.settings_files import missing_files
-from vpp_gateway.settings_rules import KW_MAX, rules, sharpen
+from vpp_gateway.settings_portfolio import BlockedSettings, CapacitySettings, FeederSettings, blocked, feeder
+from vpp_gateway.settings_rules import rules, sharpen
+from vpp_gateway.settings_words import (
+    FilePath,
+    Fingerprint,
+    Identifier,
+    Kw,
+    Number,
+    Port,
+    Seconds,
+    Section,
+    Share,
+    Switch,
+    Text,
+    VtnUrl,
+)
 from vpp_gateway.yaml_source import Document, InvalidFile, read_yaml
-from vpp_gateway.yaml_validate import RULES, show, validate, wrong
-
-OPENADR2_SERVICES = ("EiRegisterParty", "EiEvent", "EiReport", "EiOpt", "OadrPoll")
-IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-
-
-def _identifier(found: str) -> str:
-    if not re.fullmatch(IDENTIFIER, found):
-        raise wrong(
-            "problem.pattern", found=show(found), allowed="1-64 of A-Z a-z 0-9 . _ -, first a letter or digit"
-        )
-    return found
-
-
-def _fingerprint(found: str) -> str:
-    if not re.fullmatch(r"[0-9A-F]{2}(:[0-9A-F]{2}){9}", found.upper()):
-        raise wrong(
-            "problem.pattern", found=show(found), allowed="10 pairs of hex digits with colons (12:AB:...)"
-        )
-    return found.upper()
-
-
-def _vtn_url(found: str) -> str:
-    try:
-        parts = urlsplit(found)
-        plain = parts.port is None or parts.port > 0
-    except ValueError:
-        raise wrong("problem.url", found=show(found)) from None
-    plain &= parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-    if not plain or parts.query or parts.fragment or re.search(r"\s", found):
-        raise wrong("problem.url", found=show(found))
-    service = parts.path.rstrip("/").rsplit("/", 1)[-1]
-    if service in OPENADR2_SERVICES:
-        raise wrong("problem.url_service", service=service)
-    return found.rstrip("/")
-
-
-def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    base = (info.context or {}).get("base")
-    return path if base is None else base / path
-
-
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-Identifier = Annotated[
-    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{IDENTIFIER}$"})
-]
-FilePath = Annotated[Path, AfterValidator(_beside_the_file)]
-Switch = Annotated[bool, Field(strict=True)]
-Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Kw = Annotated[Number, Field(le=KW_MAX)]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Seconds = Annotated[Number, Field(gt=0, le=86400)]
-
-
-class Section(BaseModel):
-    """Base of the settings: frozen, nothing unknown."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
-    )
+from vpp_gateway.yaml_validate import RULES, validate
 
 
 class GatewaySettings(Section):
@@ -123,7 +76,7 @@ class PushSettings(Section):
     """Address to listen on; anything but loopback needs tls."""
     port: Port
     """TCP port to listen on."""
-    public_url: Annotated[str, AfterValidator(_vtn_url)]
+    public_url: VtnUrl
     """The address as the utility reaches it, up to /OpenADR2/Simple/2.0b; told at registration."""
     cert: FilePath | None = None
     """PEM file with the certificate of this address; without it, tls.cert."""
@@ -140,9 +93,9 @@ class OpenAdr2Settings(Section):
     """Your name for this connection; the first part of every instruction's id."""
     program: Identifier
     """Program profile: how this utility's signals become instructions."""
-    vtn_url: Annotated[str, AfterValidator(_vtn_url)]
+    vtn_url: VtnUrl
     """Address of the VTN up to /OpenADR2/Simple/2.0b; the service names are added."""
-    standby_urls: tuple[Annotated[str, AfterValidator(_vtn_url)], ...] = ()
+    standby_urls: tuple[VtnUrl, ...] = ()
     """Addresses of the same utility's standby sites, tried in this order when the main one is lost."""
     push: PushSettings | None = None
     """Our own address for a program with transport push; without it, messages are fetched (pull)."""
@@ -157,9 +110,9 @@ class OpenAdr2Settings(Section):
     """Group ids that the utility may address us by, with all sites."""
     party_ids: tuple[Text, ...] = ()
     """Party ids that the utility may address us by, with all sites."""
-    vtn_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    vtn_fingerprint: Fingerprint | None = None
     """Fingerprint of the certificate that signs the VTN's messages (last 10 bytes of its SHA-256), to pin it; needs sign."""
-    vtn_tls_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    vtn_tls_fingerprint: Fingerprint | None = None
     """Fingerprint of the VTN's TLS certificate, to pin it at every handshake; needs tls."""
     sign: Switch = False
     """True signs and checks every message (XML signature, high security)."""
@@ -203,6 +156,10 @@ class BatterySettings(DeviceSettings):
     """Share of the energy above which it is never charged (0..1)."""
     efficiency: Annotated[Number, Field(gt=0, le=1)] = 0.95
     """One-way efficiency (0..1)."""
+    response_s: Annotated[Number, Field(ge=0, le=3600)] = 2.0
+    """Seconds from an order to the first change at the meter, as measured when it was commissioned."""
+    ramp_kw_per_s: Annotated[Kw, Field(gt=0)] | None = None
+    """How fast its power changes then, kW per second; without it, at once."""
 
 
 class SiteSettings(Section):
@@ -224,6 +181,10 @@ class SiteSettings(Section):
     """The meter at the grid connection point."""
     batteries: tuple[BatterySettings, ...] = ()
     """Batteries behind the grid connection point."""
+    feeders: tuple[FeederSettings, ...] = ()
+    """Lines inside the site with limits of their own; a battery that is on none stands at the grid connection."""
+    blocked: tuple[BlockedSettings, ...] = ()
+    """Times at which batteries of this site are left alone: not ordered, not promised, not offered."""
 
 
 class PluginSettings(Section):
@@ -325,6 +286,8 @@ class Settings(Section):
     """The timers that nest."""
     dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
     """How orders are carried out and measured."""
+    capacity: CapacitySettings = Field(default_factory=CapacitySettings)
+    """What can be offered to the balancing market."""
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     """How long what was measured is kept."""
     source: tuple[Source, ...] = ()
@@ -382,6 +345,8 @@ def _site(site: SiteSettings) -> Site:
         batteries=tuple(_battery(site.id, battery) for battery in site.batteries),
         import_max_w=site.import_max_kw * 1000,
         export_max_w=site.export_max_kw * 1000,
+        feeders=tuple(feeder(row) for row in site.feeders),
+        blocked=tuple(blocked(row) for row in site.blocked),
     )
 
 
@@ -395,4 +360,6 @@ def _battery(site: str, battery: BatterySettings) -> Battery:
         soc_min=battery.soc_min,
         soc_max=battery.soc_max,
         efficiency=battery.efficiency,
+        response_s=battery.response_s,
+        ramp_w_per_s=None if battery.ramp_kw_per_s is None else battery.ramp_kw_per_s * 1000,
     )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from vpp_gateway.identity import IdentityError, read_certificate, read_key, same_key
 from vpp_gateway.plain import Loc
-from vpp_gateway.profile import missing_profile, read_profile
+from vpp_gateway.product_profile import load_product
+from vpp_gateway.profile import list_profiles, missing_profile, read_profile
 from vpp_gateway.yaml_source import Finding, InvalidFile
 from vpp_gateway.yaml_validate import near
 
@@ -30,6 +31,7 @@ def missing_files(settings: Settings) -> Iterator[Finding]:
     """Everything that `settings` points at and that is not there, or not as it must be."""
     yield from _identities(settings)
     yield from _profiles(settings)
+    yield from _products(settings)
     yield from _plugins(settings)
 
 
@@ -103,6 +105,31 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
         yield from _device(("sites", s, "meter", "profile"), site.meter.profile, "meter", search)
         for b, battery in enumerate(site.batteries):
             yield from _device(("sites", s, "batteries", b, "profile"), battery.profile, "battery", search)
+
+
+def _products(settings: Settings) -> Iterator[Finding]:
+    """Products are there and whole, and an award has a direction that its product can have."""
+    search = settings.gateway.profile_dirs
+    rows: list[tuple[Loc, str, str]] = [
+        (("capacity", "products", index), name, "") for index, name in enumerate(settings.capacity.products)
+    ] or [(("capacity",), name, "") for name in list_profiles("products", search)]
+    rows += [
+        (("capacity", "awards", index, "product"), award.product, award.direction)
+        for index, award in enumerate(settings.capacity.awards)
+    ]
+    for loc, name, direction in rows:
+        if (missing := missing_profile("products", name, search)) is not None:
+            yield replace(missing, loc=loc)
+            continue
+        try:
+            product = load_product(name, search)
+        except InvalidFile as error:
+            yield Finding(loc=loc, code="problem.said", values=(("reason", str(error)),))
+            continue
+        allowed = product.sides()
+        if direction and direction not in allowed:
+            values = (("found", direction), ("allowed", ", ".join(allowed)))
+            yield Finding(loc=(*loc[:-1], "direction"), code="problem.choice", values=values)
 
 
 def _demands_signatures(program: str, search: tuple[Path, ...]) -> bool:

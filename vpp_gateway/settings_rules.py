@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from vpp_gateway import settings_rules_portfolio as portfolio
 from vpp_gateway.plain import View
 from vpp_gateway.yaml_source import Finding
 from vpp_gateway.yaml_validate import near
@@ -25,7 +26,10 @@ SOCKET_PATH_MAX: Final = 107
 CONTROL_SOCKET: Final = "control.sock"
 """Inside `state_dir`: where the running gateway answers the command line."""
 
-SHARES: Final = ("soc_min", "soc_max", "efficiency", "opt_in_at_least", "bridge_reserve")
+SHARES: Final = (
+    "soc_min", "soc_max", "efficiency", "opt_in_at_least", "bridge_reserve", "confidence", "load_margin",
+    "workload_share", "recharge_share",
+)  # fmt: skip
 
 Rule = Callable[[View], Iterator[Finding]]
 
@@ -60,6 +64,7 @@ def _one_name(root: View) -> Iterator[Finding]:
     yield from _unique(device["id"] for device in _devices(root))
     yield from _unique(room["name"] for room in root["northbound"].each())
     yield from _unique(plugin["name"] for plugin in root["plugins"].each())
+    yield from _unique(row["id"] for site in root["sites"].each() for row in site["feeders"].each())
 
 
 def _unique(views: Iterable[View]) -> Iterator[Finding]:
@@ -217,6 +222,9 @@ _RULES: tuple[Rule, ...] = (
     _one_device,
     _known_sites,
     _operating_window,
+    portfolio.feeders,
+    portfolio.blocked,
+    portfolio.awards,
     _timers,
     _northbound,
     _console,

@@ -9,18 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.unit.console_fake import FakeSource
+from vpp_gateway.console.capacity import Capacities
 from vpp_gateway.console.control import serve_control
 from vpp_gateway.console.operator import Acts
 
 
 @contextmanager
-def answering(source: FakeSource, state_dir: Path, acts: Acts | None = None) -> Iterator[Path]:
+def answering(
+    source: FakeSource, state_dir: Path, acts: Acts | None = None, capacities: Capacities | None = None
+) -> Iterator[Path]:
     """Answer on `state_dir/control.sock` during the block."""
     ready, loop = threading.Event(), asyncio.new_event_loop()
     done = asyncio.Event()
 
     async def serve() -> None:
-        async with serve_control(source, state_dir, acts):
+        async with serve_control(source, state_dir, acts, capacities):
             ready.set()
             await done.wait()
 

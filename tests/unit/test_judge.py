@@ -11,7 +11,7 @@ from vpp_gateway.console.events import event_views
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Offered, Started, Tick
-from vpp_gateway.domain.fleet import Fleet
+from vpp_gateway.domain.fleet import Blocked, Feeder, FeederId, Fleet
 from vpp_gateway.domain.instruction import Delta, Demand, Instruction, Multiplier, Phase, Setpoint
 from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName
 from vpp_gateway.domain.reading import Snapshot
@@ -89,6 +89,48 @@ def test_the_power_of_one_battery_does_not_carry_the_energy_of_another() -> None
     said, reason = opt(house(uneven), event("hour", 300_000.0, 0.0, 1.0))
     assert said == "out" and "only 39" in reason
     assert opt(house(uneven), event("minute", 300_000.0, 0.0, 1 / 60))[0] == "in"
+
+
+def test_a_feeder_bounds_what_the_batteries_behind_it_are_promised_for() -> None:
+    of = fleet()
+    lined = replace(
+        of,
+        sites=tuple(
+            replace(
+                site,
+                feeders=(
+                    Feeder(
+                        id=FeederId(f"{site.id}/f"),
+                        devices=tuple(battery.id for battery in site.batteries),
+                        import_max_w=1e6,
+                        export_max_w=20_000.0,
+                    ),
+                ),
+            )
+            for site in of.sites
+        ),
+    )
+    assert opt(house(lined), event("much", 90_000.0, 0.0, 0.1))[0] == "out"
+    assert opt(house(lined), event("little", 60_000.0, 0.0, 0.1))[0] == "in"
+    assert opt(house(lined), event("up", -90_000.0, 0.0, 0.1))[0] == "in"
+
+
+def test_blocked_batteries_are_neither_promised_nor_ordered() -> None:
+    of = fleet()
+    blocked = Blocked(since_at=1000.0 + HOUR, until_at=1000.0 + 2 * HOUR)
+    closed = replace(of, sites=tuple(replace(site, blocked=(blocked,)) for site in of.sites))
+    gateway = house(closed)
+    assert opt(gateway, event("before", 90_000.0, 0.0, 0.5))[0] == "in"
+    assert opt(gateway, event("meanwhile", 90_000.0, 1.2, 0.1))[0] == "out"
+    assert opt(gateway, event("across", 30_000.0, 0.8, 0.5))[0] == "out"
+    assert opt(gateway, event("after", 90_000.0, 2.0, 0.1))[0] == "in"
+    now = replace(
+        of, sites=tuple(replace(s, blocked=(Blocked(until_at=970.0, since_at=0.0),)) for s in of.sites)
+    )
+    later = house(now)
+    assert not any(state.usable for state in later.sites)
+    assert all(state.readable for state in later.sites)
+    assert opt(later, event("soon", 90_000.0, 0.0, 0.5))[0] == "in"
 
 
 def test_work_counts_only_where_and_for_whom_it_can_be_called() -> None:

@@ -97,7 +97,7 @@ def test_a_model_without_source_is_our_mistake() -> None:
 
 def test_every_shipped_profile_says_where_it_comes_from() -> None:
     seen = 0
-    for kind in ("devices", "markets", "programs", "sites"):
+    for kind in ("devices", "products", "programs", "sites"):
         for name in list_profiles(kind):
             plain = read_profile(kind, name).plain
             assert plain.get("source"), name

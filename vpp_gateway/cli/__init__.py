@@ -37,6 +37,7 @@ class Root(LazyGroup):
         "run": Lazy("run", "run", "Run the gateway."),
         "status": Lazy("status", "status", "What the running gateway sees, worst first."),
         "events": Lazy("events", "events", "Events of the grid operators: ls, show."),
+        "capacity": Lazy("capacity", "capacity", "What can be offered to the balancing market: show."),
         "ven": Lazy(
             "ven", "ven", "Registration and opts of one connection: register, cancel, opt, create-opt, ..."
         ),

@@ -1,8 +1,9 @@
 """The control socket: the CLI's reads and the operator's acts, for the user who runs the gateway and nobody else.
 
 A Unix socket in the state directory with mode 0600: the file system is the access control. One JSON line asks, one
-JSON line answers, then the connection ends (`ask.py` is the other side). `get` reads; `do` is an act on a connection
-to a utility (`operator.py`). What is ordered of the sites comes by instruction or by the settings file alone.
+JSON line answers, then the connection ends (`ask.py` is the other side). `get` reads, `capacity` computes step by step
+(`capacity.py`); `do` is an act on a connection to a utility (`operator.py`). What is ordered of the sites comes by
+instruction or by the settings file alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vpp_gateway.catalogue import Told
 from vpp_gateway.console.api import EventsReply
+from vpp_gateway.console.capacity import Capacities, CapacityAsk
 from vpp_gateway.console.operator import Acts, Do
 from vpp_gateway.console.source import StatusSource
 from vpp_gateway.console.status import View
@@ -30,6 +33,8 @@ PATH_MAX_BYTES = 107
 """Linux: sizeof(sun_path) less the closing zero."""
 LINE_MAX_BYTES = 65536
 WAIT_S = 5.0
+CAPACITY_WAIT_S = 60.0
+CAPACITY = re.compile(rb'"get"\s*:\s*"capacity"')
 
 
 class Request(BaseModel):
@@ -44,12 +49,13 @@ class Request(BaseModel):
 
 @asynccontextmanager
 async def serve_control(
-    source: StatusSource, state_dir: Path, acts: Acts | None = None
+    source: StatusSource, state_dir: Path, acts: Acts | None = None, capacities: Capacities | None = None
 ) -> AsyncIterator[Path]:
     """Answer on `state_dir/control.sock` during the block; yields the path.
 
     Args:
         acts: Carries out `do`; None = this gateway only answers questions.
+        capacities: Answers `capacity`; None = it cannot be asked here.
 
     Raises:
         ConfigError: the path is too long for a socket, or cannot be written.
@@ -59,7 +65,7 @@ async def serve_control(
     listener = _bind(path)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _serve_one(source, acts, reader, writer)
+        await _serve_one(source, acts, capacities, reader, writer)
 
     server = await asyncio.start_unix_server(answer, sock=listener, limit=LINE_MAX_BYTES)
     try:
@@ -106,11 +112,17 @@ def _clear_stale(path: Path) -> None:
 
 
 async def _serve_one(
-    source: StatusSource, acts: Acts | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    source: StatusSource,
+    acts: Acts | None,
+    capacities: Capacities | None,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     try:
         async with asyncio.timeout(WAIT_S):
-            writer.write(await _answer(source, acts, reader))
+            line = await _line(reader)
+        async with asyncio.timeout(WAIT_S if line is None or not CAPACITY.search(line) else CAPACITY_WAIT_S):
+            writer.write(await _answer(source, acts, capacities, line))
             await writer.drain()
     except (TimeoutError, ConnectionError):
         writer.transport.abort()  # who asks and does not listen is not worth a log line
@@ -118,15 +130,25 @@ async def _serve_one(
         writer.close()
 
 
-async def _answer(source: StatusSource, acts: Acts | None, reader: asyncio.StreamReader) -> bytes:
+async def _line(reader: asyncio.StreamReader) -> bytes | None:
+    """The question; None when it is too long."""
     try:
-        line = await reader.readline()
+        return await reader.readline()
     except ValueError:
+        return None
+
+
+async def _answer(
+    source: StatusSource, acts: Acts | None, capacities: Capacities | None, line: bytes | None
+) -> bytes:
+    if line is None:
         return _refuse(f"a request line is at most {LINE_MAX_BYTES} bytes long")
     act = acts is not None and b'"do"' in line
     try:
         if act and acts is not None:
             return _do(acts, Do.model_validate_json(line))
+        if capacities is not None and CAPACITY.search(line):
+            return await _capacity(capacities, CapacityAsk.model_validate_json(line))
         request = Request.model_validate_json(line)
     except ValidationError as failure:
         found = "; ".join(
@@ -137,15 +159,25 @@ async def _answer(source: StatusSource, acts: Acts | None, reader: asyncio.Strea
     return _read(source, request)
 
 
+async def _capacity(capacities: Capacities, ask: CapacityAsk) -> bytes:
+    """Computed step by step: the loop goes on between them."""
+    try:
+        pieces = capacities.prepare(ask)
+    except GatewayError as refusal:
+        return _refuse_told(refusal)
+    reply = []
+    for piece in pieces:
+        reply.append(piece)
+        await asyncio.sleep(0)
+    return b'{"ok":true,"reply":' + "".join(reply).encode() + b"}\n"
+
+
 def _do(acts: Acts, request: Do) -> bytes:
     """Carry out an act; a refusal goes back with its code, so that the asker can say it in his language."""
     try:
         told = acts.do(request)
-    except Told as refusal:
-        values = {"code": refusal.code, "values": refusal.values}
-        return json.dumps({"ok": False, "error": str(refusal), **values}).encode() + b"\n"
     except GatewayError as refusal:
-        return _refuse(str(refusal))
+        return _refuse_told(refusal)
     return json.dumps({"ok": True, "reply": dict(told)}).encode() + b"\n"
 
 
@@ -166,6 +198,14 @@ def _read(source: StatusSource, request: Request) -> bytes:
 
 def _grant(view: View) -> bytes:
     return b'{"ok":true,"reply":' + view.model_dump_json().encode() + b"}\n"
+
+
+def _refuse_told(refusal: GatewayError) -> bytes:
+    """With its code where it has one."""
+    if not isinstance(refusal, Told):
+        return _refuse(str(refusal))
+    values = {"code": refusal.code, "values": refusal.values}
+    return json.dumps({"ok": False, "error": str(refusal), **values}).encode() + b"\n"
 
 
 def _refuse(text: str) -> bytes:

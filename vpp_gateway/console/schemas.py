@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vpp_gateway.console.api import EventsReply
+from vpp_gateway.console.capacity import CapacityReply
 from vpp_gateway.console.history import HistoryReply
 from vpp_gateway.console.readiness import Readiness
 from vpp_gateway.console.status import Status, View
@@ -18,6 +19,7 @@ PUBLISHED: dict[str, type[View]] = {
     "events.schema.json": EventsReply,
     "history.schema.json": HistoryReply,
     "readiness.schema.json": Readiness,
+    "capacity.schema.json": CapacityReply,
 }
 """File name -> the model that it describes, as it is sent."""
 

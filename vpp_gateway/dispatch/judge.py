@@ -1,9 +1,10 @@
 """Opt in or out: can this instruction be delivered for its whole duration, before we promise it?
 
 For every phase, the room of the scope in the direction asked: each battery by its power and by its own energy, the
-grid connection they sit behind, and the energy that is left of all of them after what is promised already; and workload
-offers that reach the scope. Sites that a more urgent instruction rules meanwhile count for nothing, and so does work
-that stands for another instruction. With its reason, so that the peer's operator and ours understand a refusal.
+feeder and the grid connection they sit behind, and the energy that is left of all of them after what is promised
+already; and workload offers that reach the scope. Batteries that are blocked meanwhile and sites that a more urgent
+instruction rules count for nothing, and so does work that stands for another instruction. With its reason, so that the
+peer's operator and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from vpp_gateway.dispatch.allocation import Baselines, asked_of_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState
-from vpp_gateway.domain.instruction import Instruction, Limit, SiteId
+from vpp_gateway.domain.instruction import DeviceId, Instruction, Limit, SiteId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
-from vpp_gateway.portfolio.envelope import Room, battery_room, hold_s, nameplate_room, site_bounds
+from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
+from vpp_gateway.portfolio.envelope import NO_BOUND_W, hold_s, site_bounds
+from vpp_gateway.portfolio.rooms import SiteAssets, scope_room
 from vpp_gateway.portfolio.timeline import Timeline
 
 
@@ -92,31 +95,41 @@ class Judge:
         """What the scope can hold in one direction for `hold` seconds, W."""
         taken = self.timeline.taken_from(instruction)
         free = [self.sites[id] for id in scope if id not in taken]
-        power = math.fsum(self._power_w(state, sign, hold) for state in free)
-        energy = math.fsum(_energy_wh(room, sign) for state in free for room in self._rooms(state, hold))
+        direction: Direction = "down" if sign > 0 else "up"
+        asked = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
+        sites = [self._assets(state) for state in free]
+        power = scope_room(sites, (), asked, direction).w
+        energy = math.fsum(
+            asset.energy_wh(direction)
+            for one in sites
+            for asset in one.batteries
+            if asset.doubt is None and not _blocked(one, asset, asked)
+        )
         ids = frozenset(state.site.id for state in free)
         energy -= self._promised_wh(instruction, ids, sign)
         work = self._work_w(instruction, ids, sign, hold)
         return min(power, max(0.0, energy) * 3600.0 / hold) + work
 
-    def _rooms(self, state: SiteState, hold: float) -> list[Room]:
-        """Room of each battery of a site that can be counted on for `hold` seconds."""
-        rooms = []
-        for battery in state.site.batteries:
-            reading = state.usable.get(battery.id)
-            if reading is not None:
-                rooms.append(battery_room(battery, reading, hold))
-            elif self.in_grace and state.reading is None:
-                rooms.append(nameplate_room(battery, hold))
-        return rooms
-
-    def _power_w(self, state: SiteState, sign: float, hold: float) -> float:
-        """Power that a site's batteries can hold, as far as its grid connection carries it."""
-        power = math.fsum(room.down_w if sign > 0 else room.up_w for room in self._rooms(state, hold))
+    def _assets(self, state: SiteState) -> SiteAssets:
+        """The batteries of a site that can be counted on, as far as its grid connection carries them."""
+        unheard = self.in_grace and state.reading is None
+        batteries = tuple(
+            nameplate_asset(state.site, battery)
+            if unheard
+            else battery_asset(state.site, battery, state.readable.get(battery.id))
+            for battery in state.site.batteries
+        )
         if state.load_w is None:
-            return power
+            return SiteAssets(
+                site=state.site, batteries=batteries, down_max_w=NO_BOUND_W, up_max_w=NO_BOUND_W
+            )
         bounds = site_bounds(state.site, state.load_w, None, None)
-        return min(power, bounds.down_max_w if sign > 0 else bounds.up_max_w)
+        return SiteAssets(
+            site=state.site,
+            batteries=batteries,
+            down_max_w=bounds.down_max_w,
+            up_max_w=bounds.up_max_w,
+        )
 
     def _promised_wh(self, instruction: Instruction, free: Set[SiteId], sign: float) -> float:
         """Energy that other accepted instructions may take from these sites in the same direction before our end."""
@@ -153,5 +166,5 @@ class Judge:
         return math.fsum(max(0.0, sign * net) for net in (*offers, *orders))
 
 
-def _energy_wh(room: Room, sign: float) -> float:
-    return room.energy_down_wh if sign > 0 else room.energy_up_wh
+def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:
+    return one.site.is_blocked(DeviceId(asset.id), asked.start_at, asked.until)

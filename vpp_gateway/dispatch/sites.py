@@ -3,7 +3,7 @@
     load = import at the PCC + what our usable batteries discharge
 
 The load is what we would see had we commanded no battery; workload shifts are inside it. A battery that cannot be
-read, or does not obey, stays inside it too, as if it were load: so its loss is corrected without guessing. While a whole site is lost,
+read, does not obey, or is blocked by the operator, stays inside it too, as if it were load: so its loss is corrected without guessing. While a whole site is lost,
 its batteries are credited until their reversion timers have run out: an agent that died leaves them holding.
 """
 
@@ -51,7 +51,9 @@ class SiteState:
     disturbed: bool = False
     """A workload shift of ours is open at this site."""
     usable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
-    """Batteries that can be read and take orders."""
+    """Batteries that can be read and take orders, and are not blocked now."""
+    readable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
+    """The same with those that are blocked now: they can be promised for later."""
     probation: dict[DeviceId, Probation] = field(default_factory=dict)
     battery_w: float = 0.0
     """discharge_w of all usable batteries together, at the last reading."""
@@ -134,13 +136,16 @@ class Sites:
         if state.linked or state.lost_at is None:
             state.lost_at, state.lost_reason = at, reason
         state.linked = False
-        state.usable = {}
+        state.usable, state.readable = {}, {}
 
     def _take(self, state: SiteState, reading: SiteReading) -> None:
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
-        state.usable = {b.device: b for b in reading.batteries if b.device not in doubtful}
+        state.readable = {b.device: b for b in reading.batteries if b.device not in doubtful}
+        state.usable = {
+            id: b for id, b in state.readable.items() if not state.site.is_blocked(id, reading.at, reading.at)
+        }
         state.battery_w = math.fsum(b.discharge_w for b in state.usable.values())
         if reading.meter is None or not math.isfinite(reading.meter.import_w):
             return

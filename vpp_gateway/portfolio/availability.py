@@ -20,16 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from vpp_gateway.domain.fleet import Site
 from vpp_gateway.domain.instruction import DeviceId, Instruction, Limit, Multiplier, Phase, Setpoint, SiteId
 from vpp_gateway.domain.reading import BatteryReading
-from vpp_gateway.portfolio.envelope import Room, battery_room, site_bounds
+from vpp_gateway.portfolio.asset import DIRECTIONS, Direction, Hold
+from vpp_gateway.portfolio.rooms import scope_room, site_assets
 from vpp_gateway.portfolio.timeline import Timeline
 
-Direction = Literal["down", "up"]
-"""`down`: regulation_w > 0, relieving the grid; `up`: regulation_w < 0."""
 LOAD_MARGIN = 0.1
 """Share by which the load at the grid connection may differ from the present one, to the worse side."""
 BLOCKS_MAX = 1500
@@ -100,48 +98,69 @@ def _site(
 ) -> tuple[float, float]:
     """(down, up) W of one site in one block."""
     id = one.site.id
-    if any(True for _ in _demands(timeline, id, start_at, end_at)):
+    if any(True for _ in demands(timeline, id, start_at, end_at)):
         return 0.0, 0.0
     hours = (end_at - start_at) / 3600.0
     taken_wh = _taken_wh(one, all_sites, timeline, now, end_at)
-    rooms = [_room(one, battery.id, end_at - start_at) for battery in one.site.batteries]
-    down_wh = max(0.0, math.fsum(room.energy_down_wh for room in rooms) - taken_wh)
-    up_wh = max(0.0, math.fsum(room.energy_up_wh for room in rooms) - taken_wh)
-    import_max, export_max = _limits(timeline, id, start_at, end_at)
-    margin = 0.0 if one.load_w is None else LOAD_MARGIN * abs(one.load_w)
-    least = None if one.load_w is None else one.load_w - margin
-    most = None if one.load_w is None else one.load_w + margin
-    down_bound = site_bounds(one.site, least, import_max, export_max).down_max_w
-    up_bound = site_bounds(one.site, most, import_max, export_max).up_max_w
-    return (
-        min(math.fsum(room.down_w for room in rooms), down_wh / hours, down_bound),
-        min(math.fsum(room.up_w for room in rooms), up_wh / hours, up_bound),
+    import_max, export_max = limits_in(timeline, id, start_at, end_at)
+    assets = site_assets(
+        one.site,
+        one.load_w,
+        one.usable,
+        import_max_w=import_max,
+        export_max_w=export_max,
+        margin=LOAD_MARGIN,
     )
-
-
-def _room(one: SiteNow, device: DeviceId, hold_s: float) -> Room:
-    battery = next(battery for battery in one.site.batteries if battery.id == device)
-    return battery_room(battery, one.usable.get(device), hold_s)
+    hold = Hold(start_at=start_at, hold_s=end_at - start_at)
+    free = [
+        asset for asset in assets.batteries if not one.site.is_blocked(DeviceId(asset.id), start_at, end_at)
+    ]
+    rooms = []
+    for direction in DIRECTIONS:
+        wh = math.fsum(asset.energy_wh(direction) for asset in free if asset.doubt is None)
+        power = scope_room((assets,), (), hold, direction).w
+        rooms.append(min(power, max(0.0, wh - taken_wh) / hours))
+    return rooms[0], rooms[1]
 
 
 def _taken_wh(
     one: SiteNow, all_sites: tuple[SiteNow, ...], timeline: Timeline, now: float, until: float
 ) -> float:
     """Energy that accepted instructions may move at this site between now and `until`, in either direction."""
+    return math.fsum(spend.wh for spend in spends(one, all_sites, timeline, now, until))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """Energy that one phase of an accepted instruction may move at one site."""
+
+    directions: tuple[Direction, ...]
+    """Both, where it depends on a load that nobody knows yet."""
+    wh: float
+    start_at: float
+    end_at: float
+
+
+def spends(
+    one: SiteNow, all_sites: Iterable[SiteNow], timeline: Timeline, now: float, until: float
+) -> Iterator[Spend]:
+    """What accepted instructions may move at this site between now and `until`."""
     own_w = _power_w(one)
-    total = 0.0
-    for instruction, phase in _demands(timeline, one.site.id, now, until):
-        ends = [until] if phase.end_at is None else [until, phase.end_at]
-        seconds = min(ends) - max(now, phase.start_at)
+    known = tuple(all_sites)
+    for instruction, phase in demands(timeline, one.site.id, now, until):
+        start_at = max(now, phase.start_at)
+        end_at = max(start_at, until if phase.end_at is None else min(until, phase.end_at))
+        directions: tuple[Direction, ...] = DIRECTIONS
         if isinstance(phase.demand, Setpoint | Multiplier | Limit):
             asked_w = own_w  # what it asks depends on a load that nobody knows yet: all of it
         else:
+            directions = ("down",) if phase.demand.regulation_w > 0 else ("up",)
             scope = timeline.scope_of(instruction)
-            whole = math.fsum(_power_w(other) for other in all_sites if other.site.id in scope)
+            whole = math.fsum(_power_w(other) for other in known if other.site.id in scope)
             share = own_w / whole if whole else 0.0
             asked_w = min(own_w, abs(phase.demand.regulation_w) * share)
-        total += asked_w * max(0.0, seconds) / 3600.0
-    return total
+        wh = asked_w * (end_at - start_at) / 3600.0
+        yield Spend(directions=directions, wh=wh, start_at=start_at, end_at=end_at)
 
 
 def _power_w(one: SiteNow) -> float:
@@ -149,7 +168,7 @@ def _power_w(one: SiteNow) -> float:
     return math.fsum(max(battery.discharge_max_w, battery.charge_max_w) for battery in one.site.batteries)
 
 
-def _demands(
+def demands(
     timeline: Timeline, site: SiteId, since: float, until: float
 ) -> Iterator[tuple[Instruction, Phase]]:
     """Phases, other than limits, that speak of `site` in some part of [since, until)."""
@@ -160,7 +179,7 @@ def _demands(
                     yield instruction, phase
 
 
-def _limits(
+def limits_in(
     timeline: Timeline, site: SiteId, since: float, until: float
 ) -> tuple[float | None, float | None]:
     """The tightest (import, export) limits in some part of [since, until)."""

@@ -1,4 +1,4 @@
-"""How much each battery and each grid connection can still give, and for how long.
+"""How much each battery and each grid connection can still give, and for how long; `rooms` adds it up the tree.
 
 Room is a magnitude per direction: `down` = regulation_w > 0 (discharge, less import), `up` = regulation_w < 0
 (charge, more import). A battery's room is the least of its nameplate, its own word, and the energy between its SoC
@@ -37,26 +37,45 @@ class Room:
 NO_ROOM = Room(down_w=0.0, up_w=0.0, energy_down_wh=0.0, energy_up_wh=0.0, limit="reading")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What one battery has now: W per direction, and the energy behind it, Wh at its AC side."""
+
+    down_w: float
+    up_w: float
+    down_wh: float
+    up_wh: float
+
+
+def battery_reach(battery: Battery, reading: BatteryReading) -> Reach | None:
+    """Power and energy of one battery; None = the reading cannot be true, and nothing may be counted on.
+
+    The narrower of the operator's and the device's own SoC window counts.
+    """
+    values = (reading.soc, reading.discharge_room_w, reading.charge_room_w, reading.discharge_w)
+    if not all(map(math.isfinite, values)) or not 0.0 <= reading.soc <= 1.0:
+        return None
+    floor, ceiling = max(battery.soc_min, reading.soc_min), min(battery.soc_max, reading.soc_max)
+    return Reach(
+        down_w=max(0.0, min(battery.discharge_max_w, reading.discharge_room_w)),
+        up_w=max(0.0, min(battery.charge_max_w, reading.charge_room_w)),
+        down_wh=max(0.0, reading.soc - floor) * battery.energy_wh * battery.efficiency,
+        up_wh=max(0.0, ceiling - reading.soc) * battery.energy_wh / battery.efficiency,
+    )
+
+
 def battery_room(battery: Battery, reading: BatteryReading | None, hold_s: float) -> Room:
     """Room of one battery for holding a setpoint during `hold_s` seconds.
 
-    The narrower of the operator's and the device's own SoC window counts. A missing or impossible reading gives no room
-    at all.
+    A missing or impossible reading gives no room at all.
     """
-    if reading is None:
+    reach = None if reading is None else battery_reach(battery, reading)
+    if reach is None:
         return NO_ROOM
-    values = (reading.soc, reading.discharge_room_w, reading.charge_room_w, reading.discharge_w)
-    if not all(map(math.isfinite, values)) or not 0.0 <= reading.soc <= 1.0:
-        return NO_ROOM
-    floor, ceiling = max(battery.soc_min, reading.soc_min), min(battery.soc_max, reading.soc_max)
-    down_wh = max(0.0, reading.soc - floor) * battery.energy_wh * battery.efficiency
-    up_wh = max(0.0, ceiling - reading.soc) * battery.energy_wh / battery.efficiency
     hours = max(hold_s, 1.0) / 3600.0
-    device_down = max(0.0, min(battery.discharge_max_w, reading.discharge_room_w))
-    device_up = max(0.0, min(battery.charge_max_w, reading.charge_room_w))
-    down, up = min(device_down, down_wh / hours), min(device_up, up_wh / hours)
-    limit = "soc" if down < device_down or up < device_up else ""
-    return Room(down_w=down, up_w=up, energy_down_wh=down_wh, energy_up_wh=up_wh, limit=limit)
+    down, up = min(reach.down_w, reach.down_wh / hours), min(reach.up_w, reach.up_wh / hours)
+    limit = "soc" if down < reach.down_w or up < reach.up_w else ""
+    return Room(down_w=down, up_w=up, energy_down_wh=reach.down_wh, energy_up_wh=reach.up_wh, limit=limit)
 
 
 def nameplate_room(battery: Battery, hold_s: float) -> Room:

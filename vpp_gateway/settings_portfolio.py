@@ -1,0 +1,126 @@
+"""The parts of the settings that say what may be promised: feeders, blocked times, products and awards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vpp_gateway.domain.fleet import Blocked, Feeder, FeederId
+from vpp_gateway.domain.instruction import DeviceId
+from vpp_gateway.settings_words import (
+    Identifier,
+    Kw,
+    Moment,
+    Number,
+    Offset,
+    Section,
+    Share,
+    Text,
+    TimeOfDay,
+    seconds_of,
+    unix_of,
+)
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class FeederSettings(Section):
+    """One line inside a site, between the grid connection and some of its batteries. It has no meter of its own."""
+
+    id: Identifier
+    """Your name for it, unique in the whole file."""
+    devices: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    """Ids of the batteries behind it; each battery is on one feeder at most."""
+    import_max_kw: Annotated[Kw, Field(ge=0)]
+    """Most that may flow towards the devices, kW."""
+    export_max_kw: Annotated[Kw, Field(ge=0)]
+    """Most that may flow back, kW."""
+    load_min_kw: Annotated[Kw, Field(ge=0)] = 0.0
+    """What other things behind it take at least, kW: so much more can be discharged."""
+    load_max_kw: Annotated[Kw, Field(ge=0)] = 0.0
+    """What other things behind it take at most, kW: so much less can be charged."""
+
+
+class BlockedSettings(Section):
+    """A time at which batteries are left alone: once (`since`, `until`), or every week (`days`, `start`, `end`)."""
+
+    devices: tuple[Identifier, ...] = ()
+    """Ids of the batteries; empty = all of the site."""
+    since: Moment | None = None
+    """Once: begins then, for instance 2026-12-24T09:00+09:00."""
+    until: Moment | None = None
+    """Once: ends then."""
+    days: tuple[Day, ...] = ()
+    """Every week: on these days it begins (mon, tue, wed, thu, fri, sat, sun)."""
+    start: TimeOfDay | None = None
+    """Every week: local time of its beginning, HH:MM."""
+    end: TimeOfDay | None = None
+    """Every week: local time of its end; not after `start` means on the next day."""
+    offset: Offset = "+09:00"
+    """Of that local time from UTC; it knows no summer time."""
+    why: Text = "blocked"
+    """Why, for whoever reads it later."""
+
+
+class AwardSettings(Section):
+    """A quantity that the market has taken and that is kept for it: power and energy of its time are not offered again."""
+
+    product: Identifier
+    """Product profile that was awarded."""
+    area: Text
+    """Grid area it was awarded in; one of the sites' areas."""
+    direction: Literal["down", "up", "both"]
+    """down = relieves the grid (上げ調整力), up = takes more (下げ調整力), both = a symmetric product."""
+    quantity_kw: Annotated[Kw, Field(gt=0)]
+    """Awarded quantity, kW."""
+    since: Moment
+    """Begins then, for instance 2026-12-24T09:00+09:00."""
+    until: Moment
+    """Ends then."""
+
+
+class CapacitySettings(Section):
+    """What can be offered to the balancing market, and how sure that is to be."""
+
+    products: tuple[Identifier, ...] = ()
+    """Product profiles to look at (profiles/products/); empty = every one there is."""
+    confidence: Annotated[Number, Field(ge=0.5, le=0.999)] = 0.9
+    """How often at least what is offered is to be delivered in full, by the record of past deliveries (0.5..0.999)."""
+    load_margin: Share = 0.1
+    """Share by which the load at a grid connection may differ from the present one, to the worse side (0..1)."""
+    workload_share: Share = 0.0
+    """Share of the present workload offers that is taken to be there after their validity ends, too (0..1)."""
+    recharge_share: Share = 0.0
+    """Share of a battery's power at which it comes back to its present charge between two promises (0..1)."""
+    awards: tuple[AwardSettings, ...] = ()
+    """What is sold already."""
+
+
+def feeder(row: FeederSettings) -> Feeder:
+    """In W."""
+    return Feeder(
+        id=FeederId(row.id),
+        devices=tuple(DeviceId(device) for device in row.devices),
+        import_max_w=1000 * row.import_max_kw,
+        export_max_w=1000 * row.export_max_kw,
+        load_min_w=1000 * row.load_min_kw,
+        load_max_w=1000 * row.load_max_kw,
+    )
+
+
+def blocked(row: BlockedSettings) -> Blocked:
+    """In UTC seconds; one of the two kinds, as the rules of the file demand."""
+    devices = tuple(DeviceId(device) for device in row.devices)
+    if row.since is not None and row.until is not None:
+        return Blocked(devices=devices, since_at=unix_of(row.since), until_at=unix_of(row.until), why=row.why)
+    sign = -1.0 if row.offset.startswith("-") else 1.0
+    return Blocked(
+        devices=devices,
+        days=tuple(DAYS.index(day) for day in row.days),
+        start_s=seconds_of(row.start or "00:00"),
+        end_s=seconds_of(row.end or "24:00"),
+        offset_s=sign * seconds_of(row.offset[1:]),
+        why=row.why,
+    )
