@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
@@ -147,3 +148,10 @@ def cost_of(case: Case, x: Floats, short: float, over: float) -> float:
     """The program's objective."""
     price, missing = prices(case)
     return float(price @ x + missing * (short + over))
+
+
+def blocks(cases: int, block: int, quick: int) -> list[object]:
+    """Numbers of the blocks that make up so many cases; those beyond `quick` cases are left to `make soak`."""
+    return [
+        n if n * block < quick else pytest.param(n, marks=pytest.mark.soak) for n in range(cases // block)
+    ]

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.nested_cases import Case, optima, random_case
+from tests.unit.nested_cases import Case, blocks, optima, random_case
 from vpp_gateway.optimise.cut import Cut, binding
 from vpp_gateway.optimise.nested import allocate
 from vpp_gateway.optimise.tree import compile_tree
 
-CASES, BLOCK = 10_000, 200
+BLOCK = 200
 
 
 def lifted(case: Case, cuts: Iterable[Cut]) -> Case:
@@ -30,7 +30,7 @@ def missing(case: Case) -> float:
     return float(allocate(case.tree, case.amount, case.room, case.weight, case.cap, case.least).shortfall[0])
 
 
-@pytest.mark.parametrize("block", range(CASES // BLOCK))
+@pytest.mark.parametrize("block", blocks(10_000, BLOCK, quick=2_000))
 def test_delivers_the_most_there_is_and_names_what_to_lift(block: int) -> None:
     """scipy says what the most is, and scipy says that the lifted program has no shortfall."""
     cases = [random_case(seed, beyond=True) for seed in range(block * BLOCK, (block + 1) * BLOCK)]

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from tests.unit.nested_cases import Case, cost_of, optima, random_case
+from tests.unit.nested_cases import Case, blocks, cost_of, optima, random_case
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.optimise.nested import allocate, unsound
 from vpp_gateway.optimise.rank import ranked
 from vpp_gateway.optimise.tree import Floats, compile_tree, held_by_node
 
-CASES, BLOCK = 10_000, 200
+BLOCK = 200
 
 
 def filled(case: Case) -> tuple[Floats, float, float]:
@@ -21,7 +21,7 @@ def filled(case: Case) -> tuple[Floats, float, float]:
     return answer.x, float(answer.shortfall[0]), float(answer.over[0])
 
 
-@pytest.mark.parametrize("block", range(CASES // BLOCK))
+@pytest.mark.parametrize("block", blocks(10_000, BLOCK, quick=2_000))
 def test_equals_scipys_linear_program(block: int) -> None:
     """Cost, shortfall and amount per rank within 1e-9 relative, and every limit kept."""
     cases = [random_case(seed) for seed in range(block * BLOCK, (block + 1) * BLOCK)]

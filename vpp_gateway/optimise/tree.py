@@ -130,7 +130,7 @@ def compile_tree(parent: ArrayLike, node: ArrayLike, rank: ArrayLike) -> Tree:
         levels=tuple(levels),
         distinct=bool(np.all(levels[-1].count == 1)),
         parent=above,
-        by_depth=tuple(np.flatnonzero(depth == at) for at in range(int(depth.max()) + 1)),
+        by_depth=by_depth(above),
         node=lies,
     )
 
@@ -146,6 +146,12 @@ def held_by_node(tree: Tree, x: Floats) -> Floats:
     for at in tree.by_depth[:0:-1]:
         total += sum_by(tree.parent[at], total[at], tree.nodes)
     return total
+
+
+def by_depth(parent: Ints) -> tuple[Ints, ...]:
+    """The nodes of each depth, roots first. Raises MisuseError where the nodes are no forest."""
+    depth = _depths(parent)
+    return tuple(np.flatnonzero(depth == at) for at in range(int(depth.max()) + 1))
 
 
 def _depths(parent: Ints) -> Ints:
