@@ -24,6 +24,7 @@ def network(
     down_max: Sequence[float] | None = None,
     up_max: Sequence[float] | None = None,
     least: Sequence[float] | None = None,
+    downtime: Sequence[float] | None = None,
 ) -> Network:
     """From rows.
 
@@ -58,6 +59,7 @@ def network(
         most=floats([m[2] for m in moves]),
         move_rank=ints([m[0] for m in moves]),
         price=floats([m[1] for m in moves]),
+        downtime=floats([0.0] * len(moves) if downtime is None else downtime),
         use_move=ints([u[0] for u in uses]),
         use_row=ints([u[1] for u in uses]),
         use_w=floats([u[2] for u in uses]),

@@ -50,13 +50,15 @@ class Network:
     move_rank: Ints
     """Per move: in the same order as the resources' ranks."""
     price: Floats
-    """Per move: what a full call costs, relative to others of its rank."""
+    """Per move: what a full call costs, W times a factor relative to the others of its rank."""
+    downtime: Floats
+    """Per move: what decides where prices are equal, in any unit."""
     use_move: Ints
     """Per use of a coupling: by which move."""
     use_row: Ints
     """Per use: which coupling (link, room at the destination)."""
     use_w: Floats
-    """Per use: how much a full call takes."""
+    """Per use: how much a full call takes; < 0 gives back what others take."""
     limit: Floats
     """Per coupling: how much it carries; infinity = no limit, NaN or negative = 0."""
 
@@ -104,14 +106,16 @@ def lifted(network: Network, limits: Limits) -> Network:
     )
 
 
-def callable_moves(n: Network) -> tuple[Floats, Floats, Floats]:
-    """Legs, least and most calls; a move with a leg that is no number is not called."""
+def callable_moves(n: Network) -> tuple[Floats, Floats, Floats, Floats]:
+    """Legs, uses, least and most calls; a move with a leg or use that is no number is not called."""
     broken = np.zeros(len(n.least), dtype=bool)
     broken[n.leg_move[~np.isfinite(n.leg_w)]] = True
+    broken[n.use_move[~np.isfinite(n.use_w)]] = True
     legs = np.where(broken[n.leg_move], 0.0, n.leg_w)
+    uses = np.where(broken[n.use_move], 0.0, n.use_w)
     least = np.minimum(sound(n.least), 1.0)
     most = np.maximum(np.where(broken, 0.0, sound(n.most)), least)
-    return legs, least, most
+    return legs, uses, least, most
 
 
 def within_reach(n: Network, down: Floats, up: Floats, legs: Floats, most: Floats) -> Floats:

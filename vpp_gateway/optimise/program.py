@@ -115,33 +115,42 @@ class _Program:
         self.part("over", cost)[:] = 1.0
         return cost
 
-    def cost_of(self, rank: int) -> Floats:
-        cost = np.zeros(len(self.low))
+    def costs_of(self, rank: int) -> Iterator[Floats]:
+        """What of a rank is minimised: W and prices first, then downtime."""
+        n, cost = self.network, np.zeros(len(self.low))
         self.part("down", cost)[:] = self.ranks == rank
         self.part("up", cost)[:] = self.ranks == rank
-        of_rank = self.network.move_rank == rank
-        self.part("share", cost)[:] = np.where(of_rank, sound(self.network.price) / self.scale, 0.0)
-        return cost
+        self.part("share", cost)[:] = np.where(n.move_rank == rank, sound(n.price) / self.scale, 0.0)
+        yield cost
+        cost = np.zeros(len(self.low))
+        self.part("share", cost)[:] = np.where(n.move_rank == rank, sound(n.downtime), 0.0)
+        yield cost
 
 
 def solve(network: Network, time_limit_s: float = 1.0) -> Answer:
-    """The lexicographic optimum.
+    """The lexicographic optimum, or that of its first steps where a later one finds no end in time.
+
+    Args:
+        time_limit_s: For all steps together.
 
     Raises:
-        ArithmeticError: HiGHS gave no answer in time, or a target is no finite number.
-        MisuseError: arrays do not fit together.
+        ArithmeticError: HiGHS gave no answer to the first step in time, or a target is not a number.
+        MisuseError: the nodes are no forest.
     """
     program = _program(folded(network))
-    program.step(program.cost_of_missing(), time_limit_s)
+    ranks = sorted({*network.rank.tolist(), *network.move_rank.tolist()}, reverse=True)
+    limit_s = time_limit_s / (1 + 2 * len(ranks))
+    program.step(program.cost_of_missing(), limit_s)
     steps = 1
-    present = {*network.rank.tolist(), *network.move_rank.tolist()}
-    for rank in sorted(present, reverse=True):
-        cost = program.cost_of(rank)
+    for cost in (cost for rank in ranks for cost in program.costs_of(rank)):
         dear = cost > 0.0
         if float(cost[dear] @ (program.x[dear] - program.low[dear])) <= 0.0:
             program.high[dear] = program.low[dear]  # it is at its least already: nothing to solve
             continue
-        program.step(cost, time_limit_s)
+        try:
+            program.step(cost, limit_s)
+        except ArithmeticError:
+            break
         steps += 1
     return _answer(program, steps)
 
@@ -174,7 +183,7 @@ def _program(network: Network) -> _Program:
     at, ranks = np.divmod(group_key, n.rank.max(initial=0) + 1)
     down, up = (sum_by(group, sound(room), len(at)) for room in (n.down, n.up))
     counted = n.target[at] >= 0
-    legs, least, most = callable_moves(n)
+    legs, uses, least, most = callable_moves(n)
     asked = within_reach(n, down, up, legs, most)
     scale = float(np.abs(asked).max(initial=0.0)) or float(np.abs(legs).max(initial=0.0)) or 1.0
     bounded = np.flatnonzero(
@@ -208,10 +217,9 @@ def _program(network: Network) -> _Program:
         ]
     own = np.arange(len(bounded))
     entries.append(_entries(len(asked) + own, first["node"] + own, -1.0))
-    used = sound(n.use_w) / scale
     after = len(asked) + len(bounded)
     lanes = np.arange(len(n.limit))
-    entries.append(_entries(after + n.use_row, first["share"] + n.use_move, used))
+    entries.append(_entries(after + n.use_row, first["share"] + n.use_move, uses / scale))
     entries.append(_entries(after + lanes, first["coupling"] + lanes, -1.0))
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     matrix = csr_array((value, (row, column)), shape=(after + len(lanes), int(starts[-1])))
