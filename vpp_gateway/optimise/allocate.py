@@ -157,6 +157,8 @@ def _call_levers(
     held = math.fsum(
         leg.regulation_w * calls[v.offer] for v in levers for leg in v.legs if leg.site in target.sites
     )
+    if not single:
+        return
     need = target.regulation_w - held
     side = _side(problem, target, need, calls)
     left = abs(need) - side.pour(abs(need), [side.easy(r) for r in side.resources])
