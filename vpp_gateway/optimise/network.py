@@ -126,12 +126,14 @@ def within_reach(n: Network, down: Floats, up: Floats, legs: Floats, most: Float
     return np.clip(n.asked, -reach, reach)
 
 
-def folded(n: Network) -> Network:
-    """The same question with fewer columns: subtrees that no move reaches into become resources of the node above.
+def folded(network: Network) -> Network:
+    """The same question with fewer rows and columns; nodes and moves keep their numbers, what is folded in is lifted.
 
-    Inside such a subtree limits are nested, so what it gives up to any amount is known: by rank, cut at each cap
-    (`optimise.nested`). Nodes keep their numbers; limits that are folded in are lifted.
+    Subtrees that no move reaches into become resources of the node above: inside them limits are nested, so what
+    they give up to any amount is known, by rank and cut at each cap (`optimise.nested`). A coupling that one move
+    alone uses becomes that move's bound.
     """
+    n = _without_single_uses(network)
     kept = _kept(n)
     ranks, rank = np.unique(n.rank, return_inverse=True)
     if kept.all() or len(ranks) * len(n.parent) > TABLE_MAX:
@@ -156,6 +158,28 @@ def folded(n: Network) -> Network:
         up=up[node, column],
         down_max=np.where(kept, n.down_max, np.inf),
         up_max=np.where(kept, n.up_max, np.inf),
+    )
+
+
+def _without_single_uses(n: Network) -> Network:
+    uses = np.bincount(n.use_row, minlength=len(n.limit))
+    single = (uses[n.use_row] == 1) & (n.use_w > 0.0) & np.isfinite(n.use_w)
+    if not single.any():
+        return n
+    most = sound(n.most).copy()
+    np.minimum.at(
+        most, n.use_move[single], sound(n.limit, infinite=True)[n.use_row[single]] / n.use_w[single]
+    )
+    stays = np.ones(len(n.limit), dtype=bool)
+    stays[n.use_row[single]] = False
+    number = np.cumsum(stays) - 1
+    return replace(
+        n,
+        most=np.maximum(most, n.least),
+        use_move=n.use_move[~single],
+        use_row=number[n.use_row[~single]],
+        use_w=n.use_w[~single],
+        limit=n.limit[stays],
     )
 
 

@@ -35,6 +35,9 @@ from vpp_gateway.optimise.nested import sound
 from vpp_gateway.optimise.network import Limits, Network, callable_moves, folded, lifted, within_reach
 from vpp_gateway.optimise.tree import Bools, Floats, Ints, sum_by
 
+Matrix = Floats | csr_array
+DENSE_MAX = 50_000
+"""Entries up to which a full matrix costs scipy less than a sparse one."""
 NONZERO = 1e-9
 """A reduced cost beyond this, prices being at most 1, is none by rounding."""
 RELATIVE = 1e-9
@@ -70,7 +73,7 @@ class _Program:
     scale: float
     group: Ints
     first: dict[str, int]
-    matrix: csr_array
+    matrix: Matrix
     right: Floats
     low: Floats
     high: Floats
@@ -222,7 +225,13 @@ def _program(network: Network) -> _Program:
     entries.append(_entries(after + n.use_row, first["share"] + n.use_move, uses / scale))
     entries.append(_entries(after + lanes, first["coupling"] + lanes, -1.0))
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
-    matrix = csr_array((value, (row, column)), shape=(after + len(lanes), int(starts[-1])))
+    shape = (after + len(lanes), int(starts[-1]))
+    matrix: Matrix
+    if shape[0] * shape[1] <= DENSE_MAX:
+        matrix = np.zeros(shape)
+        np.add.at(matrix, (row, column), value)
+    else:
+        matrix = csr_array((value, (row, column)), shape=shape)
     low, high = np.zeros(starts[-1]), np.full(starts[-1], np.inf)
     program = _Program(
         network=n,
