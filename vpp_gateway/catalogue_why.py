@@ -54,6 +54,22 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "All {count} batteries of its sites give all they have.",
         "対象拠点の蓄電池 {count} 台すべてが全量を出している。",
     ),
+    "why.bind.site_rooms": (
+        "The batteries at {site} give all they have.",
+        "{site} の蓄電池はすべて全量を出している。",
+    ),
+    "why.bind.no_number_battery": (
+        "The room of {name} is not a usable number; it counts as none.",
+        "{name} の余力の値が不正なため、余力なしとして扱う。",
+    ),
+    "why.bind.no_number_site": (
+        "A limit of {name} is not a usable number; it counts as none left.",
+        "{name} の上限値が不正なため、空きなしとして扱う。",
+    ),
+    "why.bind.no_number_target": (
+        "The target of {name} is not a number; nothing is done for it.",
+        "{name} の目標値が数値でないため、何も行わない。",
+    ),
     "why.bind.no_resources": (
         "No battery can be used at {sites}.",
         "{sites} に使える蓄電池がない。",

@@ -393,7 +393,7 @@ def _reasons(plan: Plan, sites: tuple[SiteId, ...], problem: Problem) -> tuple[R
     shares = [
         Reason(code=s.reason.code, values=(("device", s.id), *s.reason.values))
         for s in plan.shares
-        if s.site in sites
+        if s.site in sites and s.reason is not None
     ]
     idle = ("call.not_needed", "share.not_needed")
     used = [reason for reason in (*calls, *shares) if reason.code not in idle]

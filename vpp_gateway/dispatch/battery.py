@@ -100,7 +100,7 @@ class BatteryDispatch:
     def _current(self, rows: tuple[InForce, ...], now: float) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
-        self.plan = closed_form(problem)
+        self.plan = closed_form(problem, explain=False)
         return steps_of(self.plan, rows, None, self._timeline.next_change(now))
 
     def _forecast(self, now: float) -> None:
@@ -121,7 +121,9 @@ class BatteryDispatch:
             end = self._timeline.next_change(at)
             rows = self._timeline.at(at)
             if rows:
-                plan = closed_form(forecast_problem(self._sites, rows, self._baselines, coming, at))
+                plan = closed_form(
+                    forecast_problem(self._sites, rows, self._baselines, coming, at), explain=False
+                )
                 coming = {}
                 for site, steps in steps_of(plan, rows, at, end).items():
                     later[site] = (*later.get(site, ()), *steps)

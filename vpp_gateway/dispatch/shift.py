@@ -344,4 +344,5 @@ def _lever(id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_
         cost=cost,
         name=f"{offer.plugin}: {offer.kind} {' > '.join(leg.site for leg in offer.legs)}",
         at_least=at_least,
+        downtime_s=offer.downtime_s,
     )

@@ -57,6 +57,29 @@ class Lever:
     """What people call it, for instance `move tokyo-1 > kanagawa-1`."""
     at_least: float = 0.0
     """Share already committed and not yet releasable (0..1)."""
+    sla_tier: int = 0
+    """How much was promised to whom this disturbs: 0 is called first, before any cost is compared."""
+    downtime_s: float = 0.0
+    """Expected service downtime; decides where costs are equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How much of a coupling an offer takes."""
+
+    offer: OfferId
+    w: float
+    """At full step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coupling:
+    """A limit that offers share and no site has alone: a link between sites, room at a destination, a feeder."""
+
+    name: str
+    """What people call it, for instance `link tokyo-1 > kanagawa-1`."""
+    uses: tuple[Use, ...]
+    limit_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +115,8 @@ class Problem:
     resources: tuple[Resource, ...]
     levers: tuple[Lever, ...]
     bounds: tuple[SiteBounds, ...]
+    """A site without bounds has no room."""
+    couplings: tuple[Coupling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +127,8 @@ class Share:
     site: SiteId
     tier: TierName
     regulation_w: float
-    reason: Reason
+    reason: Reason | None
+    """None = nobody asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Call, Lever, Plan, Problem, Reason, Resource, Share, Target
+from vpp_gateway.optimise.steps import Carried, step_up
 from vpp_gateway.optimise.water import share_out
 
 EPSILON_W = 1e-6
@@ -62,25 +63,33 @@ class _Side:
         return math.fsum(shares)
 
 
-def closed_form(problem: Problem, called: Mapping[OfferId, float] | None = None) -> Plan:
+def closed_form(
+    problem: Problem, called: Mapping[OfferId, float] | None = None, *, explain: bool = True
+) -> Plan:
     """Solve `problem` exactly where its rows are nested.
 
     Args:
         problem: Scopes of its targets are disjoint; every resource belongs to at most one target.
         called: Share of each lever that is already decided (by `optimise.linear`); None = decide the
             single-leg levers here and leave moves uncalled.
+        explain: Say why each device gives what it gives; half of the work, for nothing where nobody reads it.
 
     Returns:
-        A plan; never raises for want of room: what is missing is `shortfall_w`, and `binding` says why.
+        A plan; never raises for want of room: what is missing is `shortfall_w`, and `binding` says why. A target that
+        is no number asks for nothing, and `binding` names it.
     """
     shares: list[Share] = []
     binding: list[Reason] = []
     shortfall: list[tuple[InstructionId, float]] = []
     calls = {} if called is None else dict(called)
+    carried = Carried(problem)
     for target in problem.targets:
+        if math.isnan(target.regulation_w):
+            binding.append(_no_number("target", target.instruction))
+            target = replace(target, regulation_w=0.0)
         levers = [lever for lever in problem.levers if any(leg.site in target.sites for leg in lever.legs)]
         if called is None:
-            _call_levers(problem, target, levers, calls)
+            _call_levers(problem, target, levers, calls, carried)
         need = target.regulation_w - math.fsum(
             leg.regulation_w * calls.get(lever.offer, lever.at_least)
             for lever in levers
@@ -89,9 +98,10 @@ def closed_form(problem: Problem, called: Mapping[OfferId, float] | None = None)
         )
         side = _side(problem, target, need, calls)
         missing = _fill(side, abs(need))
-        shares.extend(_shares(side))
+        shares.extend(_shares(side, explain))
         if missing > EPSILON_W:
-            binding.extend(_binding(problem, side, missing))
+            binding.extend(_binding(side, missing))
+            binding.extend(_unsound(problem, target))
         shortfall.append((target.instruction, math.copysign(missing, need) if missing > EPSILON_W else 0.0))
     return Plan(
         problem=problem.id,
@@ -101,14 +111,6 @@ def closed_form(problem: Problem, called: Mapping[OfferId, float] | None = None)
         shortfall_w=tuple(shortfall),
         binding=tuple(binding),
     )
-
-
-def step_up(lever: Lever, share: float) -> float:
-    """The smallest step of a lever that gives at least `share` (0 stays 0); its last step when none does."""
-    share = max(share, lever.at_least)
-    if share <= 1e-9:
-        return 0.0
-    return next((step for step in lever.steps if step >= share - 1e-9), lever.steps[-1])
 
 
 def _finite(value: float) -> float:
@@ -144,64 +146,89 @@ def _fill(side: _Side, amount: float) -> float:
 
 
 def _call_levers(
-    problem: Problem, target: Target, levers: Sequence[Lever], calls: dict[OfferId, float]
+    problem: Problem, target: Target, levers: Sequence[Lever], calls: dict[OfferId, float], carried: Carried
 ) -> None:
     """Call single-leg levers of this target, cheapest first, for what the easy parts of batteries leave open."""
     single = [lever for lever in levers if len(lever.legs) == 1]
     for lever in levers:
-        calls.setdefault(lever.offer, lever.at_least)
+        if lever.offer not in calls:
+            calls[lever.offer] = lever.at_least
+            carried.take(lever, lever.at_least)
     held = math.fsum(
         leg.regulation_w * calls[v.offer] for v in levers for leg in v.legs if leg.site in target.sites
     )
+    if not single:
+        return
     need = target.regulation_w - held
     side = _side(problem, target, need, calls)
     left = abs(need) - side.pour(abs(need), [side.easy(r) for r in side.resources])
-    for lever in sorted(single, key=lambda v: (v.cost, v.offer)):
+    for lever in sorted(single, key=lambda v: (problem.tiers.index(v.tier), *_disruption(v))):
         leg = lever.legs[0]
         gain = side.sign * leg.regulation_w
         if left <= EPSILON_W or gain <= 0:
             continue
         open_share = max(0.0, 1.0 - calls[lever.offer])
         wanted = calls[lever.offer] + min(open_share, left / gain)
-        share = _fitting_step(lever, wanted, calls[lever.offer], side.caps.get(leg.site, 0.0) / gain)
+        share = _fitting_step(lever, wanted, calls[lever.offer], side.caps.get(leg.site, 0.0) / gain, carried)
+        carried.take(lever, share - calls[lever.offer])
         left -= (share - calls[lever.offer]) * gain
         side.caps[leg.site] = side.caps.get(leg.site, 0.0) - (share - calls[lever.offer]) * gain
         calls[lever.offer] = share
 
 
-def _fitting_step(lever: Lever, wanted: float, now: float, room: float) -> float:
-    """The step that gives `wanted`, or the largest below it that the grid connection can carry."""
+def _disruption(lever: Lever) -> tuple[int, float, float, OfferId]:
+    """Least first: SLA tier, cost, downtime; a cost that is no number comes last."""
+    return (
+        lever.sla_tier,
+        math.inf if math.isnan(lever.cost) else lever.cost,
+        math.inf if math.isnan(lever.downtime_s) else lever.downtime_s,
+        lever.offer,
+    )
+
+
+def _fitting_step(lever: Lever, wanted: float, now: float, room: float, carried: Carried) -> float:
+    """The step that gives `wanted`, or the largest below it that the grid connection and the couplings carry."""
     share = step_up(lever, wanted)
-    fitting = [step for step in lever.steps if now < step <= share + 1e-9 and step - now <= room + 1e-9]
+    fitting = [
+        step
+        for step in lever.steps
+        if now < step <= share + 1e-9
+        and step - now <= room + 1e-9
+        and carried.couplings_fit(lever, step - now)
+    ]
     return fitting[-1] if fitting else now
 
 
-def _shares(side: _Side) -> list[Share]:
+def _shares(side: _Side, explain: bool) -> list[Share]:
     rows = []
     for resource in side.resources:
         given = side.given.get(resource.id, 0.0)
-        room = side.room(resource)
-        values = (("site", resource.site), ("w", f"{given:.0f}"), ("room_w", f"{room:.0f}"))
-        if room <= EPSILON_W:
-            code = "share.no_room"
-        elif given >= room - EPSILON_W:
-            code = "share.full"
-        elif given > side.easy(resource) + EPSILON_W:
-            code = "share.bridging"
-        elif given > EPSILON_W:
-            code = "share.proportional"
-        else:
-            code = "share.not_needed"
         rows.append(
             Share(
                 id=resource.id,
                 site=resource.site,
                 tier=resource.tier,
                 regulation_w=side.sign * given if given else 0.0,
-                reason=Reason(code=code, values=values),
+                reason=_why(side, resource, given) if explain else None,
             )
         )
     return rows
+
+
+def _why(side: _Side, resource: Resource, given: float) -> Reason:
+    room = side.room(resource)
+    values = (("site", resource.site), ("w", f"{given:.0f}"), ("room_w", f"{room:.0f}"))
+    if room <= EPSILON_W:
+        code = "share.no_room"
+    elif given >= room - EPSILON_W:
+        code = "share.full"
+    elif given > side.easy(resource) + EPSILON_W:
+        code = "share.bridging"
+    elif given > EPSILON_W:
+        code = "share.proportional"
+    else:
+        code = "share.not_needed"
+    return Reason(code=code, values=values)
 
 
 def _call(lever: Lever, calls: Mapping[OfferId, float]) -> Call:
@@ -217,18 +244,51 @@ def _call(lever: Lever, calls: Mapping[OfferId, float]) -> Call:
     )
 
 
-def _binding(problem: Problem, side: _Side, missing: float) -> list[Reason]:
-    """Name what bound when a target could not be met."""
+def _binding(side: _Side, missing: float) -> list[Reason]:
+    """Name what bound when a target could not be met: lifting exactly what is named lets it be met.
+
+    The limit of a site, or the rooms of its batteries, whichever is less; where that would still not do, what lies
+    behind. The cut of `optimise.cut`, for a tree of two levels.
+    """
     rows = [Reason(code="bind.missing", values=(("w", f"{missing:.0f}"),))]
-    limit = "bind.export" if side.sign > 0 else "bind.import"
-    full = all(side.given.get(r.id, 0.0) >= side.room(r) - EPSILON_W for r in side.resources)
-    for site in side.target.sites:
-        here = [r for r in side.resources if r.site == site]
-        open_room = any(side.given.get(r.id, 0.0) < side.room(r) - EPSILON_W for r in here)
-        if open_room and side.caps.get(site, 0.0) <= EPSILON_W:
-            rows.append(Reason(code=limit, values=(("site", site),)))
-    if full:
-        rows.append(Reason(code="bind.rooms", values=(("count", str(len(side.resources))),)))
     if not side.resources:
         rows.append(Reason(code="bind.no_resources", values=(("sites", ", ".join(side.target.sites)),)))
+    rooms = dict.fromkeys(side.target.sites, 0.0)
+    given = dict.fromkeys(side.target.sites, 0.0)
+    for resource in side.resources:
+        rooms[resource.site] += side.room(resource)
+        given[resource.site] += side.given.get(resource.id, 0.0)
+    caps = {site: side.caps.get(site, 0.0) + given[site] for site in rooms}
+    asked = missing + math.fsum(given.values())
+    helpful = [site for site in rooms if any(r.site == site for r in side.resources)]
+    full: list[SiteId] = []
+    while helpful and math.fsum(min(rooms[s], caps[s]) for s in helpful) < asked - EPSILON_W:
+        for site in helpful:
+            if caps[site] < math.inf and caps[site] <= rooms[site] + EPSILON_W:
+                code = "bind.export" if side.sign > 0 else "bind.import"
+                rows.append(Reason(code=code, values=(("site", site),)))
+                caps[site] = math.inf
+            elif rooms[site] < math.inf:
+                full.append(site)
+                rooms[site] = math.inf
+    if full and set(full) == set(helpful):
+        rows.append(Reason(code="bind.rooms", values=(("count", str(len(side.resources))),)))
+    else:
+        rows.extend(Reason(code="bind.site_rooms", values=(("site", site),)) for site in full)
     return rows
+
+
+def _unsound(problem: Problem, target: Target) -> list[Reason]:
+    """Rooms and limits of a target's sites that are no usable numbers; they count as 0."""
+    rows = [
+        _no_number("battery", r.id)
+        for r in problem.resources
+        if r.site in target.sites and not all(0.0 <= w < math.inf for w in (r.down_room_w, r.up_room_w))
+    ]
+    bounds = [b for b in problem.bounds if b.site in target.sites]
+    rows += [_no_number("site", b.site) for b in bounds if not (b.down_max_w >= 0.0 and b.up_max_w >= 0.0)]
+    return rows
+
+
+def _no_number(kind: str, name: str) -> Reason:
+    return Reason(code=f"bind.no_number_{kind}", values=(("name", name),))

@@ -1,195 +1,152 @@
-"""The same question as a linear program, for scipy's HiGHS: also where moves couple sites and targets.
+"""A problem of the gateway as a network, and the network's optimum as a plan.
 
-Variables (all >= 0, W unless said):
+The linear program decides how much of each offer is called; offers come in whole steps, so shares are rounded up
+where the connections carry it. What then remains is nested again, and `optimise.allocate` shares it out fairly.
 
-    easy+ easy- rest+ rest-   per resource: down and up direction, easy part and the part kept for bridging
-    y                         per lever: share called (0..1, at least what is committed)
-    short over                per target: elastic, priced above every tier, so the program is never infeasible
+    rank      easy part of batteries, by tier -> offers by tier and SLA tier -> the part kept for bridging
+    in a rank cost per W, then downtime
 
-    per target   sum(easy+ - easy- + rest+ - rest-) + sum(leg * y) + short - over = regulation
-    per site    -up_max <= sum(...) + sum(leg * y) <= down_max
+An offer must fit the grid connections of its sites without any battery's help: a battery that fails shall cost its
+own power, not the site's contracted import. So offers are coupled by rows of their own beside those of the sites.
 
-Price per W: easy part by tier order (1, 100, ...), levers at their tier's price times their relative cost, the rest
-of the batteries above the last tier, shortfall above everything. Prices are a factor apart, so a cheaper tier is
-always exhausted first; `tests/unit/test_optimise.py` proves closed form = program on nested cases.
-
-This module imports numpy and scipy; only the solver worker imports it.
+This module imports scipy; only the solver worker imports it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
+from vpp_gateway.domain.fleet import TierName
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.order import OfferId
-from vpp_gateway.domain.plan import Lever, Plan, Problem, Resource
-from vpp_gateway.domain.quantity import clamp
-from vpp_gateway.optimise.allocate import closed_form, step_up
+from vpp_gateway.domain.plan import Lever, Plan, Problem
+from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.optimise.network import Network
+from vpp_gateway.optimise.program import solve as solve_network
+from vpp_gateway.optimise.steps import Carried, step_up
+from vpp_gateway.optimise.tree import Floats, Ints
 
-TIER_FACTOR = 100.0
-COST_LEAST, COST_MOST = 0.1, 10.0
-"""Relative costs beyond these would leave the tier: an offer for nothing would be called before the batteries."""
-
-
-class _Program:
-    """Named columns and rows of one problem, filled in one pass."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.cost: list[float] = []
-        self.upper: list[float] = []
-        self.lower: list[float] = []
-        self.entries: list[tuple[int, int, float]] = []
-        self.site_entries: list[tuple[int, int, float]] = []
-        self.target_of = {site: t for t, target in enumerate(problem.targets) for site in target.sites}
-        self.site_of = {bounds.site: s for s, bounds in enumerate(problem.bounds)}
-        self.lever_column: dict[OfferId, int] = {}
-        rest_price = TIER_FACTOR ** len(problem.tiers)
-        for resource in problem.resources:
-            self._add_resource(resource, rest_price)
-        for lever in problem.levers:
-            self._add_lever(lever)
-        self.short_column = len(self.cost)
-        for t in range(len(problem.targets)):
-            self._column(rest_price * TIER_FACTOR, math.inf, [(t, 1.0)], [])
-            self._column(rest_price * TIER_FACTOR, math.inf, [(t, -1.0)], [])
-
-    def _column(
-        self,
-        price: float,
-        upper: float,
-        rows: list[tuple[int, float]],
-        sites: list[tuple[int, float]],
-        lower: float = 0.0,
-    ) -> int:
-        column = len(self.cost)
-        self.cost.append(price)
-        self.upper.append(upper)
-        self.lower.append(lower)
-        self.entries.extend((row, column, value) for row, value in rows)
-        self.site_entries.extend((row, column, value) for row, value in sites)
-        return column
-
-    def _add_resource(self, resource: Resource, rest_price: float) -> None:
-        price = TIER_FACTOR ** self.problem.tiers.index(resource.tier)
-        target, site = self.target_of.get(resource.site), self.site_of.get(resource.site)
-        parts = (
-            (+1.0, price, _bound(resource.easy_down_w, resource.down_room_w)),
-            (-1.0, price, _bound(resource.easy_up_w, resource.up_room_w)),
-            (+1.0, rest_price, _rest(resource.easy_down_w, resource.down_room_w)),
-            (-1.0, rest_price, _rest(resource.easy_up_w, resource.up_room_w)),
-        )
-        for sign, cost, upper in parts:
-            rows = [] if target is None else [(target, sign)]
-            # A resource outside every target stays where it is.
-            self._column(
-                cost, upper if target is not None else 0.0, rows, [] if site is None else [(site, sign)]
-            )
-
-    def _add_lever(self, lever: Lever) -> None:
-        tier_price = TIER_FACTOR ** self.problem.tiers.index(lever.tier)
-        size = max((abs(leg.regulation_w) for leg in lever.legs), default=0.0)
-        rows = [
-            (t, leg.regulation_w) for leg in lever.legs if (t := self.target_of.get(leg.site)) is not None
-        ]
-        sites = [(s, leg.regulation_w) for leg in lever.legs if (s := self.site_of.get(leg.site)) is not None]
-        price = tier_price * clamp(lever.cost, COST_LEAST, COST_MOST) * size
-        upper = 1.0 if all(leg.site in self.site_of for leg in lever.legs) else lever.at_least
-        self.lever_column[lever.offer] = self._column(price, upper, rows, sites, lower=lever.at_least)
-
-    def solve(self, time_limit_s: float) -> dict[OfferId, float]:
-        """Share of each lever at the optimum. Raises ArithmeticError when HiGHS gives none."""
-        problem, columns = self.problem, len(self.cost)
-        equal = _matrix(self.entries, len(problem.targets), columns)
-        site = _matrix(
-            [*self.site_entries, *((row + len(problem.bounds), c, -v) for row, c, v in self.site_entries)],
-            2 * len(problem.bounds),
-            columns,
-        )
-        site_limit = np.array([b.down_max_w for b in problem.bounds] + [b.up_max_w for b in problem.bounds])
-        target = np.array([t.regulation_w for t in problem.targets])
-        lower, upper = np.array(self.lower), np.array(self.upper)
-        numbers = (target, lower, site_limit)
-        if not all(np.isfinite(n).all() for n in numbers) or np.isnan(upper).any():
-            raise ArithmeticError(f"problem {problem.id} holds a number that is not finite")
-        answer = linprog(  # type: ignore[call-overload]  # the stubs refuse an array as bounds, scipy takes it
-            np.array(self.cost),
-            A_ub=site,
-            b_ub=site_limit,
-            A_eq=equal,
-            b_eq=target,
-            bounds=np.column_stack([lower, upper]),
-            method="highs",
-            options={"time_limit": time_limit_s},
-        )
-        if answer.x is None:
-            raise ArithmeticError(f"problem {problem.id}: {answer.message}")
-        self.objective = float(answer.fun)
-        self.x = answer.x
-        return {offer: float(answer.x[column]) for offer, column in self.lever_column.items()}
+COST_LEAST, COST_MOST = 1e-3, 1e3
+"""Costs compare offers of one SLA tier; an offer for nothing still waits for the batteries."""
 
 
 def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     """Solve with HiGHS, then round levers up to whole steps and share out what remains fairly.
 
     Raises:
-        ArithmeticError: HiGHS gave no answer in time, or the problem holds a number that is not finite.
+        ArithmeticError: HiGHS gave no answer in time, or a target is not a number.
     """
-    wanted = _Program(problem).solve(time_limit_s)
-    called = _whole_steps(problem, wanted)
+    called = _whole_steps(problem, shares(problem, time_limit_s)[1])
     return replace(closed_form(problem, called), method="highs")
 
 
+def shares(problem: Problem, time_limit_s: float = 10.0) -> tuple[float, dict[OfferId, float]]:
+    """What the optimum misses in W, summed over targets, and the share of each lever before it is rounded."""
+    answer = solve_network(network_of(problem), time_limit_s)
+    offers = [lever.offer for lever in problem.levers]
+    return float(np.abs(answer.missing).sum()), dict(zip(offers, answer.share.tolist(), strict=True))
+
+
+def network_of(problem: Problem) -> Network:
+    """Sites as nodes, both parts of every battery as resources, levers as moves."""
+    sites = _sites(problem)
+    bounds = {b.site: b for b in problem.bounds}
+    target = {site: t for t, one in enumerate(problem.targets) for site in one.sites}
+    rank = _ranks(problem)
+    parts = [
+        (sites[r.site], rank[key], down, up)
+        for r in problem.resources
+        for key, down, up in (
+            ((r.tier, 0), min(r.easy_down_w, r.down_room_w), min(r.easy_up_w, r.up_room_w)),
+            (REST, r.down_room_w - max(r.easy_down_w, 0.0), r.up_room_w - max(r.easy_up_w, 0.0)),
+        )
+    ]
+    number = {lever.offer: m for m, lever in enumerate(problem.levers)}
+    legs = [(number[v.offer], sites[leg.site], leg.regulation_w) for v in problem.levers for leg in v.legs]
+    uses = [
+        (number[use.offer], row, use.w)
+        for row, coupling in enumerate(problem.couplings)
+        for use in coupling.uses
+        if use.offer in number
+    ]
+    limit = [coupling.limit_w for coupling in problem.couplings]
+    for site, at in sites.items():
+        here = [(m, w) for m, node, w in legs if node == at]
+        bound = bounds.get(site)
+        for sign, most in ((1.0, bound.down_max_w), (-1.0, bound.up_max_w)) if bound and here else ():
+            uses += [(m, len(limit), sign * w) for m, w in here]
+            limit.append(most)
+    size = [max((abs(leg.regulation_w) for leg in v.legs), default=0.0) for v in problem.levers]
+    return Network(
+        parent=_ints([-1] * len(sites)),
+        down_max=_floats([bounds[s].down_max_w if s in bounds else 0.0 for s in sites]),
+        up_max=_floats([bounds[s].up_max_w if s in bounds else 0.0 for s in sites]),
+        target=_ints([target.get(s, -1) for s in sites]),
+        asked=_floats([t.regulation_w for t in problem.targets]),
+        node=_ints([p[0] for p in parts]),
+        rank=_ints([p[1] for p in parts]),
+        down=_floats([p[2] for p in parts]),
+        up=_floats([p[3] for p in parts]),
+        leg_move=_ints([leg[0] for leg in legs]),
+        leg_node=_ints([leg[1] for leg in legs]),
+        leg_w=_floats([leg[2] for leg in legs]),
+        least=_floats([v.at_least for v in problem.levers]),
+        most=_floats([1.0 if w > 0.0 else v.at_least for v, w in zip(problem.levers, size, strict=True)]),
+        move_rank=_ints([rank[v.tier, v.sla_tier] for v in problem.levers]),
+        price=_floats([w * _cost(v) for v, w in zip(problem.levers, size, strict=True)]),
+        downtime=_floats([v.downtime_s for v in problem.levers]),
+        use_move=_ints([u[0] for u in uses]),
+        use_row=_ints([u[1] for u in uses]),
+        use_w=_floats([u[2] for u in uses]),
+        limit=_floats(limit),
+    )
+
+
+REST = (TierName(""), 0)
+"""Stands for the bridging part of every battery: after all tiers."""
+
+
+def _ranks(problem: Problem) -> dict[tuple[TierName, int], int]:
+    keys = {(r.tier, 0) for r in problem.resources} | {(v.tier, v.sla_tier) for v in problem.levers}
+    order = sorted(keys, key=lambda key: (problem.tiers.index(key[0]), key[1]))
+    return {key: rank for rank, key in enumerate([*order, REST])}
+
+
+def _sites(problem: Problem) -> dict[SiteId, int]:
+    named = (
+        *(b.site for b in problem.bounds),
+        *(r.site for r in problem.resources),
+        *(site for t in problem.targets for site in t.sites),
+        *(leg.site for v in problem.levers for leg in v.legs),
+    )
+    return {site: at for at, site in enumerate(dict.fromkeys(named))}
+
+
+def _cost(lever: Lever) -> float:
+    if math.isnan(lever.cost):
+        return COST_MOST
+    return min(max(lever.cost, COST_LEAST), COST_MOST)
+
+
+def _floats(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=float)
+
+
+def _ints(values: Sequence[int]) -> Ints:
+    return np.array(values, dtype=np.intp)
+
+
 def _whole_steps(problem: Problem, wanted: Mapping[OfferId, float]) -> dict[OfferId, float]:
-    """Round every lever up to a whole step, or down where a grid connection could not carry the step."""
-    total = {bounds.site: 0.0 for bounds in problem.bounds}
+    """Round every lever up to a whole step, or down where a connection or coupling could not carry the step."""
+    limits = Carried(problem)
     called: dict[OfferId, float] = {}
     for lever in sorted(problem.levers, key=lambda v: -wanted[v.offer]):
         share = step_up(lever, wanted[lever.offer])
         options = [share, *(step for step in reversed(lever.steps) if lever.at_least <= step < share)]
-        called[lever.offer] = next(
-            (step for step in options if _carries(problem, total, lever, step)), lever.at_least
-        )
-        for leg in lever.legs:
-            total[leg.site] = total.get(leg.site, 0.0) + leg.regulation_w * called[lever.offer]
+        called[lever.offer] = next((s for s in options if limits.fits(lever, s)), lever.at_least)
+        limits.take(lever, called[lever.offer])
     return called
-
-
-def _carries(problem: Problem, total: Mapping[SiteId, float], lever: Lever, share: float) -> bool:
-    bounds = {b.site: b for b in problem.bounds}
-    for leg in lever.legs:
-        w = total.get(leg.site, 0.0) + leg.regulation_w * share
-        bound = bounds.get(leg.site)
-        if bound is not None and not -bound.up_max_w - 1e-6 <= w <= bound.down_max_w + 1e-6:
-            return False
-    return True
-
-
-def objective(problem: Problem, time_limit_s: float = 10.0) -> tuple[float, dict[OfferId, float], float]:
-    """For tests: (total of short and over in W, lever shares, cost) of the relaxed program."""
-    program = _Program(problem)
-    levers = program.solve(time_limit_s)
-    return float(program.x[program.short_column :].sum()), levers, program.objective
-
-
-def _matrix(entries: list[tuple[int, int, float]], rows: int, columns: int) -> csr_array:
-    if not entries:
-        return csr_array((rows, columns), dtype=float)
-    row, column, value = zip(*entries, strict=True)
-    return csr_array((value, (row, column)), shape=(rows, columns))
-
-
-def _bound(easy: float, room: float) -> float:
-    if not (math.isfinite(easy) and math.isfinite(room)):
-        return 0.0
-    return max(0.0, min(easy, room))
-
-
-def _rest(easy: float, room: float) -> float:
-    return max(0.0, room - _bound(easy, room)) if math.isfinite(room) else 0.0
