@@ -185,8 +185,16 @@ class WorkPlan:
     tier: TierName
     share: Series
     """Real at the meter, 0..1; to be ordered its latency earlier."""
-    rebound: Series
-    """Return of earlier shifts as a share of the legs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReboundPlan:
+    """What shifted work takes when it comes back."""
+
+    site: SiteId
+    offers: tuple[OfferId, ...]
+    """Offers that return alike, together."""
+    import_w: Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +239,7 @@ class HorizonPlan:
     stores: tuple[StorePlan, ...]
     works: tuple[WorkPlan, ...]
     connections: tuple[ConnectionPlan, ...]
+    rebounds: tuple[ReboundPlan, ...]
     caps: tuple[TierCap, ...]
     shortfalls: tuple[Shortfall, ...]
     reserve_missing_w: tuple[tuple[str, Series], ...]

@@ -26,6 +26,7 @@ import numpy as np
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.optimise.blocks import Blocks, Floats, Index, Rows
+from vpp_gateway.optimise.horizon_cells import Cells, cells
 from vpp_gateway.optimise.horizon_checks import clean
 from vpp_gateway.optimise.horizon_stores import KILO, Stores, add_bridges, add_reserves, add_stores
 from vpp_gateway.optimise.horizon_works import Works, add_works
@@ -83,16 +84,12 @@ class Model:
     problem: HorizonProblem
     program: Blocks
     hours: Floats
+    cells: Cells
     ladder: Ladder
     stores: Stores
     works: Works
     asked: list[AskedRows]
     connections: ConnectionRows
-
-    @property
-    def constant(self) -> float:
-        """Part of the cost that no decision changes."""
-        return self.stores.constant + self.works.constant
 
 
 def build(problem: HorizonProblem) -> Model:
@@ -100,15 +97,17 @@ def build(problem: HorizonProblem) -> Model:
     program, prices = Blocks(), ladder(problem)
     hours = np.array(problem.lengths_s, dtype=float) / 3600.0
     stores = add_stores(program, problem, hours, prices.tiers, prices.hard)
-    works = add_works(program, problem, hours, prices.tiers, prices.kept)
+    together = cells(problem)
+    works = add_works(program, problem, together, prices.tiers, prices.kept)
     asked = _add_asked(program, problem, hours, stores, works, prices.asked)
     connections = _add_connections(program, problem, hours, stores, works, prices.hard)
-    add_reserves(program, problem, stores, hours, prices.kept)
-    add_bridges(program, problem, stores, hours, prices.kept)
+    add_reserves(program, problem, stores, together, prices.kept)
+    add_bridges(program, problem, stores, together, prices.kept)
     return Model(
         problem=problem,
         program=program,
         hours=hours,
+        cells=together,
         ladder=prices,
         stores=stores,
         works=works,
@@ -167,8 +166,10 @@ def _put_resources(
         kw = sum(value for site, value in legs.items() if site in sites)
         if kw:
             program.put(rows, works.called[w][steps], sign * kw)
-            if w in works.back:
-                program.put(rows, works.back[w][steps], -sign * kw)
+    for account in works.accounts:
+        share = sum(value for site, value in account.unit.items() if site in sites)
+        if share:
+            program.put(rows, account.back[steps], -sign * share)
 
 
 def _add_connections(

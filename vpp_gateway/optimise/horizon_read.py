@@ -10,6 +10,7 @@ from vpp_gateway.domain.horizon import (
     Asked,
     ConnectionPlan,
     HorizonPlan,
+    ReboundPlan,
     Series,
     Shortfall,
     StorePlan,
@@ -42,7 +43,7 @@ def read(model: Model, optimum: Optimum, refused: tuple[Reason, ...]) -> Horizon
                 site=store.site,
                 tier=store.tier,
                 discharge_w=_series(x[model.stores.out[b]] - x[model.stores.into[b]]),
-                stored_wh=_series(_stored(model, x)[b]),
+                stored_wh=_series(x[model.stores.stored[b]]),
                 floor_wh=_series(floors[b]),
                 ceiling_wh=_series(ceilings[b]),
             )
@@ -53,11 +54,19 @@ def read(model: Model, optimum: Optimum, refused: tuple[Reason, ...]) -> Horizon
                 offer=work.offer,
                 tier=work.tier,
                 share=_series(_called(model, x)[w], 1.0),
-                rebound=_series(_back(model, x, w), 1.0),
             )
             for w, work in enumerate(problem.works)
         ),
         connections=tuple(_connections(model, x)),
+        rebounds=tuple(
+            ReboundPlan(
+                site=site,
+                offers=tuple(problem.works[w].offer for w in account.works),
+                import_w=_series(x[account.back] * share),
+            )
+            for account in model.works.accounts
+            for site, share in account.unit.items()
+        ),
         caps=tuple(cap for asked in problem.asked for cap in _caps(model, x, asked)),
         shortfalls=tuple(
             Shortfall(instruction=asked.instruction, regulation_w=_series(short))
@@ -66,7 +75,7 @@ def read(model: Model, optimum: Optimum, refused: tuple[Reason, ...]) -> Horizon
         reserve_missing_w=tuple(_missing(model, x)),
         binding=tuple(_binding(model, optimum)),
         refused=refused,
-        cost=optimum.cost + model.constant,
+        cost=optimum.cost + model.works.constant,
     )
 
 
@@ -76,18 +85,9 @@ def _series(values: Floats, unit: float = KILO) -> Series:
     return tuple((values * unit).tolist())
 
 
-def _stored(model: Model, x: Floats) -> Floats:
-    stored: Floats = x[model.stores.wanted] + x[model.stores.above]
-    return stored
-
-
 def _called(model: Model, x: Floats) -> Floats:
     called: Floats = np.clip(x[model.works.called], 0.0, 1.0)
     return called
-
-
-def _back(model: Model, x: Floats, w: int) -> Floats:
-    return x[model.works.back[w]] if w in model.works.back else np.zeros(len(model.hours))
 
 
 def _kept_back(model: Model, x: Floats) -> tuple[Floats, Floats]:
@@ -96,27 +96,27 @@ def _kept_back(model: Model, x: Floats) -> tuple[Floats, Floats]:
     shape = stores.out.shape
     floors = np.broadcast_to(stores.least[:, None], shape).copy()
     ceilings = np.broadcast_to(stores.most[:, None], shape).copy()
-    stored = _stored(model, x)
+    of_step = model.cells.of_step
     for kept in stores.kept:
-        at = np.ix_(kept.batteries, kept.steps)
-        if kept.down:
-            floors[at] += x[kept.share] * kept.bridge_h / stores.out_efficiency[kept.batteries, None]
-        else:
-            ceilings[at] -= x[kept.share] * kept.bridge_h * stores.in_efficiency[kept.batteries, None]
+        factor = -1.0 / stores.out_efficiency if kept.down else stores.in_efficiency
+        full = np.zeros((shape[0], model.cells.count))
+        full[np.ix_(kept.batteries, kept.cells)] = x[kept.share] * kept.bridge_h
+        back = full[:, of_step] * factor[:, None]
+        floors, ceilings = (floors - back, ceilings) if kept.down else (floors, ceilings - back)
     for bridge in stores.bridges:
         # Nobody says which battery bridges: each its part of what they have. What is there already for a product
         # counts as well, the two are not called at once.
-        at = np.ix_(bridge.batteries, bridge.steps)
-        out, into = stores.out_efficiency[bridge.batteries, None], stores.in_efficiency[bridge.batteries, None]
-        spare = np.maximum(0.0, (stored[at] - stores.least[bridge.batteries, None]) * out)
-        free = np.maximum(0.0, (stores.most[bridge.batteries, None] - stored[at]) / into)
-        room = np.where(bridge.down > 0, spare, free)
+        need, down = np.zeros(model.cells.count), np.zeros(model.cells.count, dtype=bool)
+        need[bridge.cells], down[bridge.cells] = bridge.need_kwh, bridge.down
+        need, down = need[of_step], down[of_step]
+        rows = bridge.batteries
+        stored, least, most = x[stores.stored[rows]], stores.least[rows, None], stores.most[rows, None]
+        out, into = stores.out_efficiency[rows, None], stores.in_efficiency[rows, None]
+        room = np.maximum(0.0, np.where(down, (stored - least) * out, (most - stored) / into))
         total = room.sum(axis=0)
-        share = np.minimum(1.0, bridge.need_kwh / np.where(total > 0, total, 1.0)) * room
-        need_floor = stores.least[bridge.batteries, None] + share / out
-        need_ceiling = stores.most[bridge.batteries, None] - share * into
-        floors[at] = np.where(bridge.down > 0, np.maximum(floors[at], need_floor), floors[at])
-        ceilings[at] = np.where(bridge.down > 0, ceilings[at], np.minimum(ceilings[at], need_ceiling))
+        share = np.minimum(1.0, need / np.where(total > 0, total, 1.0)) * room
+        floors[rows] = np.maximum(floors[rows], np.where(down, least + share / out, least))
+        ceilings[rows] = np.minimum(ceilings[rows], np.where(down, most, most - share * into))
     return floors, ceilings
 
 
@@ -134,7 +134,7 @@ def _connections(model: Model, x: Floats) -> Iterator[ConnectionPlan]:
 
 def _caps(model: Model, x: Floats, asked: Asked) -> Iterator[TierCap]:
     """What each tier carries of one instruction."""
-    problem = model.problem
+    problem, called = model.problem, _called(model, x)
     for tier in problem.tiers:
         total = np.zeros(len(model.hours))
         for b, store in enumerate(problem.stores):
@@ -143,7 +143,7 @@ def _caps(model: Model, x: Floats, asked: Asked) -> Iterator[TierCap]:
         for w, (work, legs) in enumerate(zip(problem.works, model.works.legs, strict=True)):
             if work.tier == tier:
                 kw = sum(value for site, value in legs.items() if site in asked.sites)
-                total += kw * (_called(model, x)[w] - _back(model, x, w))
+                total += kw * called[w]
         yield TierCap(instruction=asked.instruction, tier=tier, regulation_w=_series(total))
 
 
@@ -161,7 +161,9 @@ def _missing(model: Model, x: Floats) -> Iterator[tuple[str, Series]]:
         missing = np.zeros(len(model.hours))
         for kept in model.stores.kept:
             if kept.product == reserve.product:
-                missing[kept.steps] = np.maximum(missing[kept.steps], x[kept.missing])
+                here = np.zeros(model.cells.count)
+                here[kept.cells] = x[kept.missing]
+                missing = np.maximum(missing, here[model.cells.of_step])
         yield reserve.product, _series(np.where(missing < NOTHING_KW, 0.0, missing))
 
 
@@ -190,9 +192,10 @@ def _binding(model: Model, optimum: Optimum) -> Iterator[Reason]:
     for bridge in model.stores.bridges:
         if (x[bridge.missing] > NOTHING_KW).any():
             yield _reason("bridge", instruction=bridge.asked.instruction)
-    for w, late in model.works.late.items():
-        if (x[late] > NOTHING_KW).any():
-            yield _reason("rebound", offer=problem.works[w].offer)
+    for account in model.works.accounts:
+        if (x[account.late] > NOTHING_KW).any():
+            offers = ", ".join(problem.works[w].offer for w in account.works)
+            yield _reason("rebound", offers=offers)
     for plan in _connections(model, x):
         if max(plan.over_limit_w) > KILO * NOTHING_KW:
             yield _reason("beyond", site=plan.site, w=f"{max(plan.over_limit_w):.0f}")
@@ -221,9 +224,9 @@ def _limits(model: Model, optimum: Optimum) -> Iterator[Reason]:
             yield _reason("empty" if stores.only_in[b] else "discharge", device=store.id, site=store.site)
         if upper(stores.into[b], power):
             yield _reason("full" if stores.only_out[b] else "charge", device=store.id, site=store.site)
-        if bool((optimum.lower[stores.wanted[b]] > energy).any()):
+        if bool((optimum.lower[stores.stored[b]] > energy).any()):
             yield _reason("empty", device=store.id, site=store.site)
-        if upper(stores.above[b], energy):
+        if upper(stores.stored[b], energy):
             yield _reason("full", device=store.id, site=store.site)
         if b in stores.ramps and row(stores.ramps[b], float(power.min())):
             yield _reason("ramp", device=store.id, site=store.site)

@@ -2,13 +2,16 @@
 
 Columns per battery and step:
 
-    out   in          AC power, each way (>= 0); both cost, so that never both run
-    wanted  above     stored energy at the end of the step, in two pieces: up to the wanted charge, and above it
+    out   in       AC power, each way (>= 0); both cost, so that never both run
+    stored         energy at the end of the step
 
     stored[t] = stored[t-1] - hours * out / efficiency + hours * in * efficiency
 
-A battery that stands outside its window may only go back in: below, it gives nothing, above, it takes nothing. So the
-window is never elastic and never infeasible. Armed products take a share of each battery, in power and energy:
+At some moments, and at the end, what it lacks of its wanted charge has a price: that makes it ready again early, and
+lets work take over early. A battery that stands outside its window may only go back in: below, it gives nothing, above,
+it takes nothing. So the window is never elastic and never infeasible.
+
+Armed products take a share of each battery, in power and energy, cell by cell (`optimise.horizon_cells`):
 
     out - in + share <= out_max          stored >= least + share * bridge / efficiency        sum(share) = reserve
 """
@@ -18,12 +21,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_gateway.domain.horizon import Asked, HorizonProblem, Reserve
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.optimise.blocks import Blocks, Floats, Index, Rows
+from vpp_gateway.optimise.horizon_cells import Cells
 
 KILO = 1000.0
+LOOKS = 8
+"""So many times in a plan the charge of a battery is compared with the wanted one."""
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -34,12 +43,12 @@ class Kept:
     down: bool
     batteries: Index
     """Numbers of the batteries that can take part."""
-    steps: Index
-    """Numbers of the steps in which it is armed."""
+    cells: Index
+    """Numbers of the cells in which it is armed."""
     share: Index
-    """Columns, battery x step."""
+    """Columns, battery x cell."""
     missing: Index
-    """Columns, one a step."""
+    """Columns, one a cell."""
     bridge_h: float
 
 
@@ -49,12 +58,12 @@ class Bridge:
 
     asked: Asked
     batteries: Index
-    steps: Index
+    cells: Index
     need_kwh: Floats
-    """AC energy."""
+    """AC energy, one a cell."""
     missing: Index
-    down: Floats
-    """1 where the regulation is down, 0 where it is up; one a step."""
+    down: Mask
+    """One a cell: the regulation relieves the grid."""
 
 
 @dataclass(slots=True)
@@ -63,19 +72,18 @@ class Stores:
 
     out: Index
     into: Index
-    wanted: Index
-    above: Index
+    stored: Index
+    out_max: Floats
+    in_max: Floats
     least: Floats
     most: Floats
     """Bounds of the stored energy, kWh."""
     out_efficiency: Floats
     in_efficiency: Floats
     site: list[SiteId]
-    only_in: Floats
+    only_in: Mask
     """True for a battery below its window."""
-    only_out: Floats
-    constant: float = 0.0
-    """Part of the cost that no decision changes."""
+    only_out: Mask
     ramps: dict[int, Rows] = field(default_factory=dict)
     """Number of a battery -> its ramp rows, where a ramp can bind."""
     kept: list[Kept] = field(default_factory=list)
@@ -84,6 +92,10 @@ class Stores:
     def at(self, sites: tuple[SiteId, ...]) -> Index:
         """Numbers of the batteries at these sites."""
         return np.array([i for i, site in enumerate(self.site) if site in sites], dtype=np.int64)
+
+    def able(self, batteries: Index, down: bool) -> Index:
+        """Those that may move in a direction."""
+        return batteries[~(self.only_in if down else self.only_out)[batteries]]
 
 
 def add_stores(
@@ -106,21 +118,15 @@ def add_stores(
     least, most = np.minimum(low, stored), np.maximum(high, stored)
     out_max = np.where(only_in, 0.0, column("discharge_max_w"))
     in_max = np.where(only_out, 0.0, column("charge_max_w"))
-    wish = np.clip(column("stored_wanted_wh"), least, most)
     price = np.array([tier_price[store.tier] for store in stores]) * np.clip(column("cost", 1.0), 0.1, 10.0)
     moved = price[:, None] * hours
     shape = (len(stores), steps)
-    out = program.columns(shape, 0.0, out_max[:, None], moved)
-    into = program.columns(shape, 0.0, in_max[:, None], moved)
-    reward = problem.prices.stored * hours
-    reward[-1] += problem.prices.ending
-    wanted = program.columns(shape, least[:, None], wish[:, None], -reward)
-    above = program.columns(shape, 0.0, (most - wish)[:, None])
     made = Stores(
-        out=out,
-        into=into,
-        wanted=wanted,
-        above=above,
+        out=program.columns(shape, 0.0, out_max[:, None], moved),
+        into=program.columns(shape, 0.0, in_max[:, None], moved),
+        stored=program.columns(shape, least[:, None], most[:, None]),
+        out_max=out_max,
+        in_max=in_max,
         least=least,
         most=most,
         out_efficiency=column("discharge_efficiency", 1.0),
@@ -128,18 +134,34 @@ def add_stores(
         site=[store.site for store in stores],
         only_in=only_in,
         only_out=only_out,
-        constant=float((wish[:, None] * reward).sum()),
     )
     start = np.zeros(shape)
     start[:, 0] = stored
     balance = program.equal(start)
-    program.put(balance, out, hours / made.out_efficiency[:, None])
-    program.put(balance, into, -hours * made.in_efficiency[:, None])
-    for piece in (wanted, above):
-        program.put(balance, piece, 1.0)
-        program.put(balance[:, 1:], piece[:, :-1], -1.0)
-    _add_ramps(program, problem, made, hours, out_max, in_max, hard_price)
+    program.put(balance, made.out, hours / made.out_efficiency[:, None])
+    program.put(balance, made.into, -hours * made.in_efficiency[:, None])
+    program.put(balance, made.stored, 1.0)
+    program.put(balance[:, 1:], made.stored[:, :-1], -1.0)
+    _add_wish(program, problem, made, hours, np.clip(column("stored_wanted_wh"), least, most))
+    _add_ramps(program, problem, made, hours, hard_price)
     return made
+
+
+def _add_wish(
+    program: Blocks, problem: HorizonProblem, made: Stores, hours: Floats, wish: Floats
+) -> None:
+    """What a battery lacks of its wanted charge, looked at some times only: every step would cost more than it says."""
+    ends = np.cumsum(hours)
+    looks = np.searchsorted(ends, ends[-1] * np.arange(1, LOOKS + 1) / LOOKS - 1e-9)
+    looks = np.unique(np.minimum(looks, len(hours) - 1))
+    price = problem.prices.stored * np.diff(np.append(0.0, ends[looks]))
+    price[-1] += problem.prices.ending
+    seen = (wish > made.least)[:, None] & (price > 0)
+    battery, look = np.nonzero(seen)
+    lacks = program.columns((battery.size,), 0.0, np.inf, price[look])
+    rows = program.at_most(-wish[battery])
+    program.put(rows, made.stored[battery, looks[look]], -1.0)
+    program.put(rows, lacks, -1.0)
 
 
 def _add_ramps(
@@ -147,8 +169,6 @@ def _add_ramps(
     problem: HorizonProblem,
     made: Stores,
     hours: Floats,
-    out_max: Floats,
-    in_max: Floats,
     hard_price: float,
 ) -> None:
     """Rows only where a ramp can bind: a battery that turns round within a step needs none."""
@@ -157,8 +177,8 @@ def _add_ramps(
     ramp = np.array([np.inf if s.ramp_w_per_s is None else s.ramp_w_per_s / KILO for s in problem.stores])
     if not problem.stores or not np.isfinite(ramp).any():
         return
-    now = np.clip(np.array([s.discharge_w for s in problem.stores]) / KILO, -in_max, out_max)
-    span = out_max + in_max
+    now = np.clip(np.array([s.discharge_w for s in problem.stores]) / KILO, -made.in_max, made.out_max)
+    span = made.out_max + made.in_max
     reach = np.where(np.isfinite(ramp), ramp, 0.0)[:, None] * between
     binds = np.isfinite(ramp)[:, None] & (reach < span[:, None])
     battery, step = np.nonzero(binds)
@@ -180,33 +200,29 @@ def _add_ramps(
         made.ramps[b] = Rows(here, False)
 
 
-def add_reserves(
-    program: Blocks, problem: HorizonProblem, made: Stores, hours: Floats, price: float
-) -> None:
+def add_reserves(program: Blocks, problem: HorizonProblem, made: Stores, cells: Cells, price: float) -> None:
     """What armed products keep back, product by product and direction by direction; elastic at `price` per kWh."""
-    out_max = np.array([s.discharge_max_w for s in problem.stores]) / KILO
-    in_max = np.array([s.charge_max_w for s in problem.stores]) / KILO
     for reserve in problem.reserves:
         for down in (True, False):
-            _share_out(program, made, reserve, down, hours, price)
+            _share_out(program, made, reserve, down, cells, price)
     for down in (True, False):
         kept = [one for one in made.kept if one.down is down and one.batteries.size]
         if kept:
-            _add_room(program, made, kept, down, len(hours), out_max if down else in_max)
+            _add_room(program, made, kept, down, cells)
 
 
 def _share_out(
-    program: Blocks, made: Stores, reserve: Reserve, down: bool, hours: Floats, price: float
+    program: Blocks, made: Stores, reserve: Reserve, down: bool, cells: Cells, price: float
 ) -> None:
-    need = np.array(reserve.down_w if down else reserve.up_w) / KILO
-    steps = np.nonzero(need > 0)[0]
-    if not steps.size:
+    need = np.zeros(cells.count)
+    np.maximum.at(need, cells.of_step, np.array(reserve.down_w if down else reserve.up_w) / KILO)
+    armed = np.nonzero(need > 0)[0]
+    if not armed.size:
         return
-    batteries = made.at(reserve.sites)
-    batteries = batteries[~(made.only_in if down else made.only_out)[batteries].astype(bool)]
-    share = program.columns((batteries.size, steps.size))
-    missing = program.columns((steps.size,), 0.0, np.inf, price * hours[steps])
-    enough = program.equal(need[steps])
+    batteries = made.able(made.at(reserve.sites), down)
+    share = program.columns((batteries.size, armed.size))
+    missing = program.columns((armed.size,), 0.0, np.inf, price * cells.hours[armed])
+    enough = program.equal(need[armed])
     program.put(enough, missing, 1.0)
     if batteries.size:
         program.put(enough, share, 1.0)
@@ -215,7 +231,7 @@ def _share_out(
             product=reserve.product,
             down=down,
             batteries=batteries,
-            steps=steps,
+            cells=armed,
             share=share,
             missing=missing,
             bridge_h=reserve.bridge_s / 3600.0,
@@ -223,76 +239,65 @@ def _share_out(
     )
 
 
-def _add_room(
-    program: Blocks, made: Stores, kept: list[Kept], down: bool, steps: int, power_max: Floats
-) -> None:
-    """Power and energy of all products of one direction fit into each battery together."""
-    used = np.zeros((len(made.site), steps), dtype=bool)
+def _add_room(program: Blocks, made: Stores, kept: list[Kept], down: bool, cells: Cells) -> None:
+    """Power and energy of all products of one direction fit into each battery together, at the end of each cell."""
+    used = np.zeros((len(made.site), cells.count), dtype=bool)
     for one in kept:
-        used[np.ix_(one.batteries, one.steps)] = True
-    battery, step = np.nonzero(used)
+        used[np.ix_(one.batteries, one.cells)] = True
+    battery, cell = np.nonzero(used)
     place = np.full(used.shape, -1)
-    place[battery, step] = np.arange(battery.size)
-    power = program.at_most(power_max[battery])
+    place[battery, cell] = np.arange(battery.size)
+    step = cells.last[cell]
+    power = program.at_most((made.out_max if down else made.in_max)[battery])
     sign = 1.0 if down else -1.0
     program.put(power, made.out[battery, step], sign)
     program.put(power, made.into[battery, step], -sign)
     energy = program.at_most(-made.least[battery] if down else made.most[battery])
-    for piece in (made.wanted, made.above):
-        program.put(energy, piece[battery, step], -sign)
+    program.put(energy, made.stored[battery, step], -sign)
+    factor = 1.0 / made.out_efficiency if down else made.in_efficiency
     for one in kept:
-        at = place[np.ix_(one.batteries, one.steps)]
+        at = place[np.ix_(one.batteries, one.cells)]
         program.put(power[at], one.share, 1.0)
-        factor = 1.0 / made.out_efficiency if down else made.in_efficiency
         program.put(energy[at], one.share, one.bridge_h * factor[one.batteries][:, None])
 
 
-def add_bridges(
-    program: Blocks, problem: HorizonProblem, made: Stores, hours: Floats, price: float
-) -> None:
+def add_bridges(program: Blocks, problem: HorizonProblem, made: Stores, cells: Cells, price: float) -> None:
     """While an instruction lasts, its batteries keep what carries it alone for its `bridge_s`; elastic."""
-    ends = np.cumsum(hours)
     for asked in problem.asked:
-        if asked.bridge_s <= 0:
-            continue
-        regulation = np.array([0.0 if w is None else w for w in asked.regulation_w]) / KILO
-        lasts = asked.bridge_s / 3600.0
-        left = np.minimum(lasts, _until_end(asked.regulation_w, ends, lasts))
-        need = np.abs(regulation) * left
-        steps = np.nonzero(need > 0)[0]
         batteries = made.at(asked.sites)
-        if not steps.size or not batteries.size:
+        if asked.bridge_s <= 0 or not batteries.size:
             continue
-        down = (regulation[steps] > 0).astype(float)
-        # A bridge that is missing is weighed as the energy it lacks, held for the step.
-        missing = program.columns((steps.size,), 0.0, np.inf, price * hours[steps])
-        for one in np.unique(down):
+        wanted = np.array([0.0 if w is None else w for w in asked.regulation_w])[cells.last] / KILO
+        lasts = asked.bridge_s / 3600.0
+        need = np.abs(wanted) * np.minimum(lasts, _until_end(wanted, cells.end / 3600.0, lasts))
+        found = np.nonzero(need > 0)[0]
+        # A bridge that is missing is weighed as the energy it lacks, held for the cell.
+        missing = program.columns((found.size,), 0.0, np.inf, price * cells.hours[found])
+        down = wanted[found] > 0
+        for one in (True, False):
             chosen = np.nonzero(down == one)[0]
-            blocked = (made.only_in if one else made.only_out)[batteries].astype(bool)
-            able = batteries[~blocked]
+            able = made.able(batteries, one)
             factor = made.out_efficiency[able] if one else 1.0 / made.in_efficiency[able]
             edge = made.least[able] if one else made.most[able]
             sign = 1.0 if one else -1.0
-            rows = program.at_most(-need[steps[chosen]] - sign * float((factor * edge).sum()))
+            rows = program.at_most(-need[found[chosen]] - sign * float((factor * edge).sum()))
             program.put(rows, missing[chosen], -1.0)
-            for piece in (made.wanted, made.above):
-                program.put(rows, piece[np.ix_(able, steps[chosen])], -sign * factor[:, None])
+            if able.size and chosen.size:
+                steps = cells.last[found[chosen]]
+                program.put(rows, made.stored[np.ix_(able, steps)], -sign * factor[:, None])
         made.bridges.append(
             Bridge(
-                asked=asked, batteries=batteries, steps=steps, need_kwh=need[steps], missing=missing, down=down
+                asked=asked, batteries=batteries, cells=found, need_kwh=need[found], missing=missing, down=down
             )
         )
 
 
-def _until_end(asked: tuple[float | None, ...], ends: Floats, beyond: float) -> Floats:
-    """Hours from the end of each step until nothing is asked any more; a demand at the plan's end goes on."""
+def _until_end(wanted: Floats, ends: Floats, beyond: float) -> Floats:
+    """Hours from the end of each cell until nothing is asked any more; a demand at the plan's end goes on."""
     left = np.zeros(len(ends))
     until = ends[-1] + beyond
-    for t in range(len(ends) - 1, -1, -1):
-        if t + 1 < len(ends) and not asked[t + 1]:
-            until = ends[t]
-        left[t] = max(0.0, until - ends[t])
+    for k in range(len(ends) - 1, -1, -1):
+        if k + 1 < len(ends) and wanted[k + 1] == 0:
+            until = ends[k]
+        left[k] = max(0.0, until - ends[k])
     return left
-
-
-__all__ = ["Bridge", "Kept", "Rows", "Stores", "add_bridges", "add_reserves", "add_stores"]
