@@ -26,7 +26,7 @@ import numpy as np
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.optimise.blocks import Blocks, Floats, Index, Rows
-from vpp_gateway.optimise.horizon_cells import Cells, cells
+from vpp_gateway.optimise.horizon_cells import Cells, together
 from vpp_gateway.optimise.horizon_checks import clean
 from vpp_gateway.optimise.horizon_stores import KILO, Stores, add_bridges, add_reserves, add_stores
 from vpp_gateway.optimise.horizon_works import Works, add_works
@@ -92,22 +92,21 @@ class Model:
     connections: ConnectionRows
 
 
-def build(problem: HorizonProblem) -> Model:
-    """The program of a problem that `horizon_checks.clean` has passed."""
+def build(problem: HorizonProblem, cells: Cells) -> Model:
+    """The program of a problem that `horizon_checks.clean` has passed, one step a cell."""
     program, prices = Blocks(), ladder(problem)
     hours = np.array(problem.lengths_s, dtype=float) / 3600.0
     stores = add_stores(program, problem, hours, prices.tiers, prices.hard)
-    together = cells(problem)
-    works = add_works(program, problem, together, prices.tiers, prices.kept)
+    works = add_works(program, problem, cells, prices.tiers, prices.kept)
     asked = _add_asked(program, problem, hours, stores, works, prices.asked)
     connections = _add_connections(program, problem, hours, stores, works, prices.hard)
-    add_reserves(program, problem, stores, together, prices.kept)
-    add_bridges(program, problem, stores, together, prices.kept)
+    add_reserves(program, problem, stores, cells, prices.kept)
+    add_bridges(program, problem, stores, cells, prices.kept)
     return Model(
         problem=problem,
         program=program,
         hours=hours,
-        cells=together,
+        cells=cells,
         ladder=prices,
         stores=stores,
         works=works,
@@ -126,8 +125,8 @@ def solve(problem: HorizonProblem, time_limit_s: float = TIME_LIMIT_S) -> Horizo
     from vpp_gateway.optimise.horizon_read import read
 
     kept, refused = clean(problem)
-    model = build(kept)
-    return read(model, model.program.solve(time_limit_s), refused)
+    model = build(*together(kept))
+    return read(model, model.program.solve(time_limit_s), kept, refused)
 
 
 def _add_asked(

@@ -10,6 +10,7 @@ from vpp_gateway.domain.horizon import (
     Asked,
     ConnectionPlan,
     HorizonPlan,
+    HorizonProblem,
     ReboundPlan,
     Series,
     Shortfall,
@@ -17,6 +18,7 @@ from vpp_gateway.domain.horizon import (
     TierCap,
     WorkPlan,
 )
+from vpp_gateway.domain.fleet import TierName
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.optimise.blocks import Floats, Index, Optimum, Rows
 from vpp_gateway.optimise.horizon import Model
@@ -28,24 +30,33 @@ DEAR = 0.05
 """A marginal of this share of the price of the shortfall, or more, holds the shortfall up."""
 
 
-def read(model: Model, optimum: Optimum, refused: tuple[Reason, ...]) -> HorizonPlan:
-    """The plan of an optimum."""
-    problem, x = model.problem, optimum.x
+def read(
+    model: Model, optimum: Optimum, asked_for: HorizonProblem, refused: tuple[Reason, ...]
+) -> HorizonPlan:
+    """The plan of an optimum, spread from the cells of `model` over the steps of the problem that was asked."""
+    problem, x, of_step = model.problem, optimum.x, model.cells.of_step
+
+    def spread(values: Floats, unit: float = KILO) -> Series:
+        """One value a step, rid of the solver's dust."""
+        values = np.where(np.abs(values) < NOTHING_KW * 1e-3, 0.0, values)[..., of_step]
+        return tuple((values * unit).tolist())
+
     floors, ceilings = _kept_back(model, x)
+    stored = _stored(model, x)
     return HorizonPlan(
         problem=problem.id,
         at=problem.at,
-        lengths_s=problem.lengths_s,
+        lengths_s=asked_for.lengths_s,
         method="highs",
         stores=tuple(
             StorePlan(
                 id=store.id,
                 site=store.site,
                 tier=store.tier,
-                discharge_w=_series(x[model.stores.out[b]] - x[model.stores.into[b]]),
-                stored_wh=_series(x[model.stores.stored[b]]),
-                floor_wh=_series(floors[b]),
-                ceiling_wh=_series(ceilings[b]),
+                discharge_w=spread(x[model.stores.out[b]] - x[model.stores.into[b]]),
+                stored_wh=tuple((stored[b] * KILO).tolist()),
+                floor_wh=spread(floors[b]),
+                ceiling_wh=spread(ceilings[b]),
             )
             for b, store in enumerate(problem.stores)
         ),
@@ -53,36 +64,43 @@ def read(model: Model, optimum: Optimum, refused: tuple[Reason, ...]) -> Horizon
             WorkPlan(
                 offer=work.offer,
                 tier=work.tier,
-                share=_series(_called(model, x)[w], 1.0),
+                share=spread(_called(model, x)[w], 1.0),
             )
             for w, work in enumerate(problem.works)
         ),
-        connections=tuple(_connections(model, x)),
+        connections=tuple(_connections(model, x, asked_for)),
         rebounds=tuple(
             ReboundPlan(
                 site=site,
                 offers=tuple(problem.works[w].offer for w in account.works),
-                import_w=_series(x[account.back] * share),
+                import_w=spread(x[account.back] * share),
             )
             for account in model.works.accounts
             for site, share in account.unit.items()
         ),
-        caps=tuple(cap for asked in problem.asked for cap in _caps(model, x, asked)),
+        caps=tuple(TierCap(instruction=asked.instruction, tier=tier, regulation_w=spread(kw))
+            for asked in problem.asked
+            for tier, kw in _carried(model, x, asked)
+        ),
         shortfalls=tuple(
-            Shortfall(instruction=asked.instruction, regulation_w=_series(short))
+            Shortfall(instruction=asked.instruction, regulation_w=spread(short))
             for asked, short in zip(problem.asked, _shortfalls(model, x), strict=True)
         ),
-        reserve_missing_w=tuple(_missing(model, x)),
+        reserve_missing_w=tuple((product, spread(kw)) for product, kw in _missing(model, x)),
         binding=tuple(_binding(model, optimum)),
         refused=refused,
         cost=optimum.cost + model.works.constant,
     )
 
 
-def _series(values: Floats, unit: float = KILO) -> Series:
-    """One value a step, rid of the solver's dust."""
-    values = np.where(np.abs(values) < NOTHING_KW * 1e-3, 0.0, values)
-    return tuple((values * unit).tolist())
+def _stored(model: Model, x: Floats) -> Floats:
+    """Energy of each battery at the end of each step, kWh: inside a cell it goes straight from end to end."""
+    now = np.array([[store.stored_wh / KILO] for store in model.problem.stores]).reshape(-1, 1)
+    ends = x[model.stores.stored]
+    begins = np.concatenate([now, ends[:, :-1]], axis=1)
+    of_step = model.cells.of_step
+    stored: Floats = begins[:, of_step] + model.cells.part * (ends - begins)[:, of_step]
+    return stored
 
 
 def _called(model: Model, x: Floats) -> Floats:
@@ -96,19 +114,19 @@ def _kept_back(model: Model, x: Floats) -> tuple[Floats, Floats]:
     shape = stores.out.shape
     floors = np.broadcast_to(stores.least[:, None], shape).copy()
     ceilings = np.broadcast_to(stores.most[:, None], shape).copy()
-    of_step = model.cells.of_step
+    look_of = np.searchsorted(stores.looks, np.arange(model.cells.count))
     for kept in stores.kept:
         factor = -1.0 / stores.out_efficiency if kept.down else stores.in_efficiency
-        full = np.zeros((shape[0], model.cells.count))
-        full[np.ix_(kept.batteries, kept.cells)] = x[kept.share] * kept.bridge_h
-        back = full[:, of_step] * factor[:, None]
+        full = np.zeros((shape[0], len(stores.looks)))
+        full[np.ix_(kept.batteries, kept.looks)] = x[kept.share] * kept.bridge_h
+        back = full[:, look_of] * factor[:, None]
         floors, ceilings = (floors - back, ceilings) if kept.down else (floors, ceilings - back)
     for bridge in stores.bridges:
         # Nobody says which battery bridges: each its part of what they have. What is there already for a product
         # counts as well, the two are not called at once.
-        need, down = np.zeros(model.cells.count), np.zeros(model.cells.count, dtype=bool)
-        need[bridge.cells], down[bridge.cells] = bridge.need_kwh, bridge.down
-        need, down = need[of_step], down[of_step]
+        need, down = np.zeros(len(stores.looks)), np.zeros(len(stores.looks), dtype=bool)
+        need[bridge.looks], down[bridge.looks] = bridge.need_kwh, bridge.down
+        need, down = need[look_of], down[look_of]
         rows = bridge.batteries
         stored, least, most = x[stores.stored[rows]], stores.least[rows, None], stores.most[rows, None]
         out, into = stores.out_efficiency[rows, None], stores.in_efficiency[rows, None]
@@ -120,20 +138,25 @@ def _kept_back(model: Model, x: Floats) -> tuple[Floats, Floats]:
     return floors, ceilings
 
 
-def _connections(model: Model, x: Floats) -> Iterator[ConnectionPlan]:
-    rows = model.connections
-    for c, connection in enumerate(model.problem.connections):
-        over_import, over_export = x[rows.beyond_import[c]], x[rows.beyond_export[c]]
+def _connections(model: Model, x: Floats, asked_for: HorizonProblem) -> Iterator[ConnectionPlan]:
+    """What each connection carries; the forecast's course inside a cell is put back."""
+    rows, of_step = model.connections, model.cells.of_step
+    pairs = zip(model.problem.connections, asked_for.connections, strict=True)
+    for c, (mean, fine) in enumerate(pairs):
+        course = np.array(fine.load_w) - np.array(fine.pv_w)
+        course -= (np.array(mean.load_w) - np.array(mean.pv_w))[of_step]
+        beyond = x[rows.beyond_import[c]] + x[rows.beyond_export[c]]
+        net = x[rows.taken[c]] - x[rows.fed[c]] + x[rows.beyond_import[c]] - x[rows.beyond_export[c]]
         yield ConnectionPlan(
-            site=connection.site,
-            import_w=_series(x[rows.taken[c]] + over_import - x[rows.fed[c]] - over_export),
-            curtailed_w=_series(x[rows.curtailed[c]]),
-            over_limit_w=_series(over_import + over_export),
+            site=fine.site,
+            import_w=tuple((KILO * net[of_step] + course).tolist()),
+            curtailed_w=tuple((KILO * x[rows.curtailed[c]][of_step]).tolist()),
+            over_limit_w=tuple((KILO * np.where(beyond < NOTHING_KW, 0.0, beyond)[of_step]).tolist()),
         )
 
 
-def _caps(model: Model, x: Floats, asked: Asked) -> Iterator[TierCap]:
-    """What each tier carries of one instruction."""
+def _carried(model: Model, x: Floats, asked: Asked) -> Iterator[tuple[TierName, Floats]]:
+    """What each tier carries of one instruction, kW per cell; what returns is nobody's."""
     problem, called = model.problem, _called(model, x)
     for tier in problem.tiers:
         total = np.zeros(len(model.hours))
@@ -144,27 +167,29 @@ def _caps(model: Model, x: Floats, asked: Asked) -> Iterator[TierCap]:
             if work.tier == tier:
                 kw = sum(value for site, value in legs.items() if site in asked.sites)
                 total += kw * called[w]
-        yield TierCap(instruction=asked.instruction, tier=tier, regulation_w=_series(total))
+        yield tier, total
 
 
 def _shortfalls(model: Model, x: Floats) -> Iterator[Floats]:
-    """kW per instruction and step; where nothing is asked nothing is missing."""
+    """kW per instruction and cell; where nothing is asked nothing is missing."""
     for rows in model.asked:
         short = np.zeros(len(model.hours))
         short[rows.steps] = x[rows.short] - x[rows.over]
         yield np.where(np.abs(short) < NOTHING_KW, 0.0, short)
 
 
-def _missing(model: Model, x: Floats) -> Iterator[tuple[str, Series]]:
-    """kW per product and step, the worse of its directions."""
+def _missing(model: Model, x: Floats) -> Iterator[tuple[str, Floats]]:
+    """kW per product and cell, the worse of its directions."""
+    stores = model.stores
+    look_of = np.searchsorted(stores.looks, np.arange(model.cells.count))
     for reserve in model.problem.reserves:
         missing = np.zeros(len(model.hours))
-        for kept in model.stores.kept:
+        for kept in stores.kept:
             if kept.product == reserve.product:
-                here = np.zeros(model.cells.count)
-                here[kept.cells] = x[kept.missing]
-                missing = np.maximum(missing, here[model.cells.of_step])
-        yield reserve.product, _series(np.where(missing < NOTHING_KW, 0.0, missing))
+                here = np.zeros(len(stores.looks))
+                here[kept.looks] = x[kept.missing]
+                missing = np.maximum(missing, here[look_of])
+        yield reserve.product, np.where(missing < NOTHING_KW, 0.0, missing)
 
 
 def _binding(model: Model, optimum: Optimum) -> Iterator[Reason]:
@@ -187,8 +212,8 @@ def _binding(model: Model, optimum: Optimum) -> Iterator[Reason]:
     if any_short:
         yield from _limits(model, optimum)
     for product, missing in _missing(model, x):
-        if any(missing):
-            yield _reason("kept", w=f"{max(missing):.0f}", product=product)
+        if missing.any():
+            yield _reason("kept", w=f"{KILO * float(missing.max()):.0f}", product=product)
     for bridge in model.stores.bridges:
         if (x[bridge.missing] > NOTHING_KW).any():
             yield _reason("bridge", instruction=bridge.asked.instruction)
@@ -196,9 +221,11 @@ def _binding(model: Model, optimum: Optimum) -> Iterator[Reason]:
         if (x[account.late] > NOTHING_KW).any():
             offers = ", ".join(problem.works[w].offer for w in account.works)
             yield _reason("rebound", offers=offers)
-    for plan in _connections(model, x):
-        if max(plan.over_limit_w) > KILO * NOTHING_KW:
-            yield _reason("beyond", site=plan.site, w=f"{max(plan.over_limit_w):.0f}")
+    rows = model.connections
+    for c, connection in enumerate(problem.connections):
+        beyond = float((x[rows.beyond_import[c]] + x[rows.beyond_export[c]]).max())
+        if beyond > NOTHING_KW:
+            yield _reason("beyond", site=connection.site, w=f"{KILO * beyond:.0f}")
 
 
 def _any_resource(model: Model, asked: Asked) -> bool:

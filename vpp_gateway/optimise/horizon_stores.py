@@ -11,7 +11,7 @@ At some moments, and at the end, what it lacks of its wanted charge has a price:
 lets work take over early. A battery that stands outside its window may only go back in: below, it gives nothing, above,
 it takes nothing. So the window is never elastic and never infeasible.
 
-Armed products take a share of each battery, in power and energy, cell by cell (`optimise.horizon_cells`):
+Armed products take a share of each battery, in power and energy, look by look (`optimise.horizon_cells`):
 
     out - in + share <= out_max          stored >= least + share * bridge / efficiency        sum(share) = reserve
 """
@@ -43,12 +43,12 @@ class Kept:
     down: bool
     batteries: Index
     """Numbers of the batteries that can take part."""
-    cells: Index
-    """Numbers of the cells in which it is armed."""
+    looks: Index
+    """Numbers of the looks at which it is armed."""
     share: Index
-    """Columns, battery x cell."""
+    """Columns, battery x look."""
     missing: Index
-    """Columns, one a cell."""
+    """Columns, one a look."""
     bridge_h: float
 
 
@@ -58,12 +58,12 @@ class Bridge:
 
     asked: Asked
     batteries: Index
-    cells: Index
+    looks: Index
     need_kwh: Floats
-    """AC energy, one a cell."""
+    """AC energy, one a look."""
     missing: Index
     down: Mask
-    """One a cell: the regulation relieves the grid."""
+    """One a look: the regulation relieves the grid."""
 
 
 @dataclass(slots=True)
@@ -86,12 +86,19 @@ class Stores:
     only_out: Mask
     ramps: dict[int, Rows] = field(default_factory=dict)
     """Number of a battery -> its ramp rows, where a ramp can bind."""
+    looks: Index = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Cells at whose end what is kept back is looked at."""
     kept: list[Kept] = field(default_factory=list)
     bridges: list[Bridge] = field(default_factory=list)
 
     def at(self, sites: tuple[SiteId, ...]) -> Index:
         """Numbers of the batteries at these sites."""
         return np.array([i for i, site in enumerate(self.site) if site in sites], dtype=np.int64)
+
+    def look_hours(self, cells: Cells) -> Floats:
+        """Hours that each look speaks for."""
+        hours: Floats = np.diff(np.append(0.0, cells.end[self.looks])) / 3600.0
+        return hours
 
     def able(self, batteries: Index, down: bool) -> Index:
         """Those that may move in a direction."""
@@ -202,6 +209,7 @@ def _add_ramps(
 
 def add_reserves(program: Blocks, problem: HorizonProblem, made: Stores, cells: Cells, price: float) -> None:
     """What armed products keep back, product by product and direction by direction; elastic at `price` per kWh."""
+    made.looks = cells.looks()
     for reserve in problem.reserves:
         for down in (True, False):
             _share_out(program, made, reserve, down, cells, price)
@@ -214,14 +222,13 @@ def add_reserves(program: Blocks, problem: HorizonProblem, made: Stores, cells: 
 def _share_out(
     program: Blocks, made: Stores, reserve: Reserve, down: bool, cells: Cells, price: float
 ) -> None:
-    need = np.zeros(cells.count)
-    np.maximum.at(need, cells.of_step, np.array(reserve.down_w if down else reserve.up_w) / KILO)
+    need = np.array(reserve.down_w if down else reserve.up_w)[made.looks] / KILO
     armed = np.nonzero(need > 0)[0]
     if not armed.size:
         return
     batteries = made.able(made.at(reserve.sites), down)
     share = program.columns((batteries.size, armed.size))
-    missing = program.columns((armed.size,), 0.0, np.inf, price * cells.hours[armed])
+    missing = program.columns((armed.size,), 0.0, np.inf, price * made.look_hours(cells)[armed])
     enough = program.equal(need[armed])
     program.put(enough, missing, 1.0)
     if batteries.size:
@@ -231,7 +238,7 @@ def _share_out(
             product=reserve.product,
             down=down,
             batteries=batteries,
-            cells=armed,
+            looks=armed,
             share=share,
             missing=missing,
             bridge_h=reserve.bridge_s / 3600.0,
@@ -240,14 +247,14 @@ def _share_out(
 
 
 def _add_room(program: Blocks, made: Stores, kept: list[Kept], down: bool, cells: Cells) -> None:
-    """Power and energy of all products of one direction fit into each battery together, at the end of each cell."""
-    used = np.zeros((len(made.site), cells.count), dtype=bool)
+    """Power and energy of all products of one direction fit into each battery together, at each look."""
+    used = np.zeros((len(made.site), made.looks.size), dtype=bool)
     for one in kept:
-        used[np.ix_(one.batteries, one.cells)] = True
-    battery, cell = np.nonzero(used)
+        used[np.ix_(one.batteries, one.looks)] = True
+    battery, look = np.nonzero(used)
     place = np.full(used.shape, -1)
-    place[battery, cell] = np.arange(battery.size)
-    step = cells.last[cell]
+    place[battery, look] = np.arange(battery.size)
+    step = made.looks[look]
     power = program.at_most((made.out_max if down else made.in_max)[battery])
     sign = 1.0 if down else -1.0
     program.put(power, made.out[battery, step], sign)
@@ -256,7 +263,7 @@ def _add_room(program: Blocks, made: Stores, kept: list[Kept], down: bool, cells
     program.put(energy, made.stored[battery, step], -sign)
     factor = 1.0 / made.out_efficiency if down else made.in_efficiency
     for one in kept:
-        at = place[np.ix_(one.batteries, one.cells)]
+        at = place[np.ix_(one.batteries, one.looks)]
         program.put(power[at], one.share, 1.0)
         program.put(energy[at], one.share, one.bridge_h * factor[one.batteries][:, None])
 
@@ -265,14 +272,15 @@ def add_bridges(program: Blocks, problem: HorizonProblem, made: Stores, cells: C
     """While an instruction lasts, its batteries keep what carries it alone for its `bridge_s`; elastic."""
     for asked in problem.asked:
         batteries = made.at(asked.sites)
+        steps = made.looks
         if asked.bridge_s <= 0 or not batteries.size:
             continue
-        wanted = np.array([0.0 if w is None else w for w in asked.regulation_w])[cells.last] / KILO
+        wanted = np.array([0.0 if w is None else w for w in asked.regulation_w])[steps] / KILO
         lasts = asked.bridge_s / 3600.0
-        need = np.abs(wanted) * np.minimum(lasts, _until_end(wanted, cells.end / 3600.0, lasts))
+        need = np.abs(wanted) * np.minimum(lasts, _until_end(wanted, cells.end[steps] / 3600.0, lasts))
         found = np.nonzero(need > 0)[0]
-        # A bridge that is missing is weighed as the energy it lacks, held for the cell.
-        missing = program.columns((found.size,), 0.0, np.inf, price * cells.hours[found])
+        # A bridge that is missing is weighed as the energy it lacks, held until the next look.
+        missing = program.columns((found.size,), 0.0, np.inf, price * made.look_hours(cells)[found])
         down = wanted[found] > 0
         for one in (True, False):
             chosen = np.nonzero(down == one)[0]
@@ -283,17 +291,17 @@ def add_bridges(program: Blocks, problem: HorizonProblem, made: Stores, cells: C
             rows = program.at_most(-need[found[chosen]] - sign * float((factor * edge).sum()))
             program.put(rows, missing[chosen], -1.0)
             if able.size and chosen.size:
-                steps = cells.last[found[chosen]]
-                program.put(rows, made.stored[np.ix_(able, steps)], -sign * factor[:, None])
+                at = np.ix_(able, steps[found[chosen]])
+                program.put(rows, made.stored[at], -sign * factor[:, None])
         made.bridges.append(
             Bridge(
-                asked=asked, batteries=batteries, cells=found, need_kwh=need[found], missing=missing, down=down
+                asked=asked, batteries=batteries, looks=found, need_kwh=need[found], missing=missing, down=down
             )
         )
 
 
 def _until_end(wanted: Floats, ends: Floats, beyond: float) -> Floats:
-    """Hours from the end of each cell until nothing is asked any more; a demand at the plan's end goes on."""
+    """Hours from each look until nothing is asked any more; a demand at the plan's end goes on."""
     left = np.zeros(len(ends))
     until = ends[-1] + beyond
     for k in range(len(ends) - 1, -1, -1):

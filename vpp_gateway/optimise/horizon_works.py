@@ -1,7 +1,7 @@
 """Offers of workload as blocks of the horizon program: latency, dwell, longest hold, energy, ramp, and the rebound.
 
-Columns per offer and cell (some steps together, see `cells`): `called`, the share that is real at the meter, and
-`begun`, the share that begins with the cell.
+Columns per offer and cell (steps taken together, `optimise.horizon_cells`): `called`, the share that is real at the
+meter, and `begun`, the share that begins with the cell.
 
     called |         ______                 rises only by what begins:      called[k] - called[k-1] <= begun[k]
            |   _____|      |___             no part ends within its dwell:  called[k] >= sum of begun, a dwell back
@@ -43,7 +43,7 @@ class Account:
     unit: dict[SiteId, float]
     """Regulation at each site per kW of the larger leg."""
     back: Index
-    """Columns of the return, kW of the larger leg, one a step (a cell's column repeats)."""
+    """Columns of the return, kW of the larger leg, one a cell."""
     late: Index
     owed: float
 
@@ -53,7 +53,7 @@ class Works:
     """Columns of all offers."""
 
     called: Index
-    """Share that is real at the meter, offer x step (a cell's column repeats)."""
+    """Share that is real at the meter, offer x cell."""
     size: Floats
     """kW of the larger leg."""
     legs: list[dict[SiteId, float]]
@@ -84,7 +84,7 @@ def add_works(
     upper = np.array([_upper(work, cells, held) for work, held in zip(works, must, strict=True)])
     shape = (len(works), cells.count)
     called = program.columns(shape, 0.0, upper.reshape(shape), price[:, None] * cells.hours)
-    made = Works(called=called[:, cells.of_step], size=size, legs=legs)
+    made = Works(called=called, size=size, legs=legs)
     for w, work in enumerate(works):
         made.times[w] = _add_times(program, work, called[w], cells, must[w])
         if work.energy_wh is not None:
@@ -109,7 +109,7 @@ def _upper(work: Work, cells: Cells, must: Mask) -> Floats:
     """Most that can be called per cell."""
     upper = np.ones(cells.count)
     if work.share_max:
-        np.minimum.at(upper, cells.of_step, work.share_max)
+        upper = np.minimum(upper, work.share_max)
     upper = np.where(must, np.maximum(upper, work.share), upper)
     return np.where(cells.begin < work.latency_s - 1e-9, np.minimum(upper, work.share), upper)
 
@@ -135,17 +135,20 @@ def _add_times(program: Blocks, work: Work, called: Index, cells: Cells, must: M
     past = begin[None, :] <= begin[:, None]
     can_hold = past if work.sustain_s is None else past & (end[:, None] - begin <= work.sustain_s + 1e-9)
     dwells = can_hold & (begin[:, None] < begin + _dwell_s(work) - 1e-9)
-    if dwells.any() or must.any():
-        k, j = np.nonzero(dwells)
-        stay = program.at_most(np.where(must, -work.share, 0.0))
-        program.put(stay, called, -1.0)
+    # A cell as long as the dwell needs no row; nor does the longest hold where nothing can have been held so long.
+    told = np.nonzero((dwells & ~np.eye(cells.count, dtype=bool)).any(axis=1) | must)[0]
+    if told.size:
+        k, j = np.nonzero(dwells[told])
+        stay = program.at_most(np.where(must[told], -work.share, 0.0))
+        program.put(stay, called[told], -1.0)
         program.put(stay[k], begun[j], 1.0)
         rows.append(stay)
     if work.sustain_s is not None and short:
-        k, j = np.nonzero(can_hold)
         old = (end + work.called_s <= work.sustain_s + 1e-9) | must
-        ends = program.at_most(np.where(old, work.share, 0.0))
-        program.put(ends, called, 1.0)
+        told = np.nonzero((can_hold != past).any(axis=1) | (~old & (work.share > 0)))[0]
+        k, j = np.nonzero(can_hold[told])
+        ends = program.at_most(np.where(old, work.share, 0.0)[told])
+        program.put(ends, called[told], 1.0)
         program.put(ends[k], begun[j], -1.0)
         once = program.at_most([1.0 - work.share])
         program.put(once, begun, 1.0)
@@ -231,4 +234,4 @@ def _account(
         hold = np.minimum(longest, cells.end[at] + (work.called_s if work.share > 0 else 0.0)) / 3600.0
         program.put(must[known], called[w][at], -kwh_per_h * hold)
     unit = {site: kw / float(made.size[works[0]]) for site, kw in made.legs[works[0]].items()}
-    return Account(works=works, unit=unit, back=back[cells.of_step], late=late, owed=owed)
+    return Account(works=works, unit=unit, back=back, late=late, owed=owed)
