@@ -13,6 +13,7 @@ This module imports numpy and scipy; only the planner's worker imports it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,8 @@ from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+Number = TypeVar("Number", bound=np.generic)
 
 TIME_OUT = 1
 """scipy's status when the time limit ended the solve; it has no incumbent then."""
@@ -33,8 +36,8 @@ class Rows:
     number: Index
     equal: bool
 
-    def __getitem__(self, at: object) -> Rows:
-        return Rows(self.number[at], self.equal)  # type: ignore[index]  # numpy takes masks, slices and arrays
+    def __getitem__(self, at: int | slice | Index | NDArray[np.bool_]) -> Rows:
+        return Rows(self.number[at], self.equal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,13 @@ class _Side:
         return csr_array((np.concatenate(self.value), triple), shape=(self.count, columns))
 
 
+def _spread(given: NDArray[Number], shape: tuple[int, ...]) -> NDArray[Number]:
+    """`given` broadcast to `shape`, flat; several times as fast as numpy's own function on small arrays."""
+    whole = np.empty(shape, dtype=given.dtype)
+    whole[...] = given
+    return whole.ravel()
+
+
 class Blocks:
     """Columns and rows, block by block."""
 
@@ -105,7 +115,7 @@ class Blocks:
         first = self._count
         self._count += int(np.prod(shape))
         for kept, given in ((self._lower, lower), (self._upper, upper), (self._cost, cost)):
-            kept.append(np.broadcast_to(np.asarray(given, dtype=float), shape).ravel())
+            kept.append(_spread(np.asarray(given, dtype=float), shape))
         return np.arange(first, self._count).reshape(shape)
 
     def equal(self, rhs: ArrayLike) -> Rows:
@@ -119,10 +129,11 @@ class Blocks:
     def put(self, rows: Rows, columns: Index, value: ArrayLike) -> None:
         """Entries; rows, columns and values are broadcast against each other. Several at one place add up."""
         side = self._equal if rows.equal else self._at_most
-        row, column, entry = np.broadcast_arrays(rows.number, columns, np.asarray(value, dtype=float))
-        side.row.append(row.ravel())
-        side.column.append(column.ravel())
-        side.value.append(entry.ravel())
+        entry = np.asarray(value, dtype=float)
+        shape = np.broadcast(rows.number, columns, entry).shape
+        side.row.append(_spread(rows.number, shape))
+        side.column.append(_spread(columns, shape))
+        side.value.append(_spread(entry, shape))
 
     def solve(self, time_limit_s: float) -> Optimum:
         """Ask HiGHS.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vpp_gateway.domain.fleet import TierName
 from vpp_gateway.domain.horizon import (
     Asked,
     ConnectionPlan,
@@ -18,10 +19,9 @@ from vpp_gateway.domain.horizon import (
     TierCap,
     WorkPlan,
 )
-from vpp_gateway.domain.fleet import TierName
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.optimise.blocks import Floats, Index, Optimum, Rows
-from vpp_gateway.optimise.horizon import Model
+from vpp_gateway.optimise.horizon_model import Model
 from vpp_gateway.optimise.horizon_stores import KILO
 
 NOTHING_KW = 1e-6
@@ -78,7 +78,8 @@ def read(
             for account in model.works.accounts
             for site, share in account.unit.items()
         ),
-        caps=tuple(TierCap(instruction=asked.instruction, tier=tier, regulation_w=spread(kw))
+        caps=tuple(
+            TierCap(instruction=asked.instruction, tier=tier, regulation_w=spread(kw))
             for asked in problem.asked
             for tier, kw in _carried(model, x, asked)
         ),

@@ -154,9 +154,7 @@ def add_stores(
     return made
 
 
-def _add_wish(
-    program: Blocks, problem: HorizonProblem, made: Stores, hours: Floats, wish: Floats
-) -> None:
+def _add_wish(program: Blocks, problem: HorizonProblem, made: Stores, hours: Floats, wish: Floats) -> None:
     """What a battery lacks of its wanted charge, looked at some times only: every step would cost more than it says."""
     ends = np.cumsum(hours)
     looks = np.searchsorted(ends, ends[-1] * np.arange(1, LOOKS + 1) / LOOKS - 1e-9)
@@ -295,7 +293,12 @@ def add_bridges(program: Blocks, problem: HorizonProblem, made: Stores, cells: C
                 program.put(rows, made.stored[at], -sign * factor[:, None])
         made.bridges.append(
             Bridge(
-                asked=asked, batteries=batteries, looks=found, need_kwh=need[found], missing=missing, down=down
+                asked=asked,
+                batteries=batteries,
+                looks=found,
+                need_kwh=need[found],
+                missing=missing,
+                down=down,
             )
         )
 

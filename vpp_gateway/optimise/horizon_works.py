@@ -174,7 +174,9 @@ def _add_accounts(
     alike: dict[tuple[object, ...], list[int]] = {}
     for w, work in enumerate(problem.works):
         if work.rebound > 0 or work.owed_wh > 0:
-            unit = tuple(sorted((site, round(kw / float(made.size[w]), 9)) for site, kw in made.legs[w].items()))
+            unit = tuple(
+                sorted((site, round(kw / float(made.size[w]), 9)) for site, kw in made.legs[w].items())
+            )
             key = (unit, work.rebound_delay_s, work.rebound_within_s)
             alike.setdefault(key, []).append(w)
     for works in alike.values():
