@@ -185,16 +185,8 @@ class WorkPlan:
     tier: TierName
     share: Series
     """Real at the meter, 0..1; to be ordered its latency earlier."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReboundPlan:
-    """What shifted work takes when it comes back."""
-
-    site: SiteId
-    offers: tuple[OfferId, ...]
-    """Offers that return alike, together."""
-    import_w: Series
+    rebound: Series
+    """Return of earlier shifts as a share of the legs: while it lasts the site takes that much more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +231,6 @@ class HorizonPlan:
     stores: tuple[StorePlan, ...]
     works: tuple[WorkPlan, ...]
     connections: tuple[ConnectionPlan, ...]
-    rebounds: tuple[ReboundPlan, ...]
     caps: tuple[TierCap, ...]
     shortfalls: tuple[Shortfall, ...]
     reserve_missing_w: tuple[tuple[str, Series], ...]

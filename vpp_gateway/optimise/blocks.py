@@ -36,7 +36,7 @@ class Rows:
     number: Index
     equal: bool
 
-    def __getitem__(self, at: int | slice | Index | NDArray[np.bool_]) -> Rows:
+    def __getitem__(self, at: int | slice | tuple[slice, slice] | Index | NDArray[np.bool_]) -> Rows:
         return Rows(self.number[at], self.equal)
 
 

@@ -134,10 +134,8 @@ def _put_resources(
         kw = sum(value for site, value in legs.items() if site in sites)
         if kw:
             program.put(rows, works.called[w][steps], sign * kw)
-    for account in works.accounts:
-        share = sum(value for site, value in account.unit.items() if site in sites)
-        if share:
-            program.put(rows, account.back[steps], -sign * share)
+            if w in works.back:
+                program.put(rows, works.back[w][steps], -sign * kw)
 
 
 def _add_connections(

@@ -12,7 +12,6 @@ from vpp_gateway.domain.horizon import (
     ConnectionPlan,
     HorizonPlan,
     HorizonProblem,
-    ReboundPlan,
     Series,
     Shortfall,
     StorePlan,
@@ -65,19 +64,11 @@ def read(
                 offer=work.offer,
                 tier=work.tier,
                 share=spread(_called(model, x)[w], 1.0),
+                rebound=spread(_back(model, x, w), 1.0),
             )
             for w, work in enumerate(problem.works)
         ),
         connections=tuple(_connections(model, x, asked_for)),
-        rebounds=tuple(
-            ReboundPlan(
-                site=site,
-                offers=tuple(problem.works[w].offer for w in account.works),
-                import_w=spread(x[account.back] * share),
-            )
-            for account in model.works.accounts
-            for site, share in account.unit.items()
-        ),
         caps=tuple(
             TierCap(instruction=asked.instruction, tier=tier, regulation_w=spread(kw))
             for asked in problem.asked
@@ -107,6 +98,10 @@ def _stored(model: Model, x: Floats) -> Floats:
 def _called(model: Model, x: Floats) -> Floats:
     called: Floats = np.clip(x[model.works.called], 0.0, 1.0)
     return called
+
+
+def _back(model: Model, x: Floats, w: int) -> Floats:
+    return x[model.works.back[w]] if w in model.works.back else np.zeros(model.cells.count)
 
 
 def _kept_back(model: Model, x: Floats) -> tuple[Floats, Floats]:
@@ -218,10 +213,9 @@ def _binding(model: Model, optimum: Optimum) -> Iterator[Reason]:
     for bridge in model.stores.bridges:
         if (x[bridge.missing] > NOTHING_KW).any():
             yield _reason("bridge", instruction=bridge.asked.instruction)
-    for account in model.works.accounts:
-        if (x[account.late] > NOTHING_KW).any():
-            offers = ", ".join(problem.works[w].offer for w in account.works)
-            yield _reason("rebound", offers=offers)
+    for w, late in model.works.late.items():
+        if (x[late] > NOTHING_KW).any():
+            yield _reason("rebound", offer=problem.works[w].offer)
     rows = model.connections
     for c, connection in enumerate(problem.connections):
         beyond = float((x[rows.beyond_import[c]] + x[rows.beyond_export[c]]).max())

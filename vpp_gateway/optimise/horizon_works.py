@@ -11,7 +11,7 @@ meter, and `begun`, the share that begins with the cell.
 
 Whole steps of an offer are the allocation's affair; here a share is a number between 0 and 1.
 
-What was shifted comes back. Offers that return alike at the same sites share one account of energy, kWh:
+What was shifted comes back, in hours of the full legs:
 
     shifted[before the delay and the time to return] - what may still be held  <=  returned  <=  shifted[before the delay]
 """
@@ -36,19 +36,6 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
-class Account:
-    """What some offers owe together."""
-
-    works: list[int]
-    unit: dict[SiteId, float]
-    """Regulation at each site per kW of the larger leg."""
-    back: Index
-    """Columns of the return, kW of the larger leg, one a cell."""
-    late: Index
-    owed: float
-
-
-@dataclass(slots=True)
 class Works:
     """Columns of all offers."""
 
@@ -58,7 +45,10 @@ class Works:
     """kW of the larger leg."""
     legs: list[dict[SiteId, float]]
     """kW of regulation per site and offer."""
-    accounts: list[Account] = field(default_factory=list)
+    back: dict[int, Index] = field(default_factory=dict)
+    """Number of an offer -> columns of its return, share of the legs, one a cell."""
+    late: dict[int, Index] = field(default_factory=dict)
+    """Number of an offer -> columns of what should have returned and has not."""
     times: dict[int, list[Rows]] = field(default_factory=dict)
     """Number of an offer -> its rows of dwell, longest hold and ramp."""
     budget: dict[int, Rows] = field(default_factory=dict)
@@ -91,7 +81,8 @@ def add_works(
             held = float(cells.hours[must[w]].sum()) * work.share
             rows = made.budget[w] = program.at_most([max(work.energy_wh / KILO / float(size[w]), held)])
             program.put(rows, called[w], cells.hours)
-    _add_accounts(program, problem, made, called, cells, late_price)
+        if work.rebound > 0 or work.owed_wh > 0:
+            _add_rebound(program, problem, made, w, cells, late_price)
     return made
 
 
@@ -167,73 +158,43 @@ def _add_ramp(program: Blocks, work: Work, called: Index, cells: Cells) -> Rows:
     return rows
 
 
-def _add_accounts(
-    program: Blocks, problem: HorizonProblem, made: Works, called: Index, cells: Cells, late_price: float
+def _add_rebound(
+    program: Blocks, problem: HorizonProblem, made: Works, w: int, cells: Cells, late_price: float
 ) -> None:
     """What was shifted returns."""
-    alike: dict[tuple[object, ...], list[int]] = {}
-    for w, work in enumerate(problem.works):
-        if work.rebound > 0 or work.owed_wh > 0:
-            unit = tuple(
-                sorted((site, round(kw / float(made.size[w]), 9)) for site, kw in made.legs[w].items())
-            )
-            key = (unit, work.rebound_delay_s, work.rebound_within_s)
-            alike.setdefault(key, []).append(w)
-    for works in alike.values():
-        made.accounts.append(_account(program, problem, made, called, cells, works, late_price))
-
-
-def _account(
-    program: Blocks,
-    problem: HorizonProblem,
-    made: Works,
-    called: Index,
-    cells: Cells,
-    works: list[int],
-    late_price: float,
-) -> Account:
-    first = problem.works[works[0]]
-    delay, within = first.rebound_delay_s, first.rebound_within_s
-    factor = np.array([problem.works[w].rebound * made.size[w] for w in works])
-    owed = sum(problem.works[w].owed_wh for w in works) / KILO
+    work, called, size = problem.works[w], made.called[w], float(made.size[w])
+    delay, within = work.rebound_delay_s, work.rebound_within_s
+    owed = work.owed_wh / KILO / size
     at_end = np.zeros(cells.count)
-    at_end[-1] = problem.prices.owed
+    at_end[-1] = problem.prices.owed * size
     earliest = cells.ended_by(cells.end - delay)
     never = (earliest < 0) & (owed <= 0)
-    most = sum(problem.works[w].rebound_max * float(made.size[w]) for w in works)
-    shifted = program.columns((cells.count,), 0.0, np.inf, at_end)
+    shifted = program.columns((cells.count,), 0.0, np.inf, at_end * work.rebound)
     returned = program.columns((cells.count,), 0.0, np.inf, -at_end)
-    back = program.columns((cells.count,), 0.0, np.where(never, 0.0, most))
-    made.constant += problem.prices.owed * owed
-    for total in (shifted, returned):
+    back = made.back[w] = program.columns((cells.count,), 0.0, np.where(never, 0.0, work.rebound_max))
+    made.constant += float(at_end[-1]) * owed
+    for total, flow in ((shifted, called), (returned, back)):
         rows = program.equal(np.zeros(cells.count))
         program.put(rows, total, 1.0)
         program.put(rows[1:], total[:-1], -1.0)
-        if total is returned:
-            program.put(rows, back, -cells.hours)
-        else:
-            program.put(rows, called[works], -factor[:, None] * cells.hours)
+        program.put(rows, flow, -cells.hours)
     open_cells = np.nonzero(~never)[0]
     not_before = program.at_most(np.full(open_cells.size, owed))
     program.put(not_before, returned[open_cells], 1.0)
     known = np.nonzero(earliest[open_cells] >= 0)[0]
-    program.put(not_before[known], shifted[earliest[open_cells][known]], -1.0)
+    program.put(not_before[known], shifted[earliest[open_cells][known]], -work.rebound)
     # What must have returned: all that ended so long ago. Of what still ran then, no part can have run longer than its
     # longest hold, nor than since it began.
     latest = cells.ended_by(cells.end - delay - within)
     old = (cells.end >= within) & (owed > 0)
     due = np.nonzero((latest >= 0) | old)[0]
-    late = program.columns((due.size,), 0.0, np.inf, late_price * cells.hours[due])
+    late = made.late[w] = program.columns((due.size,), 0.0, np.inf, late_price * size * cells.hours[due])
     must = program.at_most(np.where(old[due], -owed, 0.0))
     program.put(must, returned[due], -1.0)
     program.put(must, late, -1.0)
     known = np.nonzero(latest[due] >= 0)[0]
     at = latest[due][known]
-    program.put(must[known], shifted[at], 1.0)
-    for w, kwh_per_h in zip(works, factor, strict=True):
-        work = problem.works[w]
-        longest = np.inf if work.sustain_s is None else work.sustain_s
-        hold = np.minimum(longest, cells.end[at] + (work.called_s if work.share > 0 else 0.0)) / 3600.0
-        program.put(must[known], called[w][at], -kwh_per_h * hold)
-    unit = {site: kw / float(made.size[works[0]]) for site, kw in made.legs[works[0]].items()}
-    return Account(works=works, unit=unit, back=back, late=late, owed=owed)
+    longest = np.inf if work.sustain_s is None else work.sustain_s
+    since = cells.end[at] + (work.called_s if work.share > 0 else -work.latency_s)
+    program.put(must[known], shifted[at], work.rebound)
+    program.put(must[known], called[at], -work.rebound * np.clip(since, 0.0, longest) / 3600.0)
