@@ -23,7 +23,9 @@ from vpp_gateway.domain.plan import MoveLeg
 A, B, C = SiteId("a"), SiteId("b"), SiteId("c")
 
 
-def store(id: str, site: SiteId, w: float = 100e3, wh: float = 100e3, soc: float = 0.5, **more: object) -> Store:
+def store(
+    id: str, site: SiteId, w: float = 100e3, wh: float = 100e3, soc: float = 0.5, **more: object
+) -> Store:
     """A battery with a window of 10 to 90 %."""
     plain = Store(
         id=DeviceId(id),
@@ -155,7 +157,12 @@ def random_problem(seed: int, lengths_s: Series) -> HorizonProblem:
         tuple(w for site in sites for w in offers(site)),
         tuple(
             connection(
-                site, n, load=rng.uniform(0, 1e6), pv=pick([0.0, 3e5, 1.2e6]), most=pick([5e5, 2e6]), export=pick([0.0, 2e5])
+                site,
+                n,
+                load=rng.uniform(0, 1e6),
+                pv=pick([0.0, 3e5, 1.2e6]),
+                most=pick([5e5, 2e6]),
+                export=pick([0.0, 2e5]),
             )
             for site in sites
         ),

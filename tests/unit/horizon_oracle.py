@@ -84,7 +84,9 @@ def least_cost(problem: HorizonProblem) -> float:
             more = p.var(f"more {c.site} {t}", cost=10 * dear)
             less = p.var(f"less {c.site} {t}", cost=10 * dear)
             terms = _resources(problem, (c.site,), t)
-            p.same.append(({**terms, taken: 1.0, more: 1.0, fed: -1.0, less: -1.0, lost: -1.0}, c.load_w[t] - c.pv_w[t]))
+            p.same.append(
+                ({**terms, taken: 1.0, more: 1.0, fed: -1.0, less: -1.0, lost: -1.0}, c.load_w[t] - c.pv_w[t])
+            )
     _armed(p, problem, kept)
     _bridged(p, problem, kept)
     return p.optimum() + constant
@@ -127,7 +129,9 @@ def _battery(p: Program, problem: HorizonProblem, s: Store, kwh: float, dear: fl
             jump = {} if t else {p.var(f"jump {s.id}", cost=dear / kwh * 10 / 1000): -1.0}
             for sign in (1.0, -1.0):
                 before = {f"out {s.id} {t - 1}": -sign, f"in {s.id} {t - 1}": sign} if t else {}
-                p.less.append(({out: sign, into: -sign, **before, **jump}, reach + (0.0 if t else sign * now)))
+                p.less.append(
+                    ({out: sign, into: -sign, **before, **jump}, reach + (0.0 if t else sign * now))
+                )
 
 
 def _workload(p: Program, problem: HorizonProblem, w: Work, kwh: float, kept: float) -> float:
@@ -137,7 +141,9 @@ def _workload(p: Program, problem: HorizonProblem, w: Work, kwh: float, kept: fl
     for leg in w.legs:
         legs[leg.site] = legs.get(leg.site, 0.0) + leg.regulation_w
     size = max(map(abs, legs.values()))
-    price = problem.prices.tier_factor ** problem.tiers.index(w.tier) * min(max(w.cost, 0.1), 10.0) * kwh * size
+    price = (
+        problem.prices.tier_factor ** problem.tiers.index(w.tier) * min(max(w.cost, 0.1), 10.0) * kwh * size
+    )
     sustain = math.inf if w.sustain_s is None else w.sustain_s
     dwell = min(w.dwell_s, sustain)
     limited = w.dwell_s > 0 or sustain < count * dt + w.called_s or w.start_within_s is not None
@@ -159,10 +165,14 @@ def _workload(p: Program, problem: HorizonProblem, w: Work, kwh: float, kept: fl
             p.less.append(({start: 1.0}, 1.0))
         for name in ("started", "stopped"):
             before = {f"{name} {w.offer} {t - 1}": 1.0} if t else {}
-            p.less.append(({f"{name} {w.offer} {t}": -1.0, **before}, 0.0 if t or name == "stopped" else -w.share))
+            p.less.append(
+                ({f"{name} {w.offer} {t}": -1.0, **before}, 0.0 if t or name == "stopped" else -w.share)
+            )
         late = w.start_within_s is not None and at > w.start_within_s
         if limited and (at < w.latency_s or late):
-            p.less.append(({start: 1.0, **({f"started {w.offer} {t - 1}": -1.0} if t else {})}, 0.0 if t else w.share))
+            p.less.append(
+                ({start: 1.0, **({f"started {w.offer} {t - 1}": -1.0} if t else {})}, 0.0 if t else w.share)
+            )
         if must:
             p.less.append(({stop: 1.0}, 0.0))
         # Stopped now may be only what began a dwell ago.
@@ -171,8 +181,12 @@ def _workload(p: Program, problem: HorizonProblem, w: Work, kwh: float, kept: fl
         if dwell > 0:
             allowed = max((j for j in range(t + 1) if j in old or j not in can_keep), default=-1)
             if allowed < t:
-                p.less.append(({stop: 1.0, **({f"started {w.offer} {allowed}": -1.0} if allowed >= 0 else {})},
-                               0.0 if allowed >= 0 else (0.0 if must else w.share)))
+                p.less.append(
+                    (
+                        {stop: 1.0, **({f"started {w.offer} {allowed}": -1.0} if allowed >= 0 else {})},
+                        0.0 if allowed >= 0 else (0.0 if must else w.share),
+                    )
+                )
         gone = max((j for j in range(t + 1) if until - j * dt > sustain), default=-1)
         if gone >= 0 and not must:
             p.less.append(({stop: -1.0, f"started {w.offer} {gone}": 1.0}, 0.0))
@@ -183,7 +197,11 @@ def _workload(p: Program, problem: HorizonProblem, w: Work, kwh: float, kept: fl
             p.less.append(({start: 1.0, stop: -1.0, **before}, dt / w.ramp_s + (0.0 if t else w.share)))
     if w.energy_wh is not None:
         held = sum(w.share * dt for t in range(count) if w.share > 0 and t * dt < dwell - w.called_s)
-        terms = {f"{name} {w.offer} {t}": sign * dt for t in range(count) for name, sign in (("started", 1.0), ("stopped", -1.0))}
+        terms = {
+            f"{name} {w.offer} {t}": sign * dt
+            for t in range(count)
+            for name, sign in (("started", 1.0), ("stopped", -1.0))
+        }
         p.less.append((terms, max(w.energy_wh / size * 3600, held)))
     return _debt(p, problem, w, size, kept)
 
@@ -196,7 +214,12 @@ def _debt(p: Program, problem: HorizonProblem, w: Work, size: float, kept: float
     ways = (("started", 1.0), ("stopped", -1.0))
 
     def shifted(until: float) -> dict[str, float]:
-        return {f"{n} {w.offer} {j}": s * dt * w.rebound for j in range(count) if (j + 1) * dt <= until + 1e-6 for n, s in ways}
+        return {
+            f"{n} {w.offer} {j}": s * dt * w.rebound
+            for j in range(count)
+            if (j + 1) * dt <= until + 1e-6
+            for n, s in ways
+        }
 
     for t in range(count):
         until = (t + 1) * dt
@@ -204,7 +227,9 @@ def _debt(p: Program, problem: HorizonProblem, w: Work, size: float, kept: float
         if not active:
             continue
         returned = {f"back {w.offer} {j}": dt for j in range(t + 1)}
-        p.less.append(({**returned, **{n: -v for n, v in shifted(until - w.rebound_delay_s).items()}}, owed_s))
+        p.less.append(
+            ({**returned, **{n: -v for n, v in shifted(until - w.rebound_delay_s).items()}}, owed_s)
+        )
         seen = until - w.rebound_delay_s - w.rebound_within_s
         old = owed_s if until >= w.rebound_within_s else 0.0
         if seen >= dt - 1e-6 or old:
@@ -242,8 +267,12 @@ def _armed(p: Program, problem: HorizonProblem, kept: float) -> None:
                     continue
                 sign = 1.0 if down else -1.0
                 parts = {part(r, s, t, down): r for r in problem.reserves if s.site in r.sites}
-                p.less.append(({f"out {s.id} {t}": sign, f"in {s.id} {t}": -sign, **dict.fromkeys(parts, 1.0)},
-                               s.discharge_max_w if down else s.charge_max_w))
+                p.less.append(
+                    (
+                        {f"out {s.id} {t}": sign, f"in {s.id} {t}": -sign, **dict.fromkeys(parts, 1.0)},
+                        s.discharge_max_w if down else s.charge_max_w,
+                    )
+                )
                 factor = 1 / s.discharge_efficiency if down else s.charge_efficiency
                 energy = {name: r.bridge_s / 3600 * factor for name, r in parts.items()}
                 low, high = min(s.stored_min_wh, s.stored_wh), max(s.stored_max_wh, s.stored_wh)

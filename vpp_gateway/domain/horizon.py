@@ -241,3 +241,36 @@ class HorizonPlan:
     """What of the problem was left out because it cannot be true, by name."""
     cost: float
     solve_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBounds:
+    """What the plan leaves one battery now."""
+
+    id: DeviceId
+    discharge_w: float
+    """What the plan would have it give."""
+    floor_wh: float
+    ceiling_wh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierShare:
+    """What one tier carries of one instruction now."""
+
+    instruction: InstructionId
+    tier: TierName
+    regulation_w: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """What a plan says of one moment, for the allocation of that second."""
+
+    problem: str
+    until: float
+    """UTC (Unix s) at which the plan's next step begins."""
+    stores: tuple[StoreBounds, ...]
+    caps: tuple[TierShare, ...]
+    calls: tuple[tuple[OfferId, float], ...]
+    """Share of each offer that is real at the meter now."""
