@@ -239,7 +239,8 @@ def _debt(p: Program, problem: HorizonProblem, w: Work, size: float, kept: float
                 since = (last + 1) * dt + (w.called_s if w.share > 0 else -w.latency_s)
                 hold = min(max(since, 0.0), math.inf if w.sustain_s is None else w.sustain_s)
                 for n, s in ways:
-                    terms[f"{n} {w.offer} {last}"] -= s * w.rebound * hold
+                    name = f"{n} {w.offer} {min(last + 1, count - 1)}"
+                    terms[name] = terms.get(name, 0.0) - s * w.rebound * hold
             terms[p.var(f"late {w.offer} {t}", cost=kept * size / 3600)] = -1.0
             p.less.append((terms, -old))
     if active:

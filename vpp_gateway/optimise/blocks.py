@@ -91,6 +91,7 @@ class Blocks:
         self._cost: list[Floats] = []
         self._lower: list[Floats] = []
         self._upper: list[Floats] = []
+        self._closed: list[Index] = []
         self._equal = _Side()
         self._at_most = _Side()
 
@@ -135,6 +136,10 @@ class Blocks:
         side.column.append(_spread(columns, shape))
         side.value.append(_spread(entry, shape))
 
+    def close(self, columns: Index) -> None:
+        """These columns are 0 from now on."""
+        self._closed.append(columns.ravel())
+
     def solve(self, time_limit_s: float) -> Optimum:
         """Ask HiGHS.
 
@@ -142,6 +147,7 @@ class Blocks:
             ArithmeticError: a number is not finite, or there is no answer in time.
         """
         cost, lower, upper = (np.concatenate(part) for part in (self._cost, self._lower, self._upper))
+        upper[np.concatenate([np.zeros(0, dtype=np.int64), *self._closed])] = 0.0
         sides = (self._equal, self._at_most)
         rhs = [np.concatenate(side.rhs) if side.rhs else np.zeros(0) for side in sides]
         matrices = [side.matrix(self._count) for side in sides]

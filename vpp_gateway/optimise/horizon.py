@@ -19,13 +19,19 @@ This module imports numpy and scipy; only the planner's worker imports it.
 
 from __future__ import annotations
 
+import numpy as np
+
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
+from vpp_gateway.optimise.blocks import Optimum
 from vpp_gateway.optimise.horizon_cells import together
 from vpp_gateway.optimise.horizon_checks import clean
-from vpp_gateway.optimise.horizon_model import build
+from vpp_gateway.optimise.horizon_model import Model, build
 from vpp_gateway.optimise.horizon_read import read
 
 TIME_LIMIT_S = 1.0
+BOTH_KW = 1e-4
+ROUNDS = 4
+"""More solves at most, until no battery runs both ways at once; hardly ever more than one is needed."""
 
 
 def solve(problem: HorizonProblem, time_limit_s: float = TIME_LIMIT_S) -> HorizonPlan:
@@ -37,4 +43,21 @@ def solve(problem: HorizonProblem, time_limit_s: float = TIME_LIMIT_S) -> Horizo
     """
     kept, refused = clean(problem)
     model = build(*together(kept))
-    return read(model, model.program.solve(time_limit_s), kept, refused)
+    optimum = model.program.solve(time_limit_s)
+    for _ in range(ROUNDS):
+        if not one_way(model, optimum):
+            break
+        optimum = model.program.solve(time_limit_s)
+    return read(model, optimum, kept, refused)
+
+
+def one_way(model: Model, optimum: Optimum) -> bool:
+    """Close one way of each battery where both ran at once; False when there was nothing to close.
+
+    That costs, and so it happens only where it burns energy that has no other place to go. No battery can do it.
+    """
+    out, into = optimum.x[model.stores.out], optimum.x[model.stores.into]
+    both = np.minimum(out, into) > BOTH_KW
+    model.program.close(model.stores.into[both & (out >= into)])
+    model.program.close(model.stores.out[both & (out < into)])
+    return bool(both.any())

@@ -183,7 +183,7 @@ def _add_rebound(
     program.put(not_before, returned[open_cells], 1.0)
     known = np.nonzero(earliest[open_cells] >= 0)[0]
     program.put(not_before[known], shifted[earliest[open_cells][known]], -work.rebound)
-    # What must have returned: all that ended so long ago. Of what still ran then, no part can have run longer than its
+    # What must have returned: all that ended so long ago. Of what runs on after that moment, no part can have run longer than its
     # longest hold, nor than since it began.
     latest = cells.ended_by(cells.end - delay - within)
     old = (cells.end >= within) & (owed > 0)
@@ -197,4 +197,5 @@ def _add_rebound(
     longest = np.inf if work.sustain_s is None else work.sustain_s
     since = cells.end[at] + (work.called_s if work.share > 0 else -work.latency_s)
     program.put(must[known], shifted[at], work.rebound)
-    program.put(must[known], called[at], -work.rebound * np.clip(since, 0.0, longest) / 3600.0)
+    still = np.minimum(at + 1, cells.count - 1)
+    program.put(must[known], called[still], -work.rebound * np.clip(since, 0.0, longest) / 3600.0)

@@ -9,6 +9,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 SHORTEST_S = 0.5
 
@@ -45,7 +46,7 @@ def step_lengths(
         elif edge in pinned and kept[-1] not in pinned and len(kept) > 1:
             kept[-1] = edge
     kept[-1] = horizon_s
-    return tuple(b - a for a, b in zip(kept, kept[1:], strict=False))
+    return tuple(b - a for a, b in pairwise(kept))
 
 
 def _edges(horizon_s: float, count: int, first_s: float) -> list[float]:
