@@ -2,8 +2,8 @@
 
     HorizonProblem -> stdin (one JSON line) -> HiGHS -> stdout (one JSON line) -> HorizonPlan
 
-A plan of the hour never makes an allocation wait: it has its own process, which gives way to all others (`NICE`). A
-problem whose frame makes no sense is refused before it is sent. No answer, a late answer or a dead worker cost the
+A plan of the hour never makes an allocation wait: it has its own process, which gives way to all others (`NICE`). What
+cannot be true is found before anything is sent, since JSON has no word for NaN. No answer, a late answer or a dead worker cost the
 new plan only: the last good one stands, read at the moment that has come (`optimise.handover`). Started as
 `python -m vpp_gateway.planner` this module is the worker.
 """
@@ -21,7 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from vpp_gateway.clock import Clock, Rng, SystemClock
 from vpp_gateway.domain.horizon import HandOver, HorizonPlan, HorizonProblem
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.optimise.handover import hand_over
+from vpp_gateway.optimise.horizon_checks import clean
 from vpp_gateway.worker import LineWorker
 
 TIME_LIMIT_S = 1.0
@@ -97,10 +99,13 @@ class ProcessPlanner:
             command=command or (sys.executable, "-m", "vpp_gateway.planner"),
             deadline_s=deadline_s,
             encode=PROBLEM.dump_json,
-            answered=lambda line: self._standing.take(ANSWER.validate_json(line)),
+            answered=self._answered,
             failed=lambda problem, reason: on_planned(problem.id, None, reason),
             loading="scipy is being loaded",
         )
+        self._on_planned = on_planned
+        self._refused: dict[str, tuple[Reason, ...]] = {}
+        """What was left out of the problems that were sent last, by their ids."""
 
     @property
     def plan(self) -> HorizonPlan | None:
@@ -113,7 +118,20 @@ class ProcessPlanner:
 
     def submit(self, problem: HorizonProblem) -> None:
         """Plan as soon as possible; replaces a problem that still waits."""
-        self.worker.ask(problem)
+        try:
+            kept, refused = clean(problem)
+        except ValueError as error:
+            self._on_planned(problem.id, None, str(error))
+            return
+        self._refused = {**dict(list(self._refused.items())[-1:]), problem.id: refused}
+        self.worker.ask(kept)
+
+    def _answered(self, line: bytes) -> None:
+        answer = ANSWER.validate_json(line)
+        refused = self._refused.pop(answer.problem, ())
+        if answer.plan is not None:
+            answer = replace(answer, plan=replace(answer.plan, refused=refused + answer.plan.refused))
+        self._standing.take(answer)
 
     async def run(self) -> None:
         """Keep a worker alive until cancelled."""

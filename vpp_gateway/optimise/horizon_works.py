@@ -183,8 +183,8 @@ def _add_rebound(
     program.put(not_before, returned[open_cells], 1.0)
     known = np.nonzero(earliest[open_cells] >= 0)[0]
     program.put(not_before[known], shifted[earliest[open_cells][known]], -work.rebound)
-    # What must have returned: all that ended so long ago. Of what runs on after that moment, no part can have run longer than its
-    # longest hold, nor than since it began.
+    # What must have returned: all that ended so long ago. Of what runs on after that moment, no part can have run
+    # longer than its longest hold, nor than since it began.
     latest = cells.ended_by(cells.end - delay - within)
     old = (cells.end >= within) & (owed > 0)
     due = np.nonzero((latest >= 0) | old)[0]
