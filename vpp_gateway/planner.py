@@ -94,11 +94,12 @@ class ProcessPlanner:
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._standing = _Standing(on_planned)
-        self.worker: LineWorker[HorizonProblem] = LineWorker(
+        self.worker: LineWorker[HorizonProblem, Answer] = LineWorker(
             name="planner",
             command=command or (sys.executable, "-m", "vpp_gateway.planner"),
             deadline_s=deadline_s,
             encode=PROBLEM.dump_json,
+            decode=ANSWER.validate_json,
             answered=self._answered,
             failed=lambda problem, reason: on_planned(problem.id, None, reason),
             loading="scipy is being loaded",
@@ -126,8 +127,7 @@ class ProcessPlanner:
         self._refused = {**dict(list(self._refused.items())[-1:]), problem.id: refused}
         self.worker.ask(kept)
 
-    def _answered(self, line: bytes) -> None:
-        answer = ANSWER.validate_json(line)
+    def _answered(self, answer: Answer) -> None:
         refused = self._refused.pop(answer.problem, ())
         if answer.plan is not None:
             answer = replace(answer, plan=replace(answer.plan, refused=refused + answer.plan.refused))

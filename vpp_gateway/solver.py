@@ -64,13 +64,13 @@ class ProcessSolver:
     """
 
     def __init__(self, on_solved: OnSolved, command: Sequence[str] | None = None) -> None:
-        self._on_solved = on_solved
-        self._worker: LineWorker[Problem] = LineWorker(
+        self._worker: LineWorker[Problem, Answer] = LineWorker(
             name="solver",
             command=command or (sys.executable, "-m", "vpp_gateway.solver"),
             deadline_s=DEADLINE_S,
             encode=PROBLEM.dump_json,
-            answered=self._answered,
+            decode=ANSWER.validate_json,
+            answered=lambda answer: on_solved(answer.problem, answer.plan, answer.reason),
             failed=lambda problem, reason: on_solved(problem.id, None, reason),
             loading="scipy is being loaded",
         )
@@ -99,10 +99,6 @@ class ProcessSolver:
     async def run(self) -> None:
         """Keep a worker alive until cancelled."""
         await self._worker.run()
-
-    def _answered(self, line: bytes) -> None:
-        answer = ANSWER.validate_json(line)
-        self._on_solved(answer.problem, answer.plan, answer.reason)
 
 
 class InlineSolver:

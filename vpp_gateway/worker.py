@@ -22,10 +22,11 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
 """Before a worker that ended is started again; doubles while it answers nothing."""
 
 Q = TypeVar("Q")
+A = TypeVar("A")
 log = structlog.get_logger()
 
 
-class LineWorker(Generic[Q]):
+class LineWorker(Generic[Q, A]):
     """Runs a worker process and talks to it.
 
     Args:
@@ -33,7 +34,8 @@ class LineWorker(Generic[Q]):
         command: How to start the worker.
         deadline_s: Longest wait for one answer.
         encode: A question as one line, without its end.
-        answered: Takes each answer; a ValueError is as bad as no answer.
+        decode: An answer from its line; a ValueError is as bad as no answer.
+        answered: Takes each answer; it may ask at once.
         failed: Told of each question that got no answer, and why.
         loading: What the worker does before it is ready, in words.
     """
@@ -45,12 +47,13 @@ class LineWorker(Generic[Q]):
         command: Sequence[str],
         deadline_s: float,
         encode: Callable[[Q], bytes],
-        answered: Callable[[bytes], None],
+        decode: Callable[[bytes], A],
+        answered: Callable[[A], None],
         failed: Callable[[Q, str], None],
         loading: str,
     ) -> None:
         self._name, self._command, self._deadline_s = name, tuple(command), deadline_s
-        self._encode, self._answered, self._failed = encode, answered, failed
+        self._encode, self._decode, self._answered, self._failed = encode, decode, answered, failed
         self._next: Q | None = None
         self._stirred = asyncio.Event()
         self.state, self.reason = "starting", loading
@@ -130,7 +133,8 @@ class LineWorker(Generic[Q]):
             line = await stdout.readline()
         if not line:
             raise EOFError("the worker ended")
-        self._answered(line)
+        answer = self._decode(line)
         if self._next is question:
             self._next = None
         self._served = True
+        self._answered(answer)

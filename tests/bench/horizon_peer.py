@@ -8,6 +8,7 @@ problems that come here have none either, and equal steps. Prices are per kWh; t
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -22,22 +23,26 @@ MEGA = 1e6
 
 def serve(solver: str) -> None:
     """Answer until stdin ends."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # HiGHS greets on stdout
     app = Flask("peer")
     app.config.update(LOGGING_LEVEL="INFO", FLEXMEASURES_LP_SOLVER=solver, FLEXMEASURES_LP_SOLVER_OPTIONS={})
-    print(json.dumps("ready"), flush=True)
+    print(json.dumps("ready"), file=out, flush=True)
     with app.app_context():
         for line in sys.stdin:
             arguments = translate(json.loads(line))
             began = time.perf_counter()
-            _, cost, results, _ = device_scheduler(**arguments)
+            _, cost, _, _ = device_scheduler(**arguments)
             took = time.perf_counter() - began
-            print(json.dumps({"cost": cost, "s": took}), flush=True)
+            print(json.dumps({"cost": cost, "s": took}), file=out, flush=True)
 
 
 def translate(problem: dict[str, Any]) -> dict[str, Any]:
     """A horizon problem in the scheduler's words: flows are consumption in MW, stocks MW times steps."""
     step_h = problem["lengths_s"][0] / 3600.0
-    index = pd.date_range("2026-01-01", periods=len(problem["lengths_s"]), freq=f"{problem['lengths_s'][0]:.0f}s")
+    index = pd.date_range(
+        "2026-01-01", periods=len(problem["lengths_s"]), freq=f"{problem['lengths_s'][0]:.0f}s"
+    )
     factor, tiers = problem["prices"]["tier_factor"], problem["tiers"]
     kwh = 1000.0 * step_h
     """kWh that a MW is in a step."""
