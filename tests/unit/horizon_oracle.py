@@ -173,23 +173,21 @@ def _workload(p: Program, problem: HorizonProblem, w: Work, kwh: float, kept: fl
             p.less.append(
                 ({start: 1.0, **({f"started {w.offer} {t - 1}": -1.0} if t else {})}, 0.0 if t else w.share)
             )
-        if must:
-            p.less.append(({stop: 1.0}, 0.0))
-        # Stopped now may be only what began a dwell ago.
+        # Stopped now may be only what began a dwell ago, or cannot be kept; what was called before and must stay, stays.
         old = [j for j in range(t + 1) if j * dt + dwell <= at]
         can_keep = [j for j in range(t + 1) if until - j * dt <= sustain]
         if dwell > 0:
             allowed = max((j for j in range(t + 1) if j in old or j not in can_keep), default=-1)
-            if allowed < t:
+            if allowed < t or must:
                 p.less.append(
                     (
                         {stop: 1.0, **({f"started {w.offer} {allowed}": -1.0} if allowed >= 0 else {})},
-                        0.0 if allowed >= 0 else (0.0 if must else w.share),
+                        0.0 - must * w.share if allowed >= 0 else (0.0 if must else w.share),
                     )
                 )
         gone = max((j for j in range(t + 1) if until - j * dt > sustain), default=-1)
-        if gone >= 0 and not must:
-            p.less.append(({stop: -1.0, f"started {w.offer} {gone}": 1.0}, 0.0))
+        if gone >= 0:
+            p.less.append(({stop: -1.0, f"started {w.offer} {gone}": 1.0}, w.share if must else 0.0))
         elif until + w.called_s > sustain and not must:
             p.less.append(({stop: -1.0}, -w.share))
         if w.ramp_s > 0 and dt < w.ramp_s:

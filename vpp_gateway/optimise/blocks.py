@@ -165,7 +165,7 @@ class Blocks:
             b_ub=rhs[1],
             bounds=np.column_stack([lower, upper]),
             method="highs",
-            options={"time_limit": time_limit_s, "presolve": False},
+            options={"time_limit": time_limit_s, "presolve": False, "dual_feasibility_tolerance": 1e-9},
         )
         if answer.status == TIME_OUT:
             raise ArithmeticError(f"no plan within {time_limit_s:g} s")
