@@ -42,8 +42,10 @@ def test_it_hands_over_floors_caps_and_calls() -> None:
         {"battery": 100e3, "workload": 0.0}
     )
     assert first.stores[0].discharge_w == pytest.approx(100e3)
-    later = hand_over(PLAN, 1700.0)
-    assert later is not None and dict(later.calls)["w"] > 0.5
+    later = hand_over(PLAN, 1150.0)
+    assert later is not None and dict(later.calls)["w"] > 0.5, "work carries as soon as it is real"
+    assert later.caps[1].tier == "workload" and later.caps[1].sites == (A,)
+    assert later.caps[0].regulation_w + later.caps[1].regulation_w == pytest.approx(100e3)
     assert later.stores[0].floor_wh >= 2e3 - 0.01
     assert hand_over(PLAN, 999.0) is None and hand_over(PLAN, 1200.0 + 1000.0) is None
 

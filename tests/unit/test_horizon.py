@@ -434,7 +434,7 @@ def test_an_instruction_that_is_no_number_is_left_out_by_name() -> None:
         ({"stores": (store("b", A), store("b", A))}, "store 'b' occurs twice"),
         (
             {"asked": (asked("x", (A,), (1.0, 1.0)), asked("y", (A,), (1.0, 1.0)))},
-            "site of an instruction 'a'",
+            "site 'a' is asked by two instructions in step 0",
         ),
     ],
 )

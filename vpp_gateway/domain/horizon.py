@@ -43,7 +43,7 @@ class Asked:
 
     instruction: InstructionId
     sites: tuple[SiteId, ...]
-    """Scopes of one problem are disjoint."""
+    """In each step a site is asked by one instruction at most. An instruction whose sites change has a row for each set."""
     regulation_w: tuple[float | None, ...]
     """Per step; None where it asks for nothing."""
     bridge_s: float = 0.0
@@ -194,8 +194,10 @@ class TierCap:
     """What one tier carries of one instruction: the allocation goes beyond only when no other tier can help."""
 
     instruction: InstructionId
+    sites: tuple[SiteId, ...]
     tier: TierName
-    regulation_w: Series
+    regulation_w: tuple[float | None, ...]
+    """Per step; None where the instruction asks for nothing of these sites."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +205,7 @@ class Shortfall:
     """What could not be had of one instruction, signed like what was asked (over-delivery has the other sign)."""
 
     instruction: InstructionId
+    sites: tuple[SiteId, ...]
     regulation_w: Series
 
 
@@ -259,6 +262,7 @@ class TierShare:
     """What one tier carries of one instruction now."""
 
     instruction: InstructionId
+    sites: tuple[SiteId, ...]
     tier: TierName
     regulation_w: float
 

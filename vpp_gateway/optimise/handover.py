@@ -47,8 +47,9 @@ def hand_over(plan: HorizonPlan, now: float) -> HandOver | None:
             for store in plan.stores
         ),
         caps=tuple(
-            TierShare(instruction=cap.instruction, tier=cap.tier, regulation_w=cap.regulation_w[t])
+            TierShare(instruction=cap.instruction, sites=cap.sites, tier=cap.tier, regulation_w=w)
             for cap in plan.caps
+            if (w := cap.regulation_w[t]) is not None
         ),
         calls=tuple((work.offer, work.share[t]) for work in plan.works),
     )
@@ -110,7 +111,7 @@ def shifted(plan: HorizonPlan, now: float) -> HorizonPlan | None:
             )
             for one in plan.connections
         ),
-        caps=tuple(replace(one, regulation_w=rest(one.regulation_w)) for one in plan.caps),
+        caps=tuple(replace(one, regulation_w=one.regulation_w[t:]) for one in plan.caps),
         shortfalls=tuple(replace(one, regulation_w=rest(one.regulation_w)) for one in plan.shortfalls),
         reserve_missing_w=tuple((product, rest(row)) for product, row in plan.reserve_missing_w),
     )

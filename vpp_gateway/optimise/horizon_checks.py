@@ -47,9 +47,13 @@ def check_frame(problem: HorizonProblem) -> None:
     _once(name, "store", (store.id for store in problem.stores))
     _once(name, "work", (work.offer for work in problem.works))
     _once(name, "connection", (connection.site for connection in problem.connections))
-    _once(name, "instruction", (asked.instruction for asked in problem.asked))
     _once(name, "product", (reserve.product for reserve in problem.reserves))
-    _once(name, "site of an instruction", (site for asked in problem.asked for site in asked.sites))
+    taken: set[tuple[SiteId, int]] = set()
+    for asked in problem.asked:
+        here = {(s, t) for s in asked.sites for t, w in enumerate(asked.regulation_w) if w is not None}
+        for site, t in sorted(here & taken):
+            raise ValueError(f"{name}: site {site!r} is asked by two instructions in step {t}")
+        taken |= here
 
 
 def _once(name: str, what: str, names: Iterable[str]) -> None:

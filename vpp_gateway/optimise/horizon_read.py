@@ -70,12 +70,19 @@ def read(
         ),
         connections=tuple(_connections(model, x, asked_for)),
         caps=tuple(
-            TierCap(instruction=asked.instruction, tier=tier, regulation_w=spread(kw))
-            for asked in problem.asked
+            TierCap(
+                instruction=asked.instruction,
+                sites=asked.sites,
+                tier=tier,
+                regulation_w=tuple(
+                    None if w is None else cap for w, cap in zip(asked.regulation_w, spread(kw), strict=True)
+                ),
+            )
+            for asked in asked_for.asked
             for tier, kw in _carried(model, x, asked)
         ),
         shortfalls=tuple(
-            Shortfall(instruction=asked.instruction, regulation_w=spread(short))
+            Shortfall(instruction=asked.instruction, sites=asked.sites, regulation_w=spread(short))
             for asked, short in zip(problem.asked, _shortfalls(model, x), strict=True)
         ),
         reserve_missing_w=tuple((product, spread(kw)) for product, kw in _missing(model, x)),
