@@ -45,9 +45,14 @@ _Row = tuple[str, Severity, str, dict[str, str]]
 class SolverState(Protocol):
     """What the console shows of the solver worker."""
 
-    state: str
-    reason: str
-    restarts: int
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def restarts(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
