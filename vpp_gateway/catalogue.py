@@ -24,7 +24,18 @@ from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
-TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH, **CAPACITY, **HORIZON}
+TEXTS: Final = {
+    **COMMAND_TEXTS,
+    **WHY,
+    **SAID,
+    **VEN,
+    **CONFORM,
+    **MESSAGES,
+    **TRUST,
+    **PUSH,
+    **CAPACITY,
+    **HORIZON,
+}
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")
 

@@ -75,7 +75,9 @@ def play(
 def test_the_award_is_kept_and_the_meter_is_named(how: str, since: int) -> None:
     gateway, delivered = play(bent(how, since))
     outside = [w for w in delivered[2:-1] if abs(w - AWARD_W) > 0.1 * AWARD_W]
-    assert len(outside) <= (2 if how == "reversed" else 0), "the second proof of a wrong sign may take a moment"
+    assert len(outside) <= (2 if how == "reversed" else 0), (
+        "the second proof of a wrong sign may take a moment"
+    )
     if since < BEGIN:  # later its batteries hardly move until the end
         assert gateway.sites[SITES[0]].watch.doubt == how
         (record,) = gateway.account.records()
