@@ -17,12 +17,13 @@ from vpp_gateway.catalogue_said import SAID
 from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.catalogue_trust import TRUST
 from vpp_gateway.catalogue_ven import VEN
+from vpp_gateway.catalogue_whatif import WHATIF
 from vpp_gateway.catalogue_why import WHY
 from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
-TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH}
+TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH, **WHATIF}
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")
 

@@ -42,6 +42,8 @@ class Sample:
     delivered_w: float
     tiers_w: Mapping[str, float]
     sites_w: Mapping[SiteId, float]
+    carried_w: Mapping[tuple[str, SiteId], float]
+    """The tiers once more, each by site; without the rest."""
     believed_w: float | None
     """What the gateway accounted for this second."""
     doubted: bool
@@ -128,21 +130,29 @@ def judge(
     return tuple(_event(play, course, asked, away) for asked in play.asked)
 
 
+def samples_of(
+    play: Play, course: Course, asked: Asked, since_s: float, until_s: float
+) -> tuple[Sample, ...]:
+    """Seconds of one event, also before and after it; none while nothing was promised for it."""
+    id = instruction_id(asked)
+    frozen = course.baselines.get(id, {})
+    scope = [site for site in play.scope_of(asked) if site in frozen]
+    if course.opts.get(id, ("", ""))[0] != "in" or not scope or isinstance(asked.demand, Limit):
+        return ()
+    shifted = _shifted_before(course, asked)
+    return tuple(
+        _sample(second, id, asked, scope, frozen, shifted)
+        for second in course.seconds
+        if since_s <= second.at_s < until_s
+    )
+
+
 def _event(
     play: Play, course: Course, asked: Asked, excused: tuple[tuple[float, float], ...]
 ) -> EventResult:
     id = instruction_id(asked)
     opt, reason = course.opts.get(id, ("", ""))
-    frozen = course.baselines.get(id, {})
-    scope = [site for site in play.scope_of(asked) if site in frozen]
-    samples: tuple[Sample, ...] = ()
-    if opt == "in" and scope and not isinstance(asked.demand, Limit):
-        shifted = _shifted_before(course, asked)
-        samples = tuple(
-            _sample(second, id, asked, scope, frozen, shifted)
-            for second in course.seconds
-            if asked.start_s <= second.at_s < asked.end_s
-        )
+    samples = samples_of(play, course, asked, asked.start_s, asked.end_s)
     return EventResult(
         asked=asked,
         opt=opt,
@@ -163,15 +173,19 @@ def _sample(
 ) -> Sample:
     by_site = {site: frozen[site] - second.sites[site].import_w for site in scope}
     delivered = math.fsum(by_site.values())
-    battery = math.fsum(second.sites[site].battery_w for site in scope)
-    work = -math.fsum(second.sites[site].shift_w - shifted.get(site, 0.0) for site in scope)
+    carried = {("battery", site): second.sites[site].battery_w for site in scope}
+    carried |= {("workload", site): shifted.get(site, 0.0) - second.sites[site].shift_w for site in scope}
+    battery = math.fsum(w for (tier, _), w in carried.items() if tier == "battery")
+    work = math.fsum(w for (tier, _), w in carried.items() if tier == "workload")
+    during = asked.start_s <= second.at_s < asked.end_s
     belief = second.beliefs.get(id)
     return Sample(
         at_s=second.at_s,
-        target_w=target_w(asked.demand, math.fsum(frozen[site] for site in scope)),
+        target_w=target_w(asked.demand, math.fsum(frozen[site] for site in scope)) if during else 0.0,
         delivered_w=delivered,
         tiers_w={"battery": battery, "workload": work, "rest": delivered - battery - work},
         sites_w=by_site,
+        carried_w=carried,
         believed_w=None if belief is None else belief.delivered_w,
         doubted=any(site in second.doubts for site in scope),
     )

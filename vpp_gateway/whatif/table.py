@@ -1,0 +1,95 @@
+"""The result of a play as text: one row an event, then what else is worth knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vpp_gateway.catalogue import Lang, retell, text, word
+from vpp_gateway.whatif.result import SimulatedEvent, SimulationResult
+from vpp_gateway.whatif.world import Play
+
+NOTHING = "–"
+COLUMNS = ("event", "order", "target", "delivered", "reached", "within", "tiers", "sites", "shortfall")
+
+
+def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> None:
+    """Print it."""
+    head = text(
+        "whatif.head", lang, name=result.name, seconds=f"{result.simulated_s:.0f}", seed=result.seed
+    )
+    console.print(f"[bold]{escape(head)}[/]")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        right = name in ("target", "delivered", "reached", "within", "shortfall")
+        table.add_column(text(f"whatif.column.{name}", lang), justify="right" if right else "left")
+    for event in result.events:
+        table.add_row(*_row(event, lang))
+    console.print(table)
+    for line in _remarks(play, result, lang):
+        console.print(line, soft_wrap=True)
+
+
+def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
+    mark = {True: "[green]✔[/] ", False: "[red]✖[/] ", None: ""}[event.met]
+    within = NOTHING if event.share_within_10pct is None else f"{event.share_within_10pct:.2%}"
+    return (
+        f"{mark}{escape(event.name)}",
+        escape(event.said),
+        _mw(event.target_regulation_w, signed=True),
+        _mw(event.delivered_regulation_w, signed=True),
+        NOTHING if event.reached_after_s is None else f"{event.reached_after_s:.0f} s",
+        within,
+        _parts({word("tier", tier, lang): w for tier, w in event.by_tier_w.items()}),
+        _parts(event.by_site_w),
+        _mw(event.shortfall_w),
+    )
+
+
+def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
+    for event in result.events:
+        if event.opt == "out":
+            yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason))}[/]"
+        for over in event.hand_overs:
+            ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
+            said = text(
+                "whatif.hand_over", lang, name=event.name, ordered=f"{ordered:.0f}", real=f"{real:.0f}"
+            )
+            yield escape(said)
+        if event.unreported_samples:
+            said = text("whatif.unreported", lang, name=event.name, count=event.unreported_samples)
+            yield f"[red]{escape(said)}[/]"
+    for fault in result.failures:
+        until = "" if fault.for_s is None else text("whatif.until", lang, at=f"{fault.at_s + fault.for_s:g}")
+        said = text(
+            "whatif.failed",
+            lang,
+            what=word("fault", fault.what, lang),
+            where=fault.where,
+            how=fault.how,
+            at=f"{fault.at_s:g}",
+            until=until,
+        )
+        yield escape(said)
+    if result.renewables is not None:
+        sun, used = result.renewables.sun_wh, result.renewables.used_wh
+        share = f"{used / sun:.1%}" if sun else NOTHING
+        yield text("whatif.sun", lang, used=f"{used / 1e6:.3f}", sun=f"{sun / 1e6:.3f}", share=share)
+    for code in play.assumed:
+        yield f"[dim]{text('whatif.assumed', lang, what=text(code, lang))}[/]"
+    if result.trouble:
+        yield f"[bold red]{escape(text('whatif.trouble', lang, why=retell(result.trouble, lang)))}[/]"
+
+
+def _mw(watts: float | None, *, signed: bool = False) -> str:
+    if watts is None:
+        return NOTHING
+    shown = f"{watts / 1e6:+.3f}" if signed else f"{watts / 1e6:.3f}"
+    return shown.replace("-0.000", "0.000").replace("+0.000", "0.000")
+
+
+def _parts(by: Mapping[str, float]) -> str:
+    return escape("\n".join(f"{name} {_mw(w, signed=True)}" for name, w in by.items())) or NOTHING
