@@ -102,8 +102,8 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.column.shortfall": ("shortfall MW", "不足量 MW"),
     "whatif.out": ("opted out: {why}", "拒否: {why}"),
     "whatif.hand_over": (
-        "{name}: work was ordered {ordered} s after the start and had taken over from the batteries after {real} s",
-        "{name}: 開始 {ordered} 秒後にワークロードへ命令、{real} 秒後に蓄電池からの引き継ぎ完了",
+        "{name}: work ordered {ordered} s after the start had taken {mw} MW over from the batteries after {real} s",
+        "{name}: 開始 {ordered} 秒後に命令したワークロードが、{real} 秒後に蓄電池から {mw} MW を引き継ぎ完了",
     ),
     "whatif.failed": (
         "failure: {what} {where} ({how}) at {at} s{until}",
@@ -111,10 +111,13 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "whatif.until": (" to {at} s", "から {at} 秒まで"),
     "whatif.sun": (
-        "PV: {used} of {sun} MWh used ({share})",
-        "太陽光: {sun} MWh のうち {used} MWh を使用({share})",
+        "PV (modelled): {used} of {sun} MWh used; of a surplus of {surplus} MWh {taken} were taken, {share} of the {bound} that the best plan with perfect foresight takes (linear program)",
+        "太陽光(推定値): {sun} MWh のうち {used} MWh を使用。余剰 {surplus} MWh のうち {taken} MWh を活用({share}、完全予見の最良計画(線形計画)では {bound} MWh)",
     ),
-    "whatif.trouble": ("the engine could not digest a fact: {why}", "エンジンが事実を処理できませんでした: {why}"),
+    "whatif.trouble": (
+        "the engine could not digest a fact: {why}",
+        "エンジンが事実を処理できませんでした: {why}",
+    ),
     "whatif.unreported": (
         "{name}: {count} s fell short while the gateway took them for good",
         "{name}: ゲートウェイが達成とみなした {count} 秒で不足",
@@ -124,6 +127,7 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "word.fault.plug-in": ("plug-in", "プラグイン"),
     "word.fault.link": ("link", "リンク"),
     "word.fault.site": ("site agent", "拠点エージェント"),
+    "word.tier.pv": ("PV", "太陽光"),
     "word.tier.rest": ("rest", "その他"),
     # --- the picture ---------------------------------------------------------------------------------------------
     "whatif.picture.regulation": ("regulation, MW", "調整量 MW"),
@@ -131,8 +135,10 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.picture.delivered": ("delivered", "実績"),
     "whatif.picture.soc": ("SoC, %", "充電率 %"),
     "whatif.picture.time": ("seconds from the start of the play", "開始からの秒数"),
-    "whatif.picture.ordered": ("work ordered", "ワークロードへ命令"),
-    "whatif.picture.real": ("hand-over done", "引き継ぎ完了"),
+    "whatif.picture.hand_over": (
+        "hand-over of {mw} MW: ordered at {ordered} s, done at {real} s",
+        "{mw} MW の引き継ぎ: 命令 {ordered} 秒、完了 {real} 秒",
+    ),
     "whatif.picture.failure": ("{what} fails", "{what} 故障"),
     "whatif.picture.site": ("{site}, MW", "{site} MW"),
     "whatif.picture.modelled": ("modelled, seed {seed}", "推定値、シード {seed}"),
@@ -159,6 +165,9 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "{path} には設定が残っていません。--config で設定ファイルを指定してください",
     ),
     "replay.decision": ("the run had {was}, the replay has {now}", "実行時は {was}、リプレイでは {now}"),
-    "replay.missing": ("the run had {was}, the replay decides nothing", "実行時は {was}、リプレイでは判断なし"),
+    "replay.missing": (
+        "the run had {was}, the replay decides nothing",
+        "実行時は {was}、リプレイでは判断なし",
+    ),
     "replay.extra": ("the run decided nothing, the replay has {now}", "実行時は判断なし、リプレイでは {now}"),
 }

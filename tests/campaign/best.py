@@ -13,6 +13,7 @@ in these events, and a battery's full swing takes a second.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from tests.campaign.draw import LOAD_W, NOISE_TAU_S, NOTICE_S, SITES, Drawn
 from vpp_gateway.domain.instruction import SiteId
@@ -29,7 +30,7 @@ def share_within(
     seconds = [s for s in course.seconds if NOTICE_S - 1.0 <= s.at_s < drawn.asked.end_s]
     controller = _Best(drawn, baseline_w, all)
     good = count = 0
-    for now, then in zip(seconds, seconds[1:], strict=False):
+    for now, then in pairwise(seconds):
         delivered = controller.next(now, then)
         counted = then.at_s >= NOTICE_S + SETTLE_S
         if counted and not any(a <= then.at_s <= b for a, b in excused):

@@ -118,7 +118,9 @@ def draw(seed: int, *, noise: bool = True) -> Drawn:
         lasting = True
     if how == "liar":
         at_s, lasting = NOTICE_S - 10.0, True
-    where = {"battery": f"{site}-battery-{number}", "meter": f"{site}-meter", "plug-in": "work"}.get(what, site)
+    where = {"battery": f"{site}-battery-{number}", "meter": f"{site}-meter", "plug-in": "work"}.get(
+        what, site
+    )
     fault = Fault(at_s=at_s, what=what, how=how, where=where, for_s=None if lasting else for_s)
     duration_s = EVENT_S if noise else max(at_s - NOTICE_S, 20.0) + RECOVERY_S
     noise_w = NOISE_SHARE * abs(award_w) / len(SITES) ** 0.5 if noise else 0.0

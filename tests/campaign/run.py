@@ -160,7 +160,9 @@ def table(rows: Sequence[Outcome]) -> str:
     for row in rows:
         groups.setdefault(f"{row.what} {row.how}", []).append(row)
         groups.setdefault("down" if row.award_mw > 0 else "up", []).append(row)
-    lines = ["cause              events  within  before   after    best  sensors unrep. misj.  recovery p50/p99"]
+    lines = [
+        "cause              events  within  before   after    best  sensors unrep. misj.  recovery p50/p99"
+    ]
     for name, group in sorted(groups.items(), key=lambda item: item[0] != "all"):
         s = summary(group)
         lines.append(

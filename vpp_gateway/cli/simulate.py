@@ -13,7 +13,6 @@ from vpp_gateway.cli.common import (
     DEFAULT_CONFIG,
     MISSED,
     OK,
-    USAGE,
     config_option,
     json_option,
     lang_option,
@@ -48,7 +47,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="YAML file with events, failures, loads, PV, work and seed (docs/what-if.md).",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="All chance comes from it; default: the scenario's, or 1.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="All chance comes from it; default: the scenario's, or 1."
+)
 @click.option(
     "--png",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -87,8 +88,8 @@ def simulate(
     from vpp_gateway.settings import load_settings
     from vpp_gateway.whatif import picture
     from vpp_gateway.whatif.house import play_out
-    from vpp_gateway.whatif.keep import keep_decisions, keep_play
     from vpp_gateway.whatif.judge import judge
+    from vpp_gateway.whatif.keep import keep_decisions, keep_play
     from vpp_gateway.whatif.result import result_of
     from vpp_gateway.whatif.scenario import load_scenario, play_of
     from vpp_gateway.whatif.table import draw
@@ -134,7 +135,9 @@ def _check_lines(
                 event_said(said, known, "E") if option == "event" else fault_said(said, known)
             except SpecError as error:
                 what = text(error.code, lang, **error.values)
-                raise click.UsageError(text("whatif.spec", lang, option=option, said=said, what=what)) from None
+                raise click.UsageError(
+                    text("whatif.spec", lang, option=option, said=said, what=what)
+                ) from None
 
 
 def _quiet() -> None:

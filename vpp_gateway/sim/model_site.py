@@ -77,6 +77,8 @@ class SitePhysics:
     noise: NoisyLoad
     pv: Curve = ()
     """What the sun would give: (UTC, W)."""
+    limiter: NoisyLoad | None = None
+    """How far the inverters' export limiter is off; None = exact."""
     plants: dict[str, BatteryPlant] = field(default_factory=dict)
     shifts: list[Ramp] = field(default_factory=list)
     """Load moved by workload shifts; their rebound is among `rebounds`."""
@@ -103,9 +105,12 @@ class SitePhysics:
         return on_curve(self.pv, now)
 
     def pv_w(self, now: float) -> float:
-        """What PV gives: no more than the site and its export limit take."""
+        """What PV gives: no more than the site and its export limit take, less what the limiter keeps clear of it."""
+        if not self.pv:
+            return 0.0
         taken = self.undisturbed_w(now) + self.shift_w(now) + self.rebound_w(now) - self.battery_w(now)
-        return min(self.sun_w(now), max(0.0, taken + self.site.export_max_w))
+        clear_w = 0.0 if self.limiter is None else abs(self.limiter.import_w(now))
+        return min(self.sun_w(now), max(0.0, taken + self.site.export_max_w - clear_w))
 
     def import_w(self, now: float) -> float:
         """True import at the grid connection point."""

@@ -232,7 +232,7 @@ class ModelWork:
                         Leg(site=site, import_delta_w=import_w * left / spec.units, latency_s=latency_s)
                         for site, import_w, latency_s in _legs(spec)
                     ),
-                    steps=tuple((unit + 1) / left for unit in range(left - 1)) + (1.0,),
+                    steps=(*((unit + 1) / left for unit in range(left - 1)), 1.0),
                     valid_until=now + VALID_S,
                     sustain_s=spec.sustain_s,
                     min_dwell_s=spec.min_dwell_s,

@@ -1,8 +1,8 @@
 """The house of a play: the real engine, gateway, journal and site agents in virtual time; below the agents, formulas.
 
-    Asked -> engine -> gateway -> link -> SiteAgent -> ModelBattery, ModelMeter, ModelWork -> SitePhysics
-      |                                                                                          |
-      +--------------------------------- Course <---- looked at each whole second ---------------+
+Asked -> engine -> gateway -> link -> SiteAgent -> ModelBattery, ModelMeter, ModelWork -> SitePhysics
+  |                                                                                          |
+  +--------------------------------- Course <---- looked at each whole second ---------------+
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from vpp_gateway.northbound.turn import SessionFact
 from vpp_gateway.sim.loop import VirtualLoop, run
 from vpp_gateway.sim.model_site import ModelBattery, ModelMeter, SitePhysics, noise_of, plant_of
 from vpp_gateway.sim.model_work import ModelWork
+from vpp_gateway.sim.plant import NoisyLoad
 from vpp_gateway.site.agent import Holding, SiteAgent
 from vpp_gateway.site.store import AgentStore
 from vpp_gateway.solver import InlineSolver
@@ -47,6 +48,8 @@ ORIGIN = 1_790_000_000.0
 """UTC at which every play begins: a play depends on nothing but itself."""
 LOOP_START = 1000.0
 ARM_LEAD_S = 10.0
+LIMITER_SHARE, LIMITER_TAU_S = 0.002, 3.0
+"""Of the largest PV power: how far an export limiter stays clear of its limit, and how quickly that changes."""
 
 
 def instruction_id(asked: Asked) -> InstructionId:
@@ -127,11 +130,19 @@ class _House:
             base=tuple((self._begin + at, w) for at, w in model.load),
             noise=noise_of(model.noise_w, model.noise_tau_s, rng, ORIGIN),
             pv=tuple((self._begin + at, w) for at, w in model.pv),
+            limiter=self._limiter(id),
             plants={
                 battery.id: plant_of(battery, model.soc, ORIGIN, self._play.ramp_share_per_s)
                 for battery in site.batteries
             },
         )
+
+    def _limiter(self, id: SiteId) -> NoisyLoad | None:
+        pv = self._play.sites[id].pv
+        if not pv:
+            return None
+        sigma_w = LIMITER_SHARE * max(w for _, w in pv)
+        return noise_of(sigma_w, LIMITER_TAU_S, self._rng.fork(f"limiter {id}"), ORIGIN)
 
     def _make_agent(self, id: SiteId) -> None:
         site, physics = self._play.fleet.site(id), self._physics[id]
@@ -315,7 +326,5 @@ class _House:
             case Shift():
                 order = command.order
                 self._course.marks.append(
-                    Mark(
-                        at_s=self._at_s(), verb=order.verb, offer=order.offer, instruction=order.instruction
-                    )
+                    Mark(at_s=self._at_s(), verb=order.verb, offer=order.offer, instruction=order.instruction)
                 )

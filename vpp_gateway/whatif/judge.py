@@ -1,7 +1,8 @@
 """A course judged at the true meters: what each event was to give, what it gave, and who gave it.
 
     delivered = sum over its sites of (baseline - import)              the baseline is the one that the gateway froze
-              = batteries + workload + rest                            rest: noise, PV and rebound against the baseline
+              = batteries + workload + PV + rest                       PV beyond what it gave in the baseline's window;
+                                                                       rest: noise and rebound
 
 Samples are whole seconds. Those before second `SETTLE_S` are not counted, as balancing products do; what is excused
 after a failure is the caller's to say.
@@ -23,14 +24,21 @@ from vpp_gateway.domain.instruction import (
     Setpoint,
     SiteId,
 )
+from vpp_gateway.domain.order import ShiftVerb
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 from vpp_gateway.whatif.course import Course, Second
 from vpp_gateway.whatif.house import instruction_id
 from vpp_gateway.whatif.world import Asked, Play
 
-TIERS = ("battery", "workload", "rest")
+TIERS = ("battery", "workload", "pv", "rest")
 HAND_OVER_SHARE = 0.9
-"""The hand-over is over when the workload gives this share of what it gives from then on."""
+"""A hand-over is over when the workload has grown by this share of what it settles at."""
+EPISODE_S = 15.0
+"""Commits closer than this are one hand-over."""
+SETTLED_S, SETTLED_MEAN = 120.0, 2
+"""The workload has settled at the latest so long after the last commit; the mean of so many seconds says at what."""
+WORTH_SHARE = 0.1
+"""Of the target: a hand-over of less is not worth a mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,8 @@ class HandOver:
 
     ordered_s: float
     real_s: float
+    grown_w: float
+    """Regulation that the workload gives more than before, W."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,17 +149,18 @@ def samples_of(
     scope = [site for site in play.scope_of(asked) if site in frozen]
     if course.opts.get(id, ("", ""))[0] != "in" or not scope or isinstance(asked.demand, Limit):
         return ()
-    shifted = _shifted_before(course, asked)
+    before = [s for s in course.seconds if s.at_s < asked.start_s]
+    window = [s for s in before if s.at_s >= asked.start_s - play.policy.baseline_window_s]
+    shifted = {site: row.shift_w for site, row in before[-1].sites.items()} if before else {}
+    shone = {site: _mean(s.sites[site].pv_w for s in window) for site in scope}
     return tuple(
-        _sample(second, id, asked, scope, frozen, shifted)
+        _sample(second, id, asked, frozen, shifted, shone)
         for second in course.seconds
         if since_s <= second.at_s < until_s
     )
 
 
-def _event(
-    play: Play, course: Course, asked: Asked, excused: tuple[tuple[float, float], ...]
-) -> EventResult:
+def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float, float], ...]) -> EventResult:
     id = instruction_id(asked)
     opt, reason = course.opts.get(id, ("", ""))
     samples = samples_of(play, course, asked, asked.start_s, asked.end_s)
@@ -167,23 +178,26 @@ def _sample(
     second: Second,
     id: InstructionId,
     asked: Asked,
-    scope: list[SiteId],
     frozen: Mapping[SiteId, float],
     shifted: Mapping[SiteId, float],
+    shone: Mapping[SiteId, float],
 ) -> Sample:
-    by_site = {site: frozen[site] - second.sites[site].import_w for site in scope}
+    """One second; `shifted` and `shone` is what shifts took and PV gave inside the baseline, W."""
+    scope = tuple(shone)
+    rows = {site: second.sites[site] for site in scope}
+    by_site = {site: frozen[site] - row.import_w for site, row in rows.items()}
     delivered = math.fsum(by_site.values())
-    carried = {("battery", site): second.sites[site].battery_w for site in scope}
-    carried |= {("workload", site): shifted.get(site, 0.0) - second.sites[site].shift_w for site in scope}
-    battery = math.fsum(w for (tier, _), w in carried.items() if tier == "battery")
-    work = math.fsum(w for (tier, _), w in carried.items() if tier == "workload")
+    carried = {("battery", site): row.battery_w for site, row in rows.items()}
+    carried |= {("workload", site): shifted.get(site, 0.0) - row.shift_w for site, row in rows.items()}
+    carried |= {("pv", site): row.pv_w - shone[site] for site, row in rows.items()}
+    tiers = {name: math.fsum(w for (tier, _), w in carried.items() if tier == name) for name in TIERS[:-1]}
     during = asked.start_s <= second.at_s < asked.end_s
     belief = second.beliefs.get(id)
     return Sample(
         at_s=second.at_s,
         target_w=target_w(asked.demand, math.fsum(frozen[site] for site in scope)) if during else 0.0,
         delivered_w=delivered,
-        tiers_w={"battery": battery, "workload": work, "rest": delivered - battery - work},
+        tiers_w={**tiers, "rest": delivered - math.fsum(tiers.values())},
         sites_w=by_site,
         carried_w=carried,
         believed_w=None if belief is None else belief.delivered_w,
@@ -204,23 +218,37 @@ def target_w(demand: Demand, baseline_w: float) -> float:
             return 0.0
 
 
-def _shifted_before(course: Course, asked: Asked) -> dict[SiteId, float]:
-    """What earlier shifts still took at the start: it is inside the baseline."""
-    before = [s for s in course.seconds if s.at_s < asked.start_s]
-    return {site: row.shift_w for site, row in before[-1].sites.items()} if before else {}
-
-
 def _hand_overs(course: Course, id: InstructionId, samples: tuple[Sample, ...]) -> tuple[HandOver, ...]:
-    """First commits that made the workload carry a good part of the target for good, and when they were real."""
-    commits = [m.at_s for m in course.marks if m.instruction == id and m.verb.value == "commit"]
-    if not commits or not samples:
-        return ()
-    settled = samples[len(samples) // 2 :]
-    lasting = _mean(s.tiers_w["workload"] for s in settled)
-    if abs(lasting) < 0.05 * abs(samples[-1].target_w):
-        return ()
-    real = next((s.at_s for s in samples if s.tiers_w["workload"] / lasting >= HAND_OVER_SHARE), None)
-    return () if real is None else (HandOver(ordered_s=min(commits), real_s=real),)
+    """Commits that follow each other closely are one hand-over; it counts when the workload's part really grew by it."""
+    orders = sorted({m.at_s for m in course.marks if m.verb is not ShiftVerb.PREPARE})
+    commits = [m.at_s for m in course.marks if m.instruction == id and m.verb is ShiftVerb.COMMIT]
+    episodes: list[list[float]] = []
+    for at_s in commits:
+        if episodes and at_s <= episodes[-1][-1] + EPISODE_S:
+            episodes[-1].append(at_s)
+        else:
+            episodes.append([at_s])
+    found = []
+    for episode in episodes:
+        until_s = next((at for at in orders if at > episode[-1]), math.inf)
+        over = _hand_over(episode, until_s, samples)
+        if over is not None:
+            found.append(over)
+    return tuple(found)
+
+
+def _hand_over(episode: list[float], until_s: float, samples: tuple[Sample, ...]) -> HandOver | None:
+    """From the first commit to the second in which the workload gives `HAND_OVER_SHARE` of what it settles at."""
+    before = [s.tiers_w["workload"] for s in samples if s.at_s <= episode[0]]
+    after = [s for s in samples if episode[0] < s.at_s < min(until_s, episode[-1] + SETTLED_S)]
+    if not after:
+        return None
+    was_w = before[-1] if before else 0.0
+    grown_w = _mean(s.tiers_w["workload"] for s in after[-SETTLED_MEAN:]) - was_w
+    if grown_w * after[-1].target_w <= 0 or abs(grown_w) < WORTH_SHARE * abs(after[-1].target_w):
+        return None
+    real = next(s for s in after if (s.tiers_w["workload"] - was_w) / grown_w >= HAND_OVER_SHARE)
+    return HandOver(ordered_s=episode[0], real_s=real.at_s, grown_w=grown_w)
 
 
 def _unreported(sample: Sample) -> bool:

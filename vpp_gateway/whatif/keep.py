@@ -1,6 +1,6 @@
 """A play kept in a folder, so that it can be replayed: the journal, on what it was played, and what was decided.
 
-    DIR/journal.db   DIR/run.json (fleet, policy, hosts)   DIR/decisions.jsonl (one command a line, in order)
+DIR/journal.db   DIR/run.json (fleet, policy, hosts)   DIR/decisions.jsonl (one command a line, in order)
 """
 
 from __future__ import annotations

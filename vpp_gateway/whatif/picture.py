@@ -1,6 +1,6 @@
 """The result of a play as a picture: for each event who carried what and when the work took over, and the SoC below.
 
-    regulation  ^   batteries by site (blue), workload by site (orange), rest (grey), stacked; target with its band;
+    regulation  ^   batteries by site (blue), workload (orange), PV (yellow), rest (grey), stacked; target with its band;
     of an event |   delivered at the meters (black); when the work was ordered, and when the hand-over was done
     SoC         v   of every site
 
@@ -10,6 +10,7 @@ Needs matplotlib, the extra `[simulate]`; this module alone knows it. Nothing is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,10 @@ WIDTH_IN, PANEL_IN, SOC_IN = 11.0, 3.6, 1.9
 DPI = 110
 BLUES = ("#1f4e9c", "#4f86d9", "#8fb8f0", "#c3daf8")
 ORANGES = ("#b4500b", "#e87d1e", "#f5ab63", "#fad5ae")
-GREY, BLACK, GREEN, RED = "#b8b8b8", "#111111", "#1a7f37", "#c62828"
+YELLOWS = ("#e6b800", "#f2d65c", "#f8e9a8")
+GREY, BLACK, GREEN, RED, HAND_OVER = "#b8b8b8", "#111111", "#1a7f37", "#c62828", "#7b1fa2"
+LABEL_ROWS = 3
+"""Labels of hand-overs stand in so many rows, so that neighbours do not cover each other."""
 JAPANESE = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic")
 """Fonts with Japanese signs, the first installed one is taken."""
 
@@ -60,15 +64,17 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
     from matplotlib.figure import Figure
 
     font = japanese_font() if lang == "ja" else None
-    rows = [row for row in judged if row.samples and not isinstance(row.asked.demand, Limit)][:PANELS_MAX]
+    panels = _panels(play, judged)[:PANELS_MAX]
+    rows = [row for panel in panels for row in panel]
     since_s = min((row.asked.start_s for row in rows), default=0.0) - BEFORE_S
     until_s = max((row.asked.end_s for row in rows), default=play.end_s) + AFTER_S
     with mpl.rc_context({"font.family": font or "DejaVu Sans", "axes.unicode_minus": font is None}):
-        figure = Figure(figsize=(WIDTH_IN, PANEL_IN * len(rows) + SOC_IN + 0.9), dpi=DPI, layout="constrained")
-        ratios = [*(PANEL_IN for _ in rows), SOC_IN]
+        height_in = PANEL_IN * len(panels) + SOC_IN + 0.9
+        figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
+        ratios = [*(PANEL_IN for _ in panels), SOC_IN]
         axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
-        for axis, row in zip(axes, rows, strict=False):
-            _event(axis, play, row, samples_of(play, course, row.asked, since_s, until_s), lang)
+        for axis, panel in zip(axes, panels, strict=False):
+            _panel(axis, play, course, panel, (since_s, until_s), lang)
         _soc(axes[-1], play, course, (since_s, until_s), lang)
         for axis in axes:
             _failures(axis, play, lang, said=axis is axes[0])
@@ -82,34 +88,64 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
             raise Told("whatif.no_png", path=path, why=error.strerror or error) from None
 
 
-def _event(axis: Axes, play: Play, row: EventResult, samples: Sequence[Sample], lang: Lang) -> None:
+def _panels(play: Play, judged: Sequence[EventResult]) -> list[list[EventResult]]:
+    """Events of the same sites share a panel, in time order."""
+    panels: dict[tuple[SiteId, ...], list[EventResult]] = {}
+    for row in sorted(judged, key=lambda row: row.asked.start_s):
+        if row.samples and not isinstance(row.asked.demand, Limit):
+            panels.setdefault(play.scope_of(row.asked), []).append(row)
+    return list(panels.values())
+
+
+def _panel_samples(
+    play: Play, course: Course, rows: Sequence[EventResult], window: tuple[float, float]
+) -> list[Sample]:
+    """Each event against its own baseline, from half way after the one before to half way to the next."""
+    edges = [window[0]]
+    for one, other in pairwise(rows):
+        edges.append((one.asked.end_s + other.asked.start_s) / 2)
+    edges.append(window[1])
+    return [
+        sample
+        for row, since_s, until_s in zip(rows, edges, edges[1:], strict=False)
+        for sample in samples_of(play, course, row.asked, since_s, until_s)
+    ]
+
+
+def _panel(
+    axis: Axes,
+    play: Play,
+    course: Course,
+    rows: Sequence[EventResult],
+    window: tuple[float, float],
+    lang: Lang,
+) -> None:
+    samples = _panel_samples(play, course, rows, window)
     at = [s.at_s for s in samples]
-    layers = _layers(samples, [site for site in play.scope_of(row.asked)], lang)
+    layers = _layers(samples, play.scope_of(rows[0].asked), lang)
     for sign in (1.0, -1.0):
         heights = [[max(0.0, sign * w) * sign / 1e6 for w in series] for _, _, series in layers]
         colours = [colour for _, colour, _ in layers]
         axis.stackplot(at, heights, colors=colours, linewidth=0.0, step="post")
     target = [s.target_w / 1e6 for s in samples]
-    axis.fill_between(
-        at,
-        [0.9 * w for w in target],
-        [1.1 * w for w in target],
-        step="post",
-        facecolor="none",
-        edgecolor=GREEN,
-        linewidth=0.7,
-        linestyle="--",
-    )
+    for edge in (0.9, 1.1):
+        band = [edge * w for w in target]
+        axis.plot(at, band, color=GREEN, linewidth=0.7, linestyle="--", drawstyle="steps-post")
     axis.plot(at, target, color=GREEN, linewidth=1.6, drawstyle="steps-post")
     axis.plot(at, [s.delivered_w / 1e6 for s in samples], color=BLACK, linewidth=1.1)
     axis.axhline(0.0, color=BLACK, linewidth=0.5)
     axis.set_ylabel(text("whatif.picture.regulation", lang))
     _reach(axis, [*target, *(s.delivered_w / 1e6 for s in samples)], layers)
+    axis.set_title("\n".join(_title(row, lang) for row in rows), fontsize=9, loc="left")
+    for row in rows:
+        _hand_over(axis, row, lang)
+    _legend(axis, layers, lang)
+
+
+def _title(row: EventResult, lang: Lang) -> str:
     share = row.share_within
     within = "" if share is None else f"   {text('whatif.column.within', lang)}: {share:.1%}"
-    axis.set_title(f"{row.asked.name}: {row.asked.said or ''}{within}", fontsize=10, loc="left")
-    _hand_over(axis, row, lang)
-    _legend(axis, layers, lang)
+    return f"{row.asked.name}: {row.asked.said or ''}{within}"
 
 
 def _layers(
@@ -117,7 +153,7 @@ def _layers(
 ) -> list[tuple[str, str, list[float]]]:
     """(name, colour, W each second), from the bottom of the stack; what never gives anything is left out."""
     layers = []
-    for tier, colours in (("battery", BLUES), ("workload", ORANGES)):
+    for tier, colours in (("battery", BLUES), ("workload", ORANGES), ("pv", YELLOWS)):
         for index, site in enumerate(scope):
             series = [s.carried_w.get((tier, site), 0.0) for s in samples]
             if any(abs(w) > 1.0 for w in series):
@@ -132,41 +168,44 @@ def _reach(axis: Axes, lines: Sequence[float], layers: Sequence[tuple[str, str, 
     top = max([0.0, *lines, *(sum(w for w in column if w > 0) / 1e6 for column in columns)])
     bottom = min([0.0, *lines, *(sum(w for w in column if w < 0) / 1e6 for column in columns)])
     span = max(top - bottom, 1e-3)
-    axis.set_ylim(bottom - 0.06 * span, top + 0.2 * span)
+    axis.set_ylim(bottom - 0.12 * span, top + 0.32 * span)
 
 
 def _hand_over(axis: Axes, row: EventResult, lang: Lang) -> None:
-    for over in row.hand_overs:
-        axis.axvspan(over.ordered_s, over.real_s, color=ORANGES[2], alpha=0.25, linewidth=0.0)
-        for at, name, side in (
-            (over.ordered_s, "ordered", "right"),
-            (over.real_s, "real", "left"),
-        ):
-            axis.axvline(at, color=ORANGES[0], linewidth=1.2, linestyle=":")
-            said = f"{text(f'whatif.picture.{name}', lang)} {at - row.asked.start_s:+.0f} s"
-            axis.annotate(
-                f" {said} ",
-                (at, 0.985),
-                xycoords=("data", "axes fraction"),
-                ha=side,  # type: ignore[arg-type]  # one of matplotlib's own words
-                va="top",
-                fontsize=8,
-                color=ORANGES[0],
-            )
+    """When work was ordered (dotted) and when it had taken over from the batteries (solid)."""
+    for index, over in enumerate(row.hand_overs):
+        axis.axvline(over.ordered_s, color=HAND_OVER, linewidth=1.3, linestyle=":")
+        axis.axvline(over.real_s, color=HAND_OVER, linewidth=1.3)
+        said = text(
+            "whatif.picture.hand_over",
+            lang,
+            mw=f"{over.grown_w / 1e6:+.2f}",
+            ordered=f"{over.ordered_s - row.asked.start_s:.0f}",
+            real=f"{over.real_s - row.asked.start_s:.0f}",
+        )
+        axis.axvspan(over.ordered_s, over.real_s, color=HAND_OVER, alpha=0.12, linewidth=0.0, zorder=0)
+        axis.annotate(
+            f" {said}",
+            (over.real_s, 0.985 - 0.075 * (index % LABEL_ROWS)),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            fontsize=8,
+            color=HAND_OVER,
+        )
 
 
 def _failures(axis: Axes, play: Play, lang: Lang, *, said: bool) -> None:
     for fault in faults_of(play):
         axis.axvline(fault.at_s, color=RED, linewidth=1.2, linestyle="-.")
         if fault.for_s is not None:
-            axis.axvspan(fault.at_s, fault.at_s + fault.for_s, color=RED, alpha=0.06, linewidth=0.0)
+            axis.axvspan(fault.at_s, fault.at_s + fault.for_s, color=RED, alpha=0.12, linewidth=0.0, zorder=0)
         if said:
             what = f"{word('fault', fault.what, lang)} {fault.where}"
             axis.annotate(
                 f" {text('whatif.picture.failure', lang, what=what)}",
-                (fault.at_s, 0.90),
+                (fault.at_s, 0.02),
                 xycoords=("data", "axes fraction"),
-                va="top",
+                va="bottom",
                 fontsize=8,
                 color=RED,
             )

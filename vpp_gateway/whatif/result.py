@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,8 +11,9 @@ from vpp_gateway.catalogue import text
 from vpp_gateway.domain.instruction import Limit
 from vpp_gateway.metering.delivery import within
 from vpp_gateway.whatif.course import Course
-from vpp_gateway.whatif.judge import TIERS, EventResult
+from vpp_gateway.whatif.judge import TIERS, EventResult, HandOver
 from vpp_gateway.whatif.scenario import faults_of
+from vpp_gateway.whatif.sun import sun_of
 from vpp_gateway.whatif.world import Play
 
 
@@ -25,7 +27,9 @@ class HandOverResult(_Model):
     ordered_s: float
     """First commit of a workload shift."""
     real_s: float
-    """The workload carries at the meters what it carries from then on."""
+    """Nine tenths of it are seen at the meters."""
+    grown_regulation_w: float
+    """What the workload gives more than before, W."""
 
 
 class SimulatedEvent(_Model):
@@ -56,7 +60,7 @@ class SimulatedEvent(_Model):
     share_within_10pct: float | None
     """Of the samples, 0..1."""
     by_tier_w: dict[str, float]
-    """battery, workload, rest; the rest is noise, PV and rebound against the baseline."""
+    """battery, workload, pv (beyond the baseline's), rest (noise and rebound)."""
     by_site_w: dict[str, float]
     unreported_samples: int
     """Samples that fell short while the gateway took them for good."""
@@ -83,6 +87,12 @@ class Renewables(_Model):
     """What PV could have given."""
     used_wh: float
     """What it gave; the rest was curtailed at an export limit."""
+    surplus_wh: float
+    """What it could have given beyond what the sites take anyway and may export."""
+    surplus_used_wh: float
+    """What it gave beyond that."""
+    surplus_bound_wh: float
+    """The most that could have been used of the surplus: a linear program with perfect foresight."""
 
 
 class SimulationResult(_Model):
@@ -133,7 +143,7 @@ def _event(play: Play, row: EventResult) -> SimulatedEvent:
     return SimulatedEvent(
         name=asked.name,
         said=asked.said,
-        opt=row.opt if row.opt in ("in", "out") else "",  # type: ignore[arg-type]  # narrowed
+        opt=row.opt if row.opt in ("in", "out") else "",
         reason=row.reason,
         scope=play.scope_of(asked),
         start_s=asked.start_s,
@@ -144,14 +154,21 @@ def _event(play: Play, row: EventResult) -> SimulatedEvent:
         reached_after_s=row.reached_after_s,
         samples=len(row.counted),
         share_within_10pct=row.share_within,
-        by_tier_w={tier: means[f"tier.{tier}"] for tier in TIERS if means},
-        by_site_w={
-            name.removeprefix("site."): w for name, w in means.items() if name.startswith("site.")
-        },
+        by_tier_w=_tiers(play, row, means),
+        by_site_w={name.removeprefix("site."): w for name, w in means.items() if name.startswith("site.")},
         unreported_samples=len(row.unreported),
-        hand_overs=tuple(HandOverResult(ordered_s=h.ordered_s, real_s=h.real_s) for h in row.hand_overs),
+        hand_overs=tuple(_hand_over(over) for over in row.hand_overs),
         met=None if isinstance(asked.demand, Limit) else _met(means),
     )
+
+
+def _tiers(play: Play, row: EventResult, means: dict[str, float]) -> dict[str, float]:
+    sunny = any(play.sites[site].pv for site in play.scope_of(row.asked))
+    return {tier: means[f"tier.{tier}"] for tier in TIERS if means and (sunny or tier != "pv")}
+
+
+def _hand_over(over: HandOver) -> HandOverResult:
+    return HandOverResult(ordered_s=over.ordered_s, real_s=over.real_s, grown_regulation_w=over.grown_w)
 
 
 def _met(means: dict[str, float]) -> bool:
@@ -159,10 +176,5 @@ def _met(means: dict[str, float]) -> bool:
 
 
 def _renewables(play: Play, course: Course) -> Renewables | None:
-    if not any(model.pv for model in play.sites.values()):
-        return None
-    seconds = [s for s in course.seconds if s.at_s >= 0.0]
-    return Renewables(
-        sun_wh=sum(row.sun_w for s in seconds for row in s.sites.values()) / 3600.0,
-        used_wh=sum(row.pv_w for s in seconds for row in s.sites.values()) / 3600.0,
-    )
+    found = sun_of(play, course)
+    return None if found is None else Renewables(**asdict(found))

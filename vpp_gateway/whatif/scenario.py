@@ -173,9 +173,9 @@ def _findings(scenario: Scenario, portfolio: Fleet) -> Iterator[Finding]:
         if site not in known.sites:
             yield _no_site(("sites", site), site, known)
     for index, row in enumerate(scenario.work or ()):
-        for key, site in (("site", row.site), ("to", row.to)):
-            if site is not None and site not in known.sites:
-                yield _no_site(("work", index, key), site, known)
+        for key, named in (("site", row.site), ("to", row.to)):
+            if named is not None and named not in known.sites:
+                yield _no_site(("work", index, key), named, known)
         if (row.kind == "move") != (row.to is not None):
             yield Finding(loc=("work", index), code="problem.whatif.move_to")
         if row.to == row.site:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vpp_gateway.catalogue import Lang, retell, text, word
-from vpp_gateway.whatif.result import SimulatedEvent, SimulationResult
+from vpp_gateway.whatif.result import Renewables, SimulatedEvent, SimulationResult
 from vpp_gateway.whatif.world import Play
 
 NOTHING = "–"
@@ -18,9 +18,7 @@ COLUMNS = ("event", "order", "target", "delivered", "reached", "within", "tiers"
 
 def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> None:
     """Print it."""
-    head = text(
-        "whatif.head", lang, name=result.name, seconds=f"{result.simulated_s:.0f}", seed=result.seed
-    )
+    head = text("whatif.head", lang, name=result.name, seconds=f"{result.simulated_s:.0f}", seed=result.seed)
     console.print(f"[bold]{escape(head)}[/]")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
@@ -56,7 +54,12 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
         for over in event.hand_overs:
             ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
             said = text(
-                "whatif.hand_over", lang, name=event.name, ordered=f"{ordered:.0f}", real=f"{real:.0f}"
+                "whatif.hand_over",
+                lang,
+                name=event.name,
+                ordered=f"{ordered:.0f}",
+                real=f"{real:.0f}",
+                mw=_mw(over.grown_regulation_w, signed=True),
             )
             yield escape(said)
         if event.unreported_samples:
@@ -75,13 +78,28 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
         )
         yield escape(said)
     if result.renewables is not None:
-        sun, used = result.renewables.sun_wh, result.renewables.used_wh
-        share = f"{used / sun:.1%}" if sun else NOTHING
-        yield text("whatif.sun", lang, used=f"{used / 1e6:.3f}", sun=f"{sun / 1e6:.3f}", share=share)
+        yield _sun(result.renewables, lang)
     for code in play.assumed:
         yield f"[dim]{text('whatif.assumed', lang, what=text(code, lang))}[/]"
     if result.trouble:
         yield f"[bold red]{escape(text('whatif.trouble', lang, why=retell(result.trouble, lang)))}[/]"
+
+
+def _sun(sun: Renewables, lang: Lang) -> str:
+    def mwh(wh: float) -> str:
+        return f"{wh / 1e6:.3f}"
+
+    bound = sun.surplus_bound_wh
+    return text(
+        "whatif.sun",
+        lang,
+        used=mwh(sun.used_wh),
+        sun=mwh(sun.sun_wh),
+        surplus=mwh(sun.surplus_wh),
+        taken=mwh(sun.surplus_used_wh),
+        share=f"{sun.surplus_used_wh / bound:.1%}" if bound > 0 else NOTHING,
+        bound=mwh(bound),
+    )
 
 
 def _mw(watts: float | None, *, signed: bool = False) -> str:
