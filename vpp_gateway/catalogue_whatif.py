@@ -91,8 +91,6 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "シフトできるワークロードはない(設定にプラグインがない)",
     ),
     "whatif.column.event": ("event", "イベント"),
-    "whatif.column.order": ("asked", "指令"),
-    "whatif.column.opt": ("opt", "応諾・拒否"),
     "whatif.column.target": ("target MW", "目標 MW"),
     "whatif.column.delivered": ("delivered MW", "実績 MW"),
     "whatif.column.reached": ("reached", "到達"),

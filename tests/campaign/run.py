@@ -53,7 +53,7 @@ class Outcome:
     worst_share: float
     """Largest error of a counted sample, as a share of the award."""
     recovery_s: float | None
-    """Without noise: from the failure to the last sample outside 5 %; 0 when none was."""
+    """Without noise: the longest time outside 5 % from the failure on; 0 when no sample was."""
     baseline_off_share: float
     """Of the award: how far the frozen baseline is from the mean of the true load."""
     trouble: str
@@ -94,13 +94,17 @@ def play_one(seed: int, *, still: bool = False) -> Outcome:
 
 
 def _recovery_s(drawn: Drawn, result: EventResult) -> float:
-    at_s = max(drawn.fault.at_s, NOTICE_S)
-    outside = [
-        s.at_s
-        for s in result.samples
-        if s.at_s > at_s and not within(s.delivered_w, s.target_w, RECOVERED_SHARE)
-    ]
-    return max(outside, default=at_s) - at_s
+    """The longest time outside the band from the failure on, counted from the failure or the last good sample."""
+    good_s = max(drawn.fault.at_s, NOTICE_S)
+    longest = 0.0
+    for sample in result.samples:
+        if sample.at_s <= good_s:
+            continue
+        if within(sample.delivered_w, sample.target_w, RECOVERED_SHARE):
+            good_s = sample.at_s
+        else:
+            longest = max(longest, sample.at_s - good_s)
+    return longest
 
 
 def _true_baseline_w(drawn: Drawn, course: Course) -> float:

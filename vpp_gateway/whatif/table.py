@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,7 +13,7 @@ from vpp_gateway.whatif.result import Renewables, SimulatedEvent, SimulationResu
 from vpp_gateway.whatif.world import Play
 
 NOTHING = "–"
-COLUMNS = ("event", "order", "target", "delivered", "reached", "within", "tiers", "sites", "shortfall")
+COLUMNS = ("event", "target", "delivered", "shortfall", "reached", "within")
 
 
 def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> None:
@@ -22,8 +22,8 @@ def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> 
     console.print(f"[bold]{escape(head)}[/]")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
-        right = name in ("target", "delivered", "reached", "within", "shortfall")
-        table.add_column(text(f"whatif.column.{name}", lang), justify="right" if right else "left")
+        justify: JustifyMethod = "left" if name == "event" else "right"
+        table.add_column(text(f"whatif.column.{name}", lang), justify=justify, no_wrap=True)
     for event in result.events:
         table.add_row(*_row(event, lang))
     console.print(table)
@@ -36,19 +36,17 @@ def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
     within = NOTHING if event.share_within_10pct is None else f"{event.share_within_10pct:.2%}"
     return (
         f"{mark}{escape(event.name)}",
-        escape(event.said),
         _mw(event.target_regulation_w, signed=True),
         _mw(event.delivered_regulation_w, signed=True),
+        _mw(event.shortfall_w),
         NOTHING if event.reached_after_s is None else f"{event.reached_after_s:.0f} s",
         within,
-        _parts({word("tier", tier, lang): w for tier, w in event.by_tier_w.items()}),
-        _parts(event.by_site_w),
-        _mw(event.shortfall_w),
     )
 
 
 def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
     for event in result.events:
+        yield from _who(event, lang)
         if event.opt == "out":
             yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason))}[/]"
         for over in event.hand_overs:
@@ -109,5 +107,11 @@ def _mw(watts: float | None, *, signed: bool = False) -> str:
     return shown.replace("-0.000", "0.000").replace("+0.000", "0.000")
 
 
-def _parts(by: Mapping[str, float]) -> str:
-    return escape("\n".join(f"{name} {_mw(w, signed=True)}" for name, w in by.items())) or NOTHING
+def _who(event: SimulatedEvent, lang: Lang) -> Iterator[str]:
+    """What was asked, and who carried it."""
+    yield f"[bold]{escape(event.name)}[/]: {escape(event.said)}"
+    tiers = {word("tier", tier, lang): w for tier, w in event.by_tier_w.items()}
+    for name, parts in (("tiers", tiers), ("sites", event.by_site_w)):
+        if parts:
+            said = ", ".join(f"{part} {_mw(w, signed=True)}" for part, w in parts.items())
+            yield f"  {text(f'whatif.column.{name}', lang)}: {escape(said)}"
