@@ -6,12 +6,14 @@ import json
 import sqlite3
 from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.repository import ROOT
 from vpp_gateway.cli import root
 from vpp_gateway.whatif.picture import has_matplotlib
+from vpp_gateway.whatif.schemas import RESULT, schema_texts
 
 CONFIG = str(ROOT / "docs" / "scenarios" / "gateway.yaml")
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -52,6 +54,7 @@ def test_json_is_the_same_play_again_and_its_schema_is_kept() -> None:
     first, second = (simulate(*SHORT, "--json", "--seed", "5") for _ in range(2))
     assert first.output == second.output
     document = json.loads(first.output)
+    jsonschema.validate(document, json.loads(schema_texts()[RESULT]))
     (event,) = document["events"]
     assert event["met"] is True and event["opt"] == "in" and event["share_within_10pct"] >= 0.99
     assert event["delivered_regulation_w"] == pytest.approx(1e6, rel=0.02)

@@ -25,6 +25,7 @@ from vpp_gateway.domain.instruction import (
     SiteId,
 )
 from vpp_gateway.domain.order import ShiftVerb
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 from vpp_gateway.whatif.course import Course, Second
 from vpp_gateway.whatif.house import instruction_id
@@ -74,7 +75,8 @@ class EventResult:
 
     asked: Asked
     opt: str
-    reason: str
+    reason: Reason | str | None
+    """Why it was refused."""
     samples: tuple[Sample, ...]
     """Every second of it; empty when it was refused."""
     excused: tuple[tuple[float, float], ...] = ()
@@ -162,7 +164,9 @@ def samples_of(
 
 def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float, float], ...]) -> EventResult:
     id = instruction_id(asked)
-    opt, reason = course.opts.get(id, ("", ""))
+    opt, said = course.opts.get(id, ("", ""))
+    record = course.records.get(id)
+    reason = said if record is None else record.opt_reason
     samples = samples_of(play, course, asked, asked.start_s, asked.end_s)
     return EventResult(
         asked=asked,

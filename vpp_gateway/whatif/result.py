@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from vpp_gateway.catalogue import text
 from vpp_gateway.domain.instruction import Limit
 from vpp_gateway.metering.delivery import within
+from vpp_gateway.optimise.explain import told
 from vpp_gateway.whatif.course import Course
 from vpp_gateway.whatif.judge import TIERS, EventResult, HandOver
 from vpp_gateway.whatif.scenario import faults_of
@@ -36,17 +37,21 @@ class SimulatedEvent(_Model):
     """One event. Powers are means over the counted samples, W of regulation (> 0 relieves the grid)."""
 
     name: str
+    """Of the event."""
     said: str
     """As it was asked for."""
     opt: Literal["in", "out", ""]
     """The gateway's answer; empty: it gave none."""
     reason: str
     """Why not; empty when it opted in."""
+    reason_ja: str
+    """The same in Japanese."""
     scope: tuple[str, ...]
     """Sites."""
     start_s: float
     """From the start of the play."""
     duration_s: float
+    """How long it lasts."""
     target_regulation_w: float | None
     """None: nothing was counted (opted out, or a limit, which asks for nothing)."""
     delivered_regulation_w: float | None
@@ -62,9 +67,11 @@ class SimulatedEvent(_Model):
     by_tier_w: dict[str, float]
     """battery, workload, pv (beyond the baseline's), rest (noise and rebound)."""
     by_site_w: dict[str, float]
+    """Site -> what it delivered."""
     unreported_samples: int
     """Samples that fell short while the gateway took them for good."""
     hand_overs: tuple[HandOverResult, ...]
+    """When the workload took over from the batteries."""
     met: bool | None
     """Opted in, and the mean lies within 10 % of the target; None for a limit."""
 
@@ -73,9 +80,13 @@ class SimulatedFailure(_Model):
     """Something was made to fail."""
 
     at_s: float
+    """From the start of the play."""
     what: str
+    """battery, meter, plug-in, link or site."""
     how: str
+    """For instance dead, silent, stuck."""
     where: str
+    """Device or site; the plug-in is `work`."""
     for_s: float | None
     """None = to the end."""
 
@@ -99,15 +110,21 @@ class SimulationResult(_Model):
     """One play. Every power is modelled: no meter hardware stands behind it."""
 
     schema_version: Literal[1] = 1
+    """Counts the shape of this document."""
     modelled: Literal[True] = True
+    """No meter hardware stands behind any number."""
     name: str
+    """Of the scenario."""
     seed: int
+    """All chance comes from it."""
     simulated_s: float
     """Length of the play without its warm-up."""
     assumed: tuple[str, ...]
     """What nobody said and was therefore assumed, in words."""
     events: tuple[SimulatedEvent, ...]
+    """In the order in which they were given."""
     failures: tuple[SimulatedFailure, ...]
+    """In time order."""
     renewables: Renewables | None
     """None: there is no PV."""
     trouble: str
@@ -144,7 +161,8 @@ def _event(play: Play, row: EventResult) -> SimulatedEvent:
         name=asked.name,
         said=asked.said,
         opt=row.opt if row.opt in ("in", "out") else "",
-        reason=row.reason,
+        reason=told(row.reason, "en"),
+        reason_ja=told(row.reason, "ja"),
         scope=play.scope_of(asked),
         start_s=asked.start_s,
         duration_s=asked.duration_s,

@@ -19,7 +19,7 @@ COLUMNS = ("event", "target", "delivered", "shortfall", "reached", "within")
 def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> None:
     """Print it."""
     head = text("whatif.head", lang, name=result.name, seconds=f"{result.simulated_s:.0f}", seed=result.seed)
-    console.print(f"[bold]{escape(head)}[/]")
+    console.print(f"[bold]{escape(head)}[/]", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
         justify: JustifyMethod = "left" if name == "event" else "right"
@@ -48,7 +48,7 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
     for event in result.events:
         yield from _who(event, lang)
         if event.opt == "out":
-            yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason))}[/]"
+            yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason_ja if lang == 'ja' else event.reason))}[/]"
         for over in event.hand_overs:
             ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
             said = text(
