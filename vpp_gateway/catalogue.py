@@ -19,6 +19,7 @@ from vpp_gateway.catalogue_said import SAID
 from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.catalogue_trust import TRUST
 from vpp_gateway.catalogue_ven import VEN
+from vpp_gateway.catalogue_whatif import WHATIF
 from vpp_gateway.catalogue_why import WHY
 from vpp_gateway.errors import GatewayError, MisuseError
 
@@ -35,6 +36,7 @@ TEXTS: Final = {
     **PUSH,
     **CAPACITY,
     **HORIZON,
+    **WHATIF,
 }
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")

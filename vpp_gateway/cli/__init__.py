@@ -38,6 +38,10 @@ class Root(LazyGroup):
         "status": Lazy("status", "status", "What the running gateway sees, worst first."),
         "events": Lazy("events", "events", "Events of the grid operators: ls, show."),
         "capacity": Lazy("capacity", "capacity", "What can be offered to the balancing market: show."),
+        "simulate": Lazy(
+            "simulate", "simulate", "What would happen if: play events on the real gateway in virtual time."
+        ),
+        "replay": Lazy("replay", "replay", "Fold a journal again: are the decisions those of the run?"),
         "ven": Lazy(
             "ven", "ven", "Registration and opts of one connection: register, cancel, opt, create-opt, ..."
         ),

@@ -1,0 +1,87 @@
+"""The scenarios of docs/scenarios, judged at the true meters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.repository import ROOT
+from vpp_gateway.settings import load_settings
+from vpp_gateway.whatif.course import Course
+from vpp_gateway.whatif.house import play_out
+from vpp_gateway.whatif.judge import EventResult, judge
+from vpp_gateway.whatif.scenario import load_scenario, play_of
+from vpp_gateway.whatif.sun import sun_of
+from vpp_gateway.whatif.world import Play
+
+FOLDER = ROOT / "docs" / "scenarios"
+
+
+def play_of_file(name: str) -> Play:
+    settings = load_settings(FOLDER / "gateway.yaml", files=False)
+    return play_of(settings, load_scenario(FOLDER / name, settings))
+
+
+def played(play: Play) -> tuple[Course, dict[str, EventResult]]:
+    course = play_out(play)
+    assert course.trouble == ""
+    return course, {row.asked.name: row for row in judge(play, course)}
+
+
+def mw(row: EventResult) -> tuple[float, float]:
+    """(target, delivered) mean, MW."""
+    means = row.mean_w()
+    return means["target"] / 1e6, means["delivered"] / 1e6
+
+
+def test_every_scenario_can_be_read() -> None:
+    names = [path.name for path in FOLDER.glob("*.yaml") if path.name != "gateway.yaml"]
+    assert len(names) >= 3
+    for name in names:
+        assert play_of_file(name).asked, name
+
+
+def test_three_areas_at_once_and_all_reversed() -> None:
+    _, rows = played(play_of_file("three-areas.yaml"))
+    wanted = {"A-down": 2.0, "B-up": -1.5, "C-down": 0.5, "A-up": -2.0, "B-down": 1.5, "C-up": -0.5}
+    for name, target in wanted.items():
+        row = rows[name]
+        assert row.opt == "in", name
+        assert mw(row) == pytest.approx((target, target), rel=0.01), name
+        assert row.share_within is not None and row.share_within >= 0.99, name
+        assert row.reached_after_s is not None and row.reached_after_s <= 3.0, name
+        assert row.unreported == (), name
+    carriers = {name: rows[name].mean_w()["tier.workload"] for name in wanted}
+    assert carriers["A-down"] > 0.3e6 and carriers["B-up"] < -0.1e6
+
+
+def test_work_takes_over_from_the_batteries_and_a_dead_battery_is_made_up_for() -> None:
+    play = play_of_file("hand-over.yaml")
+    _, rows = played(play)
+    (row,) = rows.values()
+    assert row.share_within is not None and row.share_within >= 0.99
+    first = row.hand_overs[0]
+    assert first.ordered_s - row.asked.start_s < 10.0
+    assert 10.0 < first.real_s - first.ordered_s < 60.0
+    assert first.grown_w > 1e6
+
+
+def test_the_local_sun_is_used() -> None:
+    """PV is modelled; the bound is a linear program that knows every second beforehand."""
+    play = play_of_file("local-sun.yaml")
+    course, _ = played(play)
+    sun = sun_of(play, course)
+    assert sun is not None
+    assert sun.surplus_wh > 0.5e6
+    assert sun.surplus_used_wh <= sun.surplus_bound_wh * (1 + 1e-9)
+    assert sun.surplus_used_wh >= 0.95 * sun.surplus_bound_wh
+
+
+def test_the_sun_is_curtailed_where_nobody_takes_it() -> None:
+    sunny = play_of_file("local-sun.yaml")
+    play = replace(sunny, work=(), asked=(), after_s=1200.0)
+    sun = sun_of(play, play_out(play))
+    assert sun is not None
+    assert sun.surplus_wh > 0.05e6
+    assert sun.surplus_used_wh < 0.001 * sun.surplus_wh

@@ -1,0 +1,171 @@
+"""Texts of `simulate` and `replay`. Key -> (English, Japanese)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+WHATIF: Final[Mapping[str, tuple[str, str]]] = {
+    # --- a line of an event or a failure -------------------------------------------------------------------------
+    "problem.whatif.short": (
+        "'{found}' is too short; write for instance '{example}'",
+        "'{found}' は語が足りません。例: '{example}'",
+    ),
+    "problem.whatif.missing": (
+        "'{found}' ends too early: word {word} is missing; allowed: {allowed}",
+        "'{found}' は途中で終わっています。{word} 語目がありません。指定できるもの: {allowed}",
+    ),
+    "problem.whatif.word": (
+        "word {word}, '{found}', is not known here; allowed: {allowed}",
+        "{word} 語目の '{found}' はここでは使えません。指定できるもの: {allowed}",
+    ),
+    "problem.whatif.near": (
+        "word {word}, '{found}', is not known here; allowed: {allowed}; did you mean '{near}'?",
+        "{word} 語目の '{found}' はここでは使えません。指定できるもの: {allowed}。'{near}' ではありませんか?",
+    ),
+    "problem.whatif.power": (
+        "word {word}, '{found}', is not a power; allowed: a number with its unit, {allowed}",
+        "{word} 語目の '{found}' は電力ではありません。単位を付けた数値で指定してください: {allowed}",
+    ),
+    "problem.whatif.duration": (
+        "word {word}, '{found}', is not a duration; allowed: a number with its unit, {allowed}",
+        "{word} 語目の '{found}' は時間ではありません。単位を付けた数値で指定してください: {allowed}",
+    ),
+    "problem.whatif.range": (
+        "word {word}, '{found}', is out of range; allowed: {allowed}",
+        "{word} 語目の '{found}' は範囲外です。指定できる範囲: {allowed}",
+    ),
+    "problem.whatif.twice": (
+        "'{found}' stands twice in one line; it may stand once (word {word})",
+        "'{found}' が一行に二度あります({word} 語目)。一度だけ指定してください",
+    ),
+    "problem.whatif.name_twice": (
+        "two events are named '{found}'; give each a name of its own with name=",
+        "'{found}' という名前のイベントが二つあります。name= で別の名前を付けてください",
+    ),
+    "problem.whatif.move_to": (
+        "a move needs 'to', another site than its own, and nothing else has one",
+        "move には自拠点と異なる 'to' が必要です。他の種類には指定できません",
+    ),
+    # --- the commands --------------------------------------------------------------------------------------------
+    "whatif.spec": ("--{option} '{said}': {what}", "--{option} '{said}': {what}"),
+    "whatif.nothing": (
+        "nothing is asked: give --event or a --scenario with events",
+        "イベントがありません。--event、またはイベントを含む --scenario を指定してください",
+    ),
+    "whatif.exists": (
+        "{path} holds a journal already; give a folder without one",
+        "{path} には既にジャーナルがあります。別のフォルダーを指定してください",
+    ),
+    "whatif.no_folder": ("{path} cannot be written: {why}", "{path} に書けません: {why}"),
+    "whatif.no_matplotlib": (
+        "--png needs matplotlib, which is not installed: pip install 'vpp-gateway[simulate]'",
+        "--png には matplotlib が必要です(未インストール): pip install 'vpp-gateway[simulate]'",
+    ),
+    "whatif.no_png": ("the picture cannot be written to {path}: {why}", "図を {path} に書けません: {why}"),
+    "whatif.no_font": (
+        "no Japanese font is installed, so the picture speaks English",
+        "日本語フォントがないため、図は英語で描きます",
+    ),
+    "whatif.playing": ("playing", "シミュレーション中"),
+    # --- the table -----------------------------------------------------------------------------------------------
+    "whatif.head": (
+        "{name}: {seconds} s simulated on the real gateway, seed {seed}; every power is modelled",
+        "{name}: 実物のゲートウェイで {seconds} 秒をシミュレーション(シード {seed})。電力はすべて推定値",
+    ),
+    "whatif.assumed": ("assumed: {what}", "仮定: {what}"),
+    "whatif.assumed.load": (
+        "a site's load is 60 % of its contracted import where nothing else is said",
+        "指定のない拠点の負荷は契約電力の 60 %",
+    ),
+    "whatif.assumed.noise": (
+        "a load's noise has a standard deviation of 0.5 % of it where nothing else is said",
+        "指定のない負荷の変動は標準偏差 0.5 %",
+    ),
+    "whatif.assumed.work": (
+        "the plug-ins can pause 10 % of the load of their sites within 2 s, in 4 steps; half of the energy comes back within 15 min",
+        "プラグインは各拠点の負荷の 10 % を 2 秒以内に 4 段階で停止でき、エネルギーの半分が 15 分以内に戻る",
+    ),
+    "whatif.assumed.no_work": (
+        "there is no work that can be shifted: the settings name no plug-in",
+        "シフトできるワークロードはない(設定にプラグインがない)",
+    ),
+    "whatif.column.event": ("event", "イベント"),
+    "whatif.column.target": ("target MW", "目標 MW"),
+    "whatif.column.delivered": ("delivered MW", "実績 MW"),
+    "whatif.column.reached": ("reached", "到達"),
+    "whatif.column.within": ("within 10 %", "10 % 以内"),
+    "whatif.column.tiers": ("by tier MW", "段別 MW"),
+    "whatif.column.sites": ("by site MW", "拠点別 MW"),
+    "whatif.column.shortfall": ("shortfall MW", "不足量 MW"),
+    "whatif.out": ("opted out: {why}", "拒否: {why}"),
+    "whatif.hand_over": (
+        "{name}: work ordered {ordered} s after the start had taken {mw} MW over from the batteries after {real} s",
+        "{name}: 開始 {ordered} 秒後に命令したワークロードが、{real} 秒後に蓄電池から {mw} MW を引き継ぎ完了",
+    ),
+    "whatif.failed": (
+        "failure: {what} {where} ({how}) at {at} s{until}",
+        "故障: {what} {where}({how})、{at} 秒{until}",
+    ),
+    "whatif.until": (" to {at} s", "から {at} 秒まで"),
+    "whatif.sun": (
+        "PV (modelled): {used} of {sun} MWh used; of a surplus of {surplus} MWh {taken} were taken, {share} of the {bound} that the best plan with perfect foresight takes (linear program)",
+        "太陽光(推定値): {sun} MWh のうち {used} MWh を使用。余剰 {surplus} MWh のうち {taken} MWh を活用({share}、完全予見の最良計画(線形計画)では {bound} MWh)",
+    ),
+    "whatif.trouble": (
+        "the engine could not digest a fact: {why}",
+        "エンジンが事実を処理できませんでした: {why}",
+    ),
+    "whatif.unreported": (
+        "{name}: {count} s fell short while the gateway took them for good",
+        "{name}: ゲートウェイが達成とみなした {count} 秒で不足",
+    ),
+    "word.fault.battery": ("battery", "蓄電池"),
+    "word.fault.meter": ("meter", "メーター"),
+    "word.fault.plug-in": ("plug-in", "プラグイン"),
+    "word.fault.link": ("link", "リンク"),
+    "word.fault.site": ("site agent", "拠点エージェント"),
+    "word.tier.pv": ("PV", "太陽光"),
+    "word.tier.rest": ("rest", "その他"),
+    # --- the picture ---------------------------------------------------------------------------------------------
+    "whatif.picture.regulation": ("regulation, MW", "調整量 MW"),
+    "whatif.picture.target": ("target ±10 %", "目標 ±10 %"),
+    "whatif.picture.delivered": ("delivered", "実績"),
+    "whatif.picture.soc": ("SoC, %", "充電率 %"),
+    "whatif.picture.time": ("seconds from the start of the play", "開始からの秒数"),
+    "whatif.picture.hand_over": (
+        "hand-over of {mw} MW: ordered at {ordered} s, done at {real} s",
+        "{mw} MW の引き継ぎ: 命令 {ordered} 秒、完了 {real} 秒",
+    ),
+    "whatif.picture.failure": ("{what} fails", "{what} 故障"),
+    "whatif.picture.site": ("{site}, MW", "{site} MW"),
+    "whatif.picture.modelled": ("modelled, seed {seed}", "推定値、シード {seed}"),
+    # --- replay --------------------------------------------------------------------------------------------------
+    "replay.head": (
+        "{path}: {facts} facts from {since} to {until}, {decisions} decisions",
+        "{path}: 事実 {facts} 件({since}〜{until})、判断 {decisions} 件",
+    ),
+    "replay.same": (
+        "identical: {compared} decisions of the run are what the same facts give again",
+        "一致: 実行時の判断 {compared} 件は、同じ事実から再び得られた",
+    ),
+    "replay.different": (
+        "different at record {seq} ({kind}, {at}): {what}",
+        "相違: 記録 {seq}({kind}、{at}): {what}",
+    ),
+    "replay.gap": (
+        "{count} readings were archived or lost; decisions are compared from record {seq} on",
+        "計測値 {count} 件は保管済みまたは欠落。記録 {seq} 以降の判断を比較した",
+    ),
+    "replay.no_journal": ("there is no journal at {path}", "{path} にジャーナルがありません"),
+    "replay.no_config": (
+        "{path} does not say on which settings it was made: give --config FILE",
+        "{path} には設定が残っていません。--config で設定ファイルを指定してください",
+    ),
+    "replay.decision": ("the run had {was}, the replay has {now}", "実行時は {was}、リプレイでは {now}"),
+    "replay.missing": (
+        "the run had {was}, the replay decides nothing",
+        "実行時は {was}、リプレイでは判断なし",
+    ),
+    "replay.extra": ("the run decided nothing, the replay has {now}", "実行時は判断なし、リプレイでは {now}"),
+}

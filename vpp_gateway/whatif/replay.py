@@ -1,0 +1,228 @@
+"""A journal folded again by the real gateway, and its decisions compared with those of the run.
+
+    records --verified--> facts --Gateway.step--> commands
+                            |                        |
+                            |   what the run decided | decisions.jsonl beside the journal, when it was simulated;
+                            +--- compared with ------+ else what the facts prove of it:
+
+    Obeyed     the device, the value and the schedule were ordered so        Shifted   there was such an order
+    Solved     this very problem was asked                                   Concluded   the same record of delivery
+
+The journal itself is not touched: a copy is read, also while a gateway writes it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.delivery import DeliveryRecord
+from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Obeyed, Shifted, Solved
+from vpp_gateway.domain.order import OrderId
+from vpp_gateway.errors import JournalError
+from vpp_gateway.gateway import Gateway
+from vpp_gateway.journal.records import FactCodec
+from vpp_gateway.journal.store import Journal
+from vpp_gateway.whatif.keep import Ground, spell
+
+KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
+SHORT = 240
+"""So much of a decision is shown."""
+SCHEDULES_KEPT = 500
+"""Per site: an outcome of an older schedule proves nothing any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first decision that is not the same."""
+
+    seq: int
+    """Record in the journal whose fact led to it."""
+    kind: str
+    at: float
+    was: str
+    """What the run decided; empty: nothing."""
+    now: str
+    """What the replay decides; empty: nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed:
+    """What a replay found."""
+
+    facts: int = 0
+    first_at: float | None = None
+    last_at: float | None = None
+    decisions: int = 0
+    """Commands of the replay."""
+    compared: int = 0
+    missing: int = 0
+    """Records that are not in the journal any more."""
+    resumed_seq: int = 0
+    """Decisions count from this record on."""
+    problem: str = ""
+    """What the journal says of its own state."""
+    difference: Difference | None = None
+
+
+def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Replayed:
+    """Fold the journal at `path` and compare.
+
+    Args:
+        ground: On what the run was made.
+        decided: What the run decided, in order, when it was written down.
+
+    Raises:
+        JournalError: It cannot be read, or a record does not match its hash.
+    """
+    with tempfile.TemporaryDirectory(prefix="vppgw-replay-") as folder:
+        copy = Path(folder) / "journal.db"
+        _copy(path, copy)
+        with Journal.open(copy, FactCodec(FACT_TYPES), reserve_bytes=0) as journal:
+            return _fold(journal, ground, decided)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with (
+            sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True) as one,
+            sqlite3.connect(target) as other,
+        ):
+            one.backup(other)
+        one.close()
+        other.close()
+    except sqlite3.Error as error:
+        raise JournalError(f"{source} cannot be read: {error}") from error
+
+
+def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
+    gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
+    found = Replayed(problem=journal.problem)
+    judge: _Written | _Proven = _Proven() if decided is None else _Written(deque(decided))
+    expected_seq = 1
+    for entry in journal.entries():
+        if entry.seq != expected_seq:
+            found.missing += entry.seq - expected_seq
+            found.resumed_seq = entry.seq
+        expected_seq = entry.seq + 1
+        if entry.kind not in KINDS:
+            continue
+        fact = journal.decode(entry)
+        found.facts += 1
+        found.first_at = fact.at if found.first_at is None else found.first_at
+        found.last_at = fact.at
+        commands = gateway.step(fact, fact.at)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
+        found.decisions += len(commands)
+        wrong = judge.differs(fact, commands)  # type: ignore[arg-type]  # as above
+        if wrong is not None and found.difference is None:
+            was, now = wrong
+            found.difference = Difference(
+                seq=entry.seq, kind=entry.kind, at=entry.at, was=was[:SHORT], now=now[:SHORT]
+            )
+            break
+    if found.difference is None and (left := judge.left()):
+        found.difference = Difference(
+            seq=expected_seq - 1, kind="", at=found.last_at or 0.0, was=left[:SHORT], now=""
+        )
+    found.compared = judge.compared
+    return found
+
+
+class _Written:
+    """The decisions of the run were written down: all of them must come again, in order."""
+
+    def __init__(self, decided: deque[str]) -> None:
+        self.compared = 0
+        self._decided = decided
+
+    def differs(self, fact: Fact, commands: Iterable[Command]) -> tuple[str, str] | None:
+        for command in commands:
+            now = spell(command)
+            was = self._decided.popleft() if self._decided else ""
+            if was != now:
+                return was, now
+            self.compared += 1
+        return None
+
+    def left(self) -> str:
+        return self._decided[0] if self._decided else ""
+
+
+@dataclass(slots=True)
+class _Proven:
+    """Only the facts are there: what they prove of the run's decisions must be what the replay decides."""
+
+    compared: int = 0
+    _schedules: dict[str, deque[Arrange]] = field(default_factory=dict)
+    _orders: set[OrderId] = field(default_factory=set)
+    _problems: set[str] = field(default_factory=set)
+    _records: list[DeliveryRecord] = field(default_factory=list)
+
+    def differs(self, fact: Fact, commands: Iterable[Command]) -> tuple[str, str] | None:
+        wrong = self._against(fact)
+        for command in commands:
+            match command:
+                case Arrange():
+                    kept = self._schedules.setdefault(command.schedule.site, deque(maxlen=SCHEDULES_KEPT))
+                    kept.append(command)
+                case Shift():
+                    self._orders.add(command.order.id)
+                case Solve():
+                    self._problems.add(command.problem.id)
+                case Conclude():
+                    self._records.append(command.record)
+        return wrong
+
+    def left(self) -> str:
+        return ""
+
+    def _against(self, fact: Fact) -> tuple[str, str] | None:
+        match fact:
+            case Obeyed() if fact.instruction is not None:
+                return self._obeyed(fact)
+            case Shifted():
+                return self._known(fact.order in self._orders, f"order {fact.order}")
+            case Solved():
+                return self._known(fact.problem in self._problems, f"problem {fact.problem}")
+            case Concluded():
+                return self._concluded(fact.record)
+        return None
+
+    def _known(self, known: bool, what: str) -> tuple[str, str] | None:
+        self.compared += 1
+        return None if known else (what, "")
+
+    def _obeyed(self, fact: Obeyed) -> tuple[str, str] | None:
+        for command in self._schedules.get(fact.site, ()):
+            schedule = command.schedule
+            if (schedule.epoch, schedule.seq) != (fact.epoch, fact.seq):
+                continue
+            self.compared += 1
+            values = [step.discharge_w for step in schedule.steps if step.device == fact.device]
+            if fact.discharge_w in values:
+                return None
+            was = f"{fact.device} {fact.discharge_w:.3f} W (schedule {fact.epoch}-{fact.seq})"
+            now = f"{fact.device} {', '.join(f'{w:.3f} W' for w in values) or '-'}"
+            return was, now
+        if not self._schedules.get(fact.site):
+            return f"{fact.site} schedule {fact.epoch}-{fact.seq}", ""
+        newest = self._schedules[fact.site][-1].schedule
+        if (fact.epoch, fact.seq) > (newest.epoch, newest.seq):
+            return (
+                f"{fact.site} schedule {fact.epoch}-{fact.seq}",
+                f"{fact.site} schedule {newest.epoch}-{newest.seq}",
+            )
+        return None
+
+    def _concluded(self, record: DeliveryRecord) -> tuple[str, str] | None:
+        self.compared += 1
+        if record in self._records:
+            self._records.remove(record)
+            return None
+        same = next((r for r in self._records if r.instruction == record.instruction), None)
+        return f"{record}", "" if same is None else f"{same}"

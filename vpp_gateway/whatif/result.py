@@ -1,0 +1,198 @@
+"""The result of a play as a value: what `vpp-gateway simulate --json` prints, and what its table shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from vpp_gateway.catalogue import text
+from vpp_gateway.domain.instruction import Limit
+from vpp_gateway.metering.delivery import within
+from vpp_gateway.optimise.explain import told
+from vpp_gateway.whatif.course import Course
+from vpp_gateway.whatif.judge import TIERS, EventResult, HandOver
+from vpp_gateway.whatif.scenario import faults_of
+from vpp_gateway.whatif.sun import sun_of
+from vpp_gateway.whatif.world import Play
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class HandOverResult(_Model):
+    """The workload takes over from the batteries; seconds of the play."""
+
+    ordered_s: float
+    """First commit of a workload shift."""
+    real_s: float
+    """Nine tenths of it are seen at the meters."""
+    grown_regulation_w: float
+    """What the workload gives more than before, W."""
+
+
+class SimulatedEvent(_Model):
+    """One event. Powers are means over the counted samples, W of regulation (> 0 relieves the grid)."""
+
+    name: str
+    """Of the event."""
+    said: str
+    """As it was asked for."""
+    opt: Literal["in", "out", ""]
+    """The gateway's answer; empty: it gave none."""
+    reason: str
+    """Why not; empty when it opted in."""
+    reason_ja: str
+    """The same in Japanese."""
+    scope: tuple[str, ...]
+    """Sites."""
+    start_s: float
+    """From the start of the play."""
+    duration_s: float
+    """How long it lasts."""
+    target_regulation_w: float | None
+    """None: nothing was counted (opted out, or a limit, which asks for nothing)."""
+    delivered_regulation_w: float | None
+    """At the true meters, against the baseline that the gateway froze."""
+    shortfall_w: float | None
+    """Mean of what was missing, >= 0."""
+    reached_after_s: float | None
+    """From the start to the first sample within 10 %."""
+    samples: int
+    """Whole seconds that count: from second 10 on."""
+    share_within_10pct: float | None
+    """Of the samples, 0..1."""
+    by_tier_w: dict[str, float]
+    """battery, workload, pv (beyond the baseline's), rest (noise and rebound)."""
+    by_site_w: dict[str, float]
+    """Site -> what it delivered."""
+    unreported_samples: int
+    """Samples that fell short while the gateway took them for good."""
+    hand_overs: tuple[HandOverResult, ...]
+    """When the workload took over from the batteries."""
+    met: bool | None
+    """Opted in, and the mean lies within 10 % of the target; None for a limit."""
+
+
+class SimulatedFailure(_Model):
+    """Something was made to fail."""
+
+    at_s: float
+    """From the start of the play."""
+    what: str
+    """battery, meter, plug-in, link or site."""
+    how: str
+    """For instance dead, silent, stuck."""
+    where: str
+    """Device or site; the plug-in is `work`."""
+    for_s: float | None
+    """None = to the end."""
+
+
+class Renewables(_Model):
+    """What became of the sun, Wh over the whole play."""
+
+    sun_wh: float
+    """What PV could have given."""
+    used_wh: float
+    """What it gave; the rest was curtailed at an export limit."""
+    surplus_wh: float
+    """What it could have given beyond what the sites take anyway and may export."""
+    surplus_used_wh: float
+    """What it gave beyond that."""
+    surplus_bound_wh: float
+    """The most that could have been used of the surplus: a linear program with perfect foresight."""
+
+
+class SimulationResult(_Model):
+    """One play. Every power is modelled: no meter hardware stands behind it."""
+
+    schema_version: Literal[1] = 1
+    """Counts the shape of this document."""
+    modelled: Literal[True] = True
+    """No meter hardware stands behind any number."""
+    name: str
+    """Of the scenario."""
+    seed: int
+    """All chance comes from it."""
+    simulated_s: float
+    """Length of the play without its warm-up."""
+    assumed: tuple[str, ...]
+    """What nobody said and was therefore assumed, in words."""
+    events: tuple[SimulatedEvent, ...]
+    """In the order in which they were given."""
+    failures: tuple[SimulatedFailure, ...]
+    """In time order."""
+    renewables: Renewables | None
+    """None: there is no PV."""
+    trouble: str
+    """What the engine could not digest; empty when all went well."""
+
+    @property
+    def met(self) -> bool:
+        """Whether every event was met."""
+        return not self.trouble and all(event.met is not False for event in self.events)
+
+
+def result_of(play: Play, course: Course, judged: tuple[EventResult, ...]) -> SimulationResult:
+    """The result of a play."""
+    return SimulationResult(
+        name=play.name,
+        seed=play.seed,
+        simulated_s=play.end_s,
+        assumed=tuple(text(code, "en") for code in play.assumed),
+        events=tuple(_event(play, row) for row in judged),
+        failures=tuple(
+            SimulatedFailure(
+                at_s=fault.at_s, what=fault.what, how=fault.how, where=fault.where, for_s=fault.for_s
+            )
+            for fault in faults_of(play)
+        ),
+        renewables=_renewables(play, course),
+        trouble=course.trouble,
+    )
+
+
+def _event(play: Play, row: EventResult) -> SimulatedEvent:
+    means, asked = row.mean_w(), row.asked
+    return SimulatedEvent(
+        name=asked.name,
+        said=asked.said,
+        opt=row.opt if row.opt in ("in", "out") else "",
+        reason=told(row.reason, "en"),
+        reason_ja=told(row.reason, "ja"),
+        scope=play.scope_of(asked),
+        start_s=asked.start_s,
+        duration_s=asked.duration_s,
+        target_regulation_w=means.get("target"),
+        delivered_regulation_w=means.get("delivered"),
+        shortfall_w=means.get("shortfall"),
+        reached_after_s=row.reached_after_s,
+        samples=len(row.counted),
+        share_within_10pct=row.share_within,
+        by_tier_w=_tiers(play, row, means),
+        by_site_w={name.removeprefix("site."): w for name, w in means.items() if name.startswith("site.")},
+        unreported_samples=len(row.unreported),
+        hand_overs=tuple(_hand_over(over) for over in row.hand_overs),
+        met=None if isinstance(asked.demand, Limit) else _met(means),
+    )
+
+
+def _tiers(play: Play, row: EventResult, means: dict[str, float]) -> dict[str, float]:
+    sunny = any(play.sites[site].pv for site in play.scope_of(row.asked))
+    return {tier: means[f"tier.{tier}"] for tier in TIERS if means and (sunny or tier != "pv")}
+
+
+def _hand_over(over: HandOver) -> HandOverResult:
+    return HandOverResult(ordered_s=over.ordered_s, real_s=over.real_s, grown_regulation_w=over.grown_w)
+
+
+def _met(means: dict[str, float]) -> bool:
+    return bool(means) and within(means["delivered"], means["target"])
+
+
+def _renewables(play: Play, course: Course) -> Renewables | None:
+    found = sun_of(play, course)
+    return None if found is None else Renewables(**asdict(found))

@@ -1,0 +1,117 @@
+"""The result of a play as text: one row an event, then what else is worth knowing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
+from rich.table import Table
+
+from vpp_gateway.catalogue import Lang, retell, text, word
+from vpp_gateway.whatif.result import Renewables, SimulatedEvent, SimulationResult
+from vpp_gateway.whatif.world import Play
+
+NOTHING = "–"
+COLUMNS = ("event", "target", "delivered", "shortfall", "reached", "within")
+
+
+def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> None:
+    """Print it."""
+    head = text("whatif.head", lang, name=result.name, seconds=f"{result.simulated_s:.0f}", seed=result.seed)
+    console.print(f"[bold]{escape(head)}[/]", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        justify: JustifyMethod = "left" if name == "event" else "right"
+        table.add_column(text(f"whatif.column.{name}", lang), justify=justify, no_wrap=True)
+    for event in result.events:
+        table.add_row(*_row(event, lang))
+    console.print(table)
+    for line in _remarks(play, result, lang):
+        console.print(line, soft_wrap=True)
+
+
+def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
+    mark = {True: "[green]✔[/] ", False: "[red]✖[/] ", None: ""}[event.met]
+    within = NOTHING if event.share_within_10pct is None else f"{event.share_within_10pct:.2%}"
+    return (
+        f"{mark}{escape(event.name)}",
+        _mw(event.target_regulation_w, signed=True),
+        _mw(event.delivered_regulation_w, signed=True),
+        _mw(event.shortfall_w),
+        NOTHING if event.reached_after_s is None else f"{event.reached_after_s:.0f} s",
+        within,
+    )
+
+
+def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
+    for event in result.events:
+        yield from _who(event, lang)
+        if event.opt == "out":
+            yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason_ja if lang == 'ja' else event.reason))}[/]"
+        for over in event.hand_overs:
+            ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
+            said = text(
+                "whatif.hand_over",
+                lang,
+                name=event.name,
+                ordered=f"{ordered:.0f}",
+                real=f"{real:.0f}",
+                mw=_mw(over.grown_regulation_w, signed=True),
+            )
+            yield escape(said)
+        if event.unreported_samples:
+            said = text("whatif.unreported", lang, name=event.name, count=event.unreported_samples)
+            yield f"[red]{escape(said)}[/]"
+    for fault in result.failures:
+        until = "" if fault.for_s is None else text("whatif.until", lang, at=f"{fault.at_s + fault.for_s:g}")
+        said = text(
+            "whatif.failed",
+            lang,
+            what=word("fault", fault.what, lang),
+            where=fault.where,
+            how=fault.how,
+            at=f"{fault.at_s:g}",
+            until=until,
+        )
+        yield escape(said)
+    if result.renewables is not None:
+        yield _sun(result.renewables, lang)
+    for code in play.assumed:
+        yield f"[dim]{text('whatif.assumed', lang, what=text(code, lang))}[/]"
+    if result.trouble:
+        yield f"[bold red]{escape(text('whatif.trouble', lang, why=retell(result.trouble, lang)))}[/]"
+
+
+def _sun(sun: Renewables, lang: Lang) -> str:
+    def mwh(wh: float) -> str:
+        return f"{wh / 1e6:.3f}"
+
+    bound = sun.surplus_bound_wh
+    return text(
+        "whatif.sun",
+        lang,
+        used=mwh(sun.used_wh),
+        sun=mwh(sun.sun_wh),
+        surplus=mwh(sun.surplus_wh),
+        taken=mwh(sun.surplus_used_wh),
+        share=f"{sun.surplus_used_wh / bound:.1%}" if bound > 0 else NOTHING,
+        bound=mwh(bound),
+    )
+
+
+def _mw(watts: float | None, *, signed: bool = False) -> str:
+    if watts is None:
+        return NOTHING
+    shown = f"{watts / 1e6:+.3f}" if signed else f"{watts / 1e6:.3f}"
+    return shown.replace("-0.000", "0.000").replace("+0.000", "0.000")
+
+
+def _who(event: SimulatedEvent, lang: Lang) -> Iterator[str]:
+    """What was asked, and who carried it."""
+    yield f"[bold]{escape(event.name)}[/]: {escape(event.said)}"
+    tiers = {word("tier", tier, lang): w for tier, w in event.by_tier_w.items()}
+    for name, parts in (("tiers", tiers), ("sites", event.by_site_w)):
+        if parts:
+            said = ", ".join(f"{part} {_mw(w, signed=True)}" for part, w in parts.items())
+            yield f"  {text(f'whatif.column.{name}', lang)}: {escape(said)}"
