@@ -350,9 +350,7 @@ class Gateway:
         return list(commands)
 
     def _mark_disturbed(self, now: float) -> None:
-        disturbed = self.shifts.disturbed_sites(now)
-        for state in self.sites:
-            state.disturbed = state.site.id in disturbed
+        self.sites.disturb(self.shifts.disturbed_sites(now), self.shifts.active_w())
 
     # -- links and epochs -----------------------------------------------------------------------------------
 

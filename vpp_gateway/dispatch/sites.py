@@ -10,13 +10,14 @@ its batteries are credited until their reversion timers have run out: an agent t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
+from vpp_gateway.metering.unseen import Unseen
 from vpp_gateway.metering.watch import MeterWatch
 
 PROBATION_S = 60.0
@@ -38,12 +39,15 @@ class SiteState:
     site: Site
     window: LoadWindow
     watch: MeterWatch
+    unseen: Unseen = field(default_factory=Unseen)
+    shifted_w: float = 0.0
+    """Regulation that workload shifts of ours give here by their own word, W."""
     reading: SiteReading | None = None
     linked: bool = False
     lost_at: float | None = None
     lost_reason: str = ""
     load_w: float | None = None
-    """Last known load without our batteries, W."""
+    """Load without our batteries, W: as seen last, or what it probably is since then."""
     coming_w: float = 0.0
     """Regulation of fast workload shifts that the meter does not show yet, W."""
     _before: tuple[float, float] | None = None
@@ -123,8 +127,8 @@ class Sites:
             reading = seen.get(state.site.id)
             if reading is None:
                 self._lose(state, snapshot.at, "no readings from the site")
-            else:
-                self._take(state, reading)
+            if reading is None or not self._take(state, reading):
+                state.load_w = state.unseen.load_w(snapshot.at, state.shifted_w)
 
     def link(self, site: SiteId, up: bool, at: float, reason: str) -> None:
         """A site agent came (its readings follow) or went."""
@@ -132,13 +136,19 @@ class Sites:
         if state is not None and not up:
             self._lose(state, at, reason)
 
+    def disturb(self, sites: Set[SiteId], shifted_w: Mapping[SiteId, float]) -> None:
+        """Where workload shifts of ours change the load now, and by how much by their own word (regulation, W)."""
+        for id, state in self._states.items():
+            state.disturbed, state.shifted_w = id in sites, shifted_w.get(id, 0.0)
+
     def _lose(self, state: SiteState, at: float, reason: str) -> None:
         if state.linked or state.lost_at is None:
             state.lost_at, state.lost_reason = at, reason
         state.linked = False
         state.usable, state.readable = {}, {}
 
-    def _take(self, state: SiteState, reading: SiteReading) -> None:
+    def _take(self, state: SiteState, reading: SiteReading) -> bool:
+        """Take one reading in; whether its load is seen and believed."""
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
@@ -148,10 +158,17 @@ class Sites:
         }
         state.battery_w = math.fsum(b.discharge_w for b in state.usable.values())
         if reading.meter is None or not math.isfinite(reading.meter.import_w):
-            return
-        state.load_w = state.watch.load_w(reading.at, reading.meter.import_w, state.battery_w)
-        if not state.disturbed and state.watch.doubt == "":
+            return False
+        doubted = state.watch.doubt
+        if not state.watch.believes(reading.at, reading.meter.import_w, state.battery_w):
+            if state.watch.doubt == "reversed" != doubted:
+                state.unseen.distrust()
+            return False
+        state.load_w = reading.meter.import_w + state.battery_w
+        state.unseen.saw(reading.at, state.load_w, state.shifted_w)
+        if not state.disturbed:
             state.window.add(reading.at, state.load_w)
+        return True
 
 
 def _power_w(site: Site) -> float:

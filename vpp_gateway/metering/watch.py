@@ -8,8 +8,8 @@ sign it looks like twice that. The batteries are the only part that we move ours
                                                                        import moved by   0   stands still
                                                                        import moved by  +m   wrong sign
 
-A load that seems to have moved so is not believed: the last one that was is held, at once, and so no harm is done while
-the meter is only slow. What lasts is named.
+A load that seems to have moved so is not believed, at once, and so no harm is done while the meter is only slow. What
+lasts is named.
 """
 
 from __future__ import annotations
@@ -61,26 +61,23 @@ class MeterWatch:
     """Movements with the wrong sign in a row."""
     _wrong_at: float = 0.0
     """When the last of them was."""
-    _before_w: float | None = None
-    """The load before the first of them."""
 
-    def load_w(self, at: float, import_w: float, battery_w: float) -> float:
-        """The load to work with, W.
+    def believes(self, at: float, import_w: float, battery_w: float) -> bool:
+        """Whether import + batteries is the load of the site now.
 
         Args:
             at: UTC (Unix s) of the sample.
-            import_w: As the meter says, finite.
-            battery_w: What the batteries of the site discharge at the same moment, summed, finite.
+            import_w: As the meter says, W, finite.
+            battery_w: What the batteries of the site discharge at the same moment, summed, W, finite.
         """
         believed = self._believed(at, import_w, battery_w)
         self._last = (import_w, battery_w)
-        load = import_w + battery_w
-        if believed and self._load_w is not None:
-            change = abs(load - self._load_w)
+        if believed:
+            load = import_w + battery_w
+            change = abs(load - (load if self._load_w is None else self._load_w))
             self._noise_w = NOISE_KEEP * self._noise_w + (1.0 - NOISE_KEEP) * change
-        if believed or self._load_w is None:
             self._load_w = load
-        return self._load_w
+        return believed
 
     def _believed(self, at: float, import_w: float, battery_w: float) -> bool:
         least = max(MOVED_MIN_W, MOVED_SHARE * self.power_w)
@@ -110,11 +107,9 @@ class MeterWatch:
         ratio = import_moved / battery_moved if telling else 0.0
         low, high = SAME_SHARE
         if low <= ratio <= high:
-            if self._wrong == 0:
-                self._before_w = self._load_w
             self._wrong, self._wrong_at = self._wrong + 1, at
             if self._wrong >= REVERSED_TIMES:
-                self.doubt, self._load_w = "reversed", self._before_w
+                self.doubt = "reversed"
             return False
         if low <= -ratio <= high:
             self._wrong, self.doubt = 0, ""
