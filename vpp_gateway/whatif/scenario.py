@@ -18,7 +18,8 @@ from pydantic import Field
 from vpp_gateway.compose_centre import policy_of
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.settings import Identifier, Kw, Number, Seconds, Section, Settings, Share, Text, fleet
+from vpp_gateway.settings import Settings, fleet
+from vpp_gateway.settings_words import Identifier, Kw, Number, Seconds, Section, Share, Text
 from vpp_gateway.sim.model_site import Curve
 from vpp_gateway.sim.model_work import WorkSpec
 from vpp_gateway.whatif.said import Known, SpecError, event_said, fault_said
