@@ -25,13 +25,18 @@ class Door:
     Args:
         make: Makes the protocol of a connection.
         tls: A server context; None = no handshake.
+        group: Where its tasks run; it ends when the door is closed.
         most: Handshakes at a time.
     """
 
     def __init__(
-        self, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None, most: int = HANDSHAKES_MAX
+        self,
+        make: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None,
+        group: asyncio.TaskGroup,
+        most: int = HANDSHAKES_MAX,
     ) -> None:
-        self._make, self._tls, self._most = make, tls, most
+        self._make, self._tls, self._group, self._most = make, tls, group, most
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._shaking: dict[asyncio.Task[None], None] = {}
@@ -52,7 +57,7 @@ class Door:
             raise
         for one in self._sockets:
             one.setblocking(False)
-            self._accepting.append(loop.create_task(self._accept(one)))
+            self._accepting.append(self._group.create_task(self._accept(one)))
 
     def close(self) -> None:
         """Listen no more, and drop what is still shaking hands."""
@@ -75,7 +80,7 @@ class Door:
                 oldest = next(iter(self._shaking))
                 del self._shaking[oldest]
                 oldest.cancel()
-            task = loop.create_task(self._greet(connection))
+            task = self._group.create_task(self._greet(connection))
             self._shaking[task] = None
             task.add_done_callback(self._greeted)
             await asyncio.sleep(0)  # it begins, and so do others: accepting many does not hold the loop

@@ -145,22 +145,23 @@ class PushListener:
         """Keep the address open, with the certificates that lie there now."""
         door: Door | None = None
         trouble: str | None = None
-        try:
-            while True:
-                if door is None:
-                    door, found = await self._open(runner)
-                    if found != trouble:
-                        trouble = found
-                        await self._arrived.put(Listening(trouble=trouble))
-                await asyncio.sleep(BIND_AGAIN_S if door is None else self._renew_s)
-                if self._signing is not None:
-                    self._signing.renew()
-                if self.wallet is not None and self.wallet.renew() and door is not None:
+        async with asyncio.TaskGroup() as group:
+            try:
+                while True:
+                    if door is None:
+                        door, found = await self._open(runner, group)
+                        if found != trouble:
+                            trouble = found
+                            await self._arrived.put(Listening(trouble=trouble))
+                    await asyncio.sleep(BIND_AGAIN_S if door is None else self._renew_s)
+                    if self._signing is not None:
+                        self._signing.renew()
+                    if self.wallet is not None and self.wallet.renew() and door is not None:
+                        door.close()
+                        door = None
+            finally:
+                if door is not None:
                     door.close()
-                    door = None
-        finally:
-            if door is not None:
-                door.close()
 
     async def _look_after(self, runner: web.AppRunner) -> None:
         """See to it that nobody holds connections and says nothing."""
@@ -171,10 +172,10 @@ class PushListener:
             if closed:
                 log.warning("push: connections without a request were closed", room=self._room, count=closed)
 
-    async def _open(self, runner: web.AppRunner) -> tuple[Door | None, str]:
+    async def _open(self, runner: web.AppRunner, group: asyncio.TaskGroup) -> tuple[Door | None, str]:
         tls = self._tls if self.wallet is None else self.wallet.credentials.tls
         assert runner.server is not None
-        door = Door(runner.server, tls)
+        door = Door(runner.server, tls, group)
         try:
             await door.open(self._host, self._port, self._sock)
             return door, ""
