@@ -34,6 +34,7 @@ from vpp_gateway.settings import Settings, fleet, load_settings
 from vpp_gateway.supervise import Backoff, die_with_parent, supervise
 
 if TYPE_CHECKING:
+    from vpp_gateway.console.live import LiveSource
     from vpp_gateway.engine import Engine
     from vpp_gateway.housekeeping import Expiry
     from vpp_gateway.journal.messages import MessageStore
@@ -212,7 +213,14 @@ async def _site(settings: Settings, site: SiteId) -> None:
 async def _centre(settings: Settings) -> None:
     import vpp_gateway.console.control
     import vpp_gateway.console.live  # noqa: F401  # loaded before it is needed: a takeover does not wait for imports
-    from vpp_gateway.compose_centre import compose_rooms, host_of, journal_types, policy_of, wallets
+    from vpp_gateway.compose_centre import (
+        certificates,
+        compose_rooms,
+        host_of,
+        journal_types,
+        policy_of,
+        wallets,
+    )
     from vpp_gateway.engine import Engine
     from vpp_gateway.gateway import Gateway
     from vpp_gateway.housekeeping import Expiry, Housekeeping, retention_job
@@ -227,8 +235,8 @@ async def _centre(settings: Settings) -> None:
     folder = settings.gateway.state_dir
     engines: list[Engine] = []
 
-    async def deliver(room: RoomName, message: Any) -> None:
-        engines[0].receive(room, message)
+    async def deliver(room: RoomName, message: Any) -> str:
+        return engines[0].receive(room, message)
 
     record = LateRecorder()
     rooms = compose_rooms(settings, clock, rng, deliver, record)
@@ -262,9 +270,7 @@ async def _centre(settings: Settings) -> None:
         )
         solver = ProcessSolver(engine.solved)
         engine.connect(rooms=rooms, link=link, solver=solver)
-        expiry = Expiry(
-            {row.name: row.tls.cert for row in settings.northbound if row.tls is not None}, wallets(rooms)
-        )
+        expiry = Expiry(certificates(settings.northbound), wallets(rooms))
         keeping = retention_job(
             journal,
             telemetry,
@@ -275,9 +281,11 @@ async def _centre(settings: Settings) -> None:
         result = engine.recover()
         log.info("recovered", facts=result.count, skipped=result.skipped, seconds=round(result.seconds, 3))
         engine.start()
-        await _console(settings, stack, engine, solver, expiry, messages)
+        source = await _control(settings, stack, engine, solver, expiry, messages)
         _settle()
         async with asyncio.TaskGroup() as group:
+            if settings.console.enabled:
+                group.create_task(_page(settings, engine, source))
             group.create_task(engine.run())
             group.create_task(housekeeping.run())
 
@@ -298,15 +306,15 @@ async def _journal_when_free(path: Path, codec: FactCodec) -> Journal:
         await asyncio.sleep(STAND_BY_S)
 
 
-async def _console(
+async def _control(
     settings: Settings,
     stack: AsyncExitStack,
     engine: Engine,
     solver: ProcessSolver,
     expiry: Expiry,
     messages: MessageStore,
-) -> None:
-    """Control socket always, page only when the settings ask for it."""
+) -> LiveSource:
+    """The control socket, and what it and the page show."""
     from vpp_gateway.console.control import serve_control
     from vpp_gateway.console.live import Identity, LiveSource
     from vpp_gateway.console.operator import Operator
@@ -322,21 +330,29 @@ async def _console(
 
     engine.on_second = second
     await stack.enter_async_context(serve_control(source, settings.gateway.state_dir, Operator(engine)))
-    if not settings.console.enabled:
-        return
+    return source
+
+
+async def _page(settings: Settings, engine: Engine, source: LiveSource) -> None:
+    """The page, as long as the centre runs."""
     from vpp_gateway.console.access import Access
-    from vpp_gateway.console.web import Listen, login_url, serve_console
+    from vpp_gateway.console.page import keep_page
+    from vpp_gateway.console.web import Listen, serve_console
 
     access = Access(engine.clock, SystemRng())
     listen = Listen(host=settings.console.host, port=settings.console.port)
-    tls = _console_tls(settings)
-    base = await stack.enter_async_context(serve_console(source, access, engine.clock, listen, tls=tls))
-    url = settings.gateway.state_dir / URL_NAME
-    url.unlink(missing_ok=True)
-    handle = os.open(url, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(login_url(base, access) + "\n")
-    structlog.get_logger().info("page", url_file=str(url))
+
+    def told(trouble: str) -> None:
+        engine.trouble.pop("page", None)
+        if trouble:
+            engine.trouble["page"] = trouble
+
+    await keep_page(
+        lambda: serve_console(source, access, engine.clock, listen, tls=_console_tls(settings)),
+        access=access,
+        url_file=settings.gateway.state_dir / URL_NAME,
+        trouble=told,
+    )
 
 
 def _console_tls(settings: Settings) -> ssl.SSLContext | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,7 +58,7 @@ def compose_rooms(
     settings: Settings,
     clock: Clock,
     rng: Rng,
-    deliver: Callable[[RoomName, Any], Awaitable[None]],
+    deliver: Callable[[RoomName, Any], Awaitable[str | None]],
     recorder: Recorder | None = None,
 ) -> dict[RoomName, Room]:
     """Every northbound connection of the settings.
@@ -111,7 +112,7 @@ def _listener(
     program: ProgramProfile,
     clock: Clock,
     rng: Rng,
-    deliver: Callable[[RoomName, Any], Awaitable[None]],
+    deliver: Callable[[RoomName, Any], Awaitable[str | None]],
     client: VenClient,
     recorder: Recorder | None,
 ) -> PushListener | None:
@@ -151,13 +152,23 @@ def _listener(
 
 
 def wallets(rooms: Mapping[RoomName, Room]) -> dict[str, Wallet]:
-    """The credentials in use, by connection; those without TLS have none."""
-    found = {
-        name: room.client.wallet
-        for name, room in rooms.items()
-        if isinstance(room.client, VenClient | BothWays)
-    }
+    """The credentials in use, by connection, those of our own address as `<connection> push`; none without TLS."""
+    found: dict[str, Wallet | None] = {}
+    for name, room in rooms.items():
+        if isinstance(room.client, VenClient | BothWays):
+            found[name] = room.client.wallet
+        if isinstance(room.client, BothWays):
+            found[f"{name} push"] = room.client.listening
     return {name: wallet for name, wallet in found.items() if wallet is not None}
+
+
+def certificates(rows: Sequence[OpenAdr2Settings]) -> dict[str, Path]:
+    """The files of our own certificates towards utilities, by connection; of our own address as `<connection> push`."""
+    found = {row.name: row.tls.cert for row in rows if row.tls is not None}
+    for row in rows:
+        if row.push is not None and row.push.cert is not None:
+            found[f"{row.name} push"] = row.push.cert
+    return found
 
 
 def _program(settings: Settings, row: OpenAdr2Settings) -> ProgramProfile:

@@ -187,16 +187,21 @@ class Engine:
         """
         self._queue(_Work(facts=tuple(facts)))
 
-    def receive(self, room: RoomName, message: Any) -> None:
-        """A client got a message (or a failure): the session judges it, the gateway answers."""
+    def receive(self, room: RoomName, message: Any) -> str:
+        """A client got a message (or a failure): the session judges it, the gateway answers.
+
+        Returns:
+            Why it, or a part of it, is not acted on; "" when it is.
+        """
         entry = self.rooms[room]
         try:
             turn = entry.session.receive(message, self.clock.utc())
         except Exception as error:  # the engine's boundary: one message costs itself, visibly
             self.trouble[f"room {room}"] = f"{type(message).__name__}: {error!r}"
             log.exception("a message could not be judged", room=room)
-            return
+            return f"it could not be judged: {error!r}"
         self._turn(entry, turn)
+        return turn.refused
 
     def operate(self, room: RoomName, request: Any) -> Mapping[str, Any]:
         """An act of the operator on one session, journalled as his; what he is told.

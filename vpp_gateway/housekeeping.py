@@ -20,7 +20,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from vpp_gateway.clock import Clock
 from vpp_gateway.errors import GatewayError
-from vpp_gateway.identity import facts, read_certificate
+from vpp_gateway.identity import IdentityError, expiry_step, facts, read_certificate
 from vpp_gateway.journal.archive import Retention
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
@@ -95,6 +95,7 @@ class Expiry:
         self._certificates = certificates
         self._wallets = {} if wallets is None else wallets
         self.days_left: dict[str, float] = {}
+        self._said: dict[str, int] = {}
 
     def notes(self) -> dict[str, list[str]]:
         """Connection -> what is wrong with its credentials now, in words; only those with something."""
@@ -110,8 +111,25 @@ class Expiry:
             for what, at in wallet.ends().items():
                 if what != "own":
                     self.days_left[f"{name} {what}"] = (at - now) / DAY_S
+        missing: IdentityError | None = None
         for name, path in self._certificates.items():
-            self.days_left[name] = (facts(read_certificate(path)).not_after - now) / DAY_S
+            try:
+                self.days_left[name] = (facts(read_certificate(path)).not_after - now) / DAY_S
+            except IdentityError as error:  # one file that cannot be read hides none of the others
+                missing = missing or error
+        self._say()
+        if missing is not None:
+            raise missing
+
+    def _say(self) -> None:
+        """One line in the log for each step that is reached."""
+        for name, days in self.days_left.items():
+            step = expiry_step(days)
+            if step is None:
+                self._said.pop(name, None)
+            elif self._said.get(name) != step:
+                self._said[name] = step
+                log.warning("certificate runs out", certificate=name, days=round(days, 1))
 
 
 def retention_job(

@@ -13,12 +13,17 @@ from pathlib import Path
 
 
 def ours() -> Callable[[bytes], object]:
-    """The codec as the gateway builds it."""
+    """The codec as the gateway builds it, a new one for each file: the first reading has nothing learnt before."""
     from vpp_gateway.northbound.openadr2 import schema
     from vpp_gateway.northbound.openadr2.codec import Codec
 
-    codec = Codec(schema=schema.load())
-    return lambda body: codec.decode(body, 0.0)
+    xsd, codecs = schema.load(), dict[bytes, Codec]()
+
+    def read(body: bytes) -> object:
+        codec = codecs.get(body) or codecs.setdefault(body, Codec(schema=xsd))
+        return codec.decode(body, 0.0)
+
+    return read
 
 
 def openleadr() -> Callable[[bytes], object]:

@@ -188,8 +188,8 @@ class House:
         rng = self.rng.fork(f"centre-{self.lives}")
         folder = self.settings.gateway.state_dir
 
-        async def deliver(room: RoomName, message: Any) -> None:
-            engine.receive(room, message)
+        async def deliver(room: RoomName, message: Any) -> str:
+            return engine.receive(room, message)
 
         rooms = compose_rooms(self.settings, self.clock, rng.fork("rooms"), deliver, Tap())
         codec = FactCodec(journal_types(room.session for room in rooms.values()))

@@ -23,7 +23,9 @@ from vpp_gateway.northbound.openadr2.messages import (
     SignalInterval,
     Targets,
 )
+from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
 from vpp_gateway.northbound.openadr2.session import VenSession
+from vpp_gateway.northbound.openadr2.xml_text import write_date
 from vpp_gateway.northbound.turn import Turn
 
 HOUR = 3600.0
@@ -551,3 +553,55 @@ def test_an_open_event_is_active_until_it_is_cancelled() -> None:
     assert held.status(START + 30 * 86400) == "active"
     say(stage, replace(event(duration_s=0.0), status="cancelled", modification=1))
     assert stage.session._desk.state.events["E1"].status(stage.now) == "cancelled"
+
+
+# -- rule 30 ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_draw_outlives_a_modification_that_is_refused() -> None:
+    """Otherwise the corrected event would start in every VEN of the programme in the same second."""
+    stage, late = registered(), replace(event(), startafter_s=600.0)
+    unknown = replace(late, signals=(replace(late.signals[0], name="x-nobody-knows"),))
+    for modification, one in enumerate((unknown, late, unknown, late)):
+        say(stage, replace(one, modification=modification))
+    draws = [fact.offset_s for fact in stage.facts_of(EventHeld)]
+    assert len(draws) == 4
+    assert len(set(draws)) == 1
+    assert draws[0] > 1.0
+    assert [one.start_at - late.start_at for one in stage.instructions] == pytest.approx([draws[0]] * 2)
+
+
+def test_what_a_vtn_writes_for_people_is_kept_and_shown() -> None:
+    stage = registered()
+    stage.vtn.add_event(replace(event(), comment="call 42"))
+    stage.run(12)
+    stage.vtn.modify(
+        "E1", status="cancelled", modified_at=stage.now - 5.0, modification_reason="x" * 1000, comment=""
+    )
+    stage.run(12)
+    stage.restart()
+    (row,) = operate(stage.session, VenRequest(verb="events"), stage.now)[1]["events"]  # type: ignore[misc,union-attr]
+    assert row["comment"] == "" and row["modification_reason"] == "x" * 300
+    assert row["modified"] == write_date(stage.now - 17.0)
+    first = next(fact for fact in stage.facts_of(EventHeld) if fact.modification == 0)
+    assert first.comment == "call 42"
+
+
+def test_a_modification_from_the_future_and_a_baseline_of_the_vtn_are_named() -> None:
+    """Rule 46: optional elements that are received are understood."""
+    stage = registered()
+    stage.vtn.add_event(replace(event(), modified_at=stage.now + 600.0))
+    given = (
+        b"<ei:eiEventBaseline><xcal:dtstart><xcal:date-time>2026-01-01T00:00:00Z</xcal:date-time></xcal:dtstart>"
+        b"<xcal:duration><xcal:duration>PT1H</xcal:duration></xcal:duration><strm:intervals><ei:interval>"
+        b"<xcal:duration><xcal:duration>PT1H</xcal:duration></xcal:duration><xcal:uid><xcal:text>0</xcal:text></xcal:uid>"
+        b"<ei:signalPayload><ei:payloadFloat><ei:value>5</ei:value></ei:payloadFloat></ei:signalPayload></ei:interval>"
+        b"</strm:intervals><ei:baselineID>B1</ei:baselineID><ei:baselineName>ten of ten</ei:baselineName>"
+        b"</ei:eiEventBaseline></ei:eiEventSignals>"
+    )
+    stage.rewrite = lambda body: body.replace(b"</ei:eiEventSignals>", given)
+    stage.run(12)
+    detail = stage.session.status().detail
+    assert "event 'E1': modified 5" in detail and "s in our future" in detail
+    assert "carries the VTN's baseline 'ten of ten', delivery is measured against our own" in detail
+    assert stage.opts("E1")[-1][:2] == ("200", "optIn")

@@ -302,9 +302,21 @@ def test_a_vtn_that_cannot_take_reports_does_not_stop_the_polls() -> None:
     assert "disk full" in stage.session.status().detail or stage.session.status().detail == ""
 
 
+def test_a_ven_without_reports_says_so_once_with_an_empty_list() -> None:
+    stage = registered(Stage(program=program(reports=None)))
+    stage.run(3600)
+    (said,) = stage.sent(RegisterReport)
+    assert said.reports == () and said.report_request_id is None
+    stage.restart()
+    stage.run(3600)
+    assert len(stage.sent(RegisterReport)) == 1
+    stage.vtn.forget_ven()
+    stage.run(60)
+    assert len(stage.sent(RegisterReport)) == 2
+
+
 def test_no_reports_where_the_program_takes_none() -> None:
     stage = registered(Stage(program=program(reports=None)))
-    assert stage.sent(RegisterReport) == []
     stage.vtn.queue(CreateReport(request_id="r", requests=(order(),), ven_id="VEN-1"))
     stage.run(20)
     assert stage.sent(CreatedReport)[0].response.code == "461"

@@ -575,6 +575,7 @@ def test_message_for_another_ven_is_refused() -> None:
     stage.run(30)
     assert stage.session.refused() == {"misaddressed": 1}
     assert stage.session.status().state == "registered"
+    assert stage.refused == ["oadrResponse: expected venID 'VEN-1', found 'VEN-9'"]
 
 
 def test_unexpected_message_is_counted_and_named() -> None:
@@ -583,6 +584,7 @@ def test_unexpected_message_is_counted_and_named() -> None:
     stage.run(30)
     assert stage.session.refused() == {"unexpected": 1}
     assert "oadrPoll is no answer to oadrPoll" in stage.session.status().detail
+    assert stage.refused == ["oadrPoll is no answer to oadrPoll"]
 
 
 def test_answers_that_bring_nothing_forward_do_not_make_it_spin() -> None:
@@ -664,3 +666,16 @@ def test_a_list_in_answer_to_an_answer_is_not_answered_for_ever() -> None:
     assert 1 <= len(stage.sent(CreatedEvent)) <= 6
     assert stage.session.refused()["unexpected"] == len(stage.sent(CreatedEvent))
     assert stage.session.status().state == "registered"
+
+
+def test_a_restart_asks_for_the_list_at_once_and_polls_no_sooner_for_it() -> None:
+    """Rule 54: when the process before it polled last is not known."""
+    stage = registered()
+    stage.run(95)
+    stage.restart()
+    began, before = stage.now, len(stage.posts)
+    stage.run(60)
+    said = [(at - began, post.message) for at, post in stage.posts[before:]]
+    assert isinstance(said[0][1], RequestEvent) and said[0][0] == 0.0
+    polls = [at for at, message in said if isinstance(message, Poll)]
+    assert polls and polls[0] >= stage.program.polling.poll_s

@@ -100,6 +100,8 @@ class Stage:
         self.codec = Codec(schema=xsd())
         self.meter = Meter()
         self.facts: list[Any] = []
+        self.refused: list[str] = []
+        """What the record is told of messages that are not acted on."""
         self.posts: list[tuple[float, Post]] = []
         self.session = self.make_session()
 
@@ -139,6 +141,7 @@ class Stage:
     def take(self, turn: Turn) -> None:
         """What the engine does with a turn: durable, applied, answered, sent."""
         answers = []
+        self.refused += [turn.refused] if turn.refused else []
         for fact in turn.facts:
             self.facts.append(fact)
             if isinstance(fact, self.session.fact_types):

@@ -149,6 +149,12 @@ HOSTILE: dict[str, Make] = {
     ),
     "cdata without an end": lambda: poll("<ei:venID><![CDATA[" + "x" * 500_000),
     "comment without an end": lambda: poll("<!--" + "-x" * 250_000),
+    "8,000 report requests without anything": lambda: _in_message(
+        "oadrCreateReport", "<pyld:requestID>r</pyld:requestID>" + "<oadr:oadrReportRequest/>" * 8000
+    ),
+    "10,000 events without anything": lambda: _list(
+        "</ei:vtnID>", "</ei:vtnID>" + "<oadr:oadrEvent/>" * 10_000
+    ),
     "10,000 events": lambda: _events(1).replace(_one(), _one() * 10_000),
     **{
         f"cut off after {share} %": (lambda share=share: poll()[: len(poll()) * share // 100])  # type: ignore[misc]
@@ -210,6 +216,13 @@ def _list(*pairs: str) -> bytes:
         assert old in text, old
         text = text.replace(old, new, 1)
     return text.encode()
+
+
+def _in_message(name: str, content: str) -> bytes:
+    """A message of this name in place of the poll."""
+    pyld = "http://docs.oasis-open.org/ns/energyinterop/201110/payloads"
+    whole = poll(content).decode().replace("oadr:oadrPoll", f"oadr:{name}")
+    return whole.replace("<oadr:oadrPayload", f'<oadr:oadrPayload xmlns:pyld="{pyld}"', 1).encode()
 
 
 def _bad(old: str, new: str) -> Make:

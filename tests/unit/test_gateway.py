@@ -321,6 +321,18 @@ def test_a_multiplier_beyond_the_batteries_is_refused(house: House) -> None:
     assert house.answers[-1].opt == "out"
 
 
+def test_a_site_knows_both_ramps_of_an_event_to_their_end(house: House) -> None:
+    """A centre that is lost before a ramped event must not end it early."""
+    base = instruction(start_at=2000.0)
+    phases = with_ramps(base.phases, 300.0, 300.0, 10)
+    ramped = replace(base, phases=phases, activated_at=2000.0)
+    house.feed(Instructed(at=house.now, instruction=ramped))
+    house.run_until(house.now + 3.0)
+    schedules = [c.schedule for _, _, commands in house.log for c in commands if isinstance(c, Arrange)]
+    last = {schedule.site: schedule for schedule in schedules}
+    assert {max(step.end_at or 0.0 for step in one.steps) for one in last.values()} == {ramped.end_at}
+
+
 def test_a_ramp_is_followed_at_the_meter(house: House) -> None:
     base = instruction()
     phases = with_ramps(base.phases, 30.0, 30.0, 10)

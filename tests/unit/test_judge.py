@@ -12,7 +12,7 @@ from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.command import Answer
 from vpp_gateway.domain.fact import Instructed, Offered, Started, Tick
 from vpp_gateway.domain.fleet import Fleet
-from vpp_gateway.domain.instruction import Delta, Demand, Instruction, Multiplier, Setpoint
+from vpp_gateway.domain.instruction import Delta, Demand, Instruction, Multiplier, Phase, Setpoint
 from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
@@ -145,3 +145,18 @@ def test_a_refusal_is_told_in_the_language_of_its_reader() -> None:
     assert event_views(gateway)[0].opt_reason_ja == "対象範囲にこのゲートウェイの拠点がない"
     assert opt(gateway, event("little", 9_000.0, 0.0, 1.0)) == ("in", "")
     assert (event_views(gateway)[0].opt_reason, event_views(gateway)[0].opt_reason_ja) == ("", "")
+
+
+def test_a_ramp_moves_neither_what_people_call_the_start_nor_the_order() -> None:
+    gateway = house()
+    ramped = replace(
+        event("ramped", 20_000.0, 0.0, 1.0),
+        phases=(
+            Phase(start_at=1000.0, end_at=1060.0, demand=Delta(regulation_w=2_000.0)),
+            Phase(start_at=1060.0, end_at=1120.0, demand=Delta(regulation_w=20_000.0)),
+        ),
+        activated_at=1060.0,
+    )
+    assert opt(gateway, ramped)[0] == "in"
+    (view,) = event_views(gateway)
+    assert (view.start_at, view.target_regulation_w) == (1060.0, 20_000.0)

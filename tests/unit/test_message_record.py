@@ -268,10 +268,25 @@ def test_verdicts(
     outcome: Received | Failed, body: bytes, verifies: bool, schema: str, signature: str, failure: str
 ) -> None:
     kept = Kept()
-    scribe = Scribe(kept, RoomName("tso"), signs=False, verifies=verifies)
+    scribe = Scribe(kept, RoomName("tso"), verifies=verifies)
     scribe.heard(outcome, body, 200, at=T0, pair="p", url="u")
     (one,) = kept.entries
     assert (one.schema, one.signature, one.failure, one.direction) == (schema, signature, failure, "in")
+
+
+def test_the_sessions_word_stands_with_the_message() -> None:
+    """A replayed message is well-formed, valid and signed, and yet nothing is done with it."""
+    kept = Kept()
+    outcome = Received(number=1, message=Poll(ven_id="V"), fingerprint="AA:BB")
+    Scribe(kept, RoomName("tso"), verifies=True).heard(
+        outcome, b"<x/>", 200, at=T0, pair="p", url="u", refused="nonce used before"
+    )
+    (one,) = kept.entries
+    assert (one.schema, one.signature, one.failure) == (
+        "valid",
+        "verified AA:BB",
+        "judged: nonce used before",
+    )
 
 
 def test_rules_are_touched_by_content() -> None:

@@ -208,6 +208,18 @@ def test_times_that_do_not_fit_are_refused(wrong: Event) -> None:
     assert isinstance(refused, Refusal) and refused.code == "454"
 
 
+@pytest.mark.parametrize("name", ["SIMPLE", "ELECTRICITY_PRICE", "x-OTHER"])
+def test_times_of_a_signal_that_is_not_acted_on_count_as_well(name: str) -> None:
+    """Rule 8 speaks of every signal; the event contradicts itself whichever of them is followed."""
+    good = event()
+    (signal,) = good.signals
+    short = (SignalInterval(duration_s=600.0, value=1.0),)
+    beside = replace(signal, id="2", name=name, type="level", unit=None)
+    assert isinstance(mapped(replace(good, signals=(signal, beside))), Instruction)
+    refused = mapped(replace(good, signals=(signal, replace(beside, intervals=short))))
+    assert isinstance(refused, Refusal) and refused.code == "454" and "signal '2'" in refused.reason
+
+
 def test_shipped_programs_load_as_the_gateway_loads_them() -> None:
     names = [name for name in list_profiles("programs") if name in ("generic-2.0b", "jp-simple-command")]
     assert names == ["generic-2.0b", "jp-simple-command"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import socket
 import ssl
 import time
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 
 from tests.playbook.ven_stage import ROOM, xsd
+from tests.unit.test_message_record import Kept
 from tests.wire.ven_bench import Bench, Security, free_port
 from vpp_gateway.clock import SeededRng, SystemClock
 from vpp_gateway.domain.instruction import RoomName
@@ -21,6 +23,7 @@ from vpp_gateway.errors import JournalError
 from vpp_gateway.identity.dev_ca import DevCa, make_dev_ca
 from vpp_gateway.northbound.openadr2.client import tls_context
 from vpp_gateway.northbound.openadr2.codec import Codec
+from vpp_gateway.northbound.openadr2.door import HANDSHAKES_MAX
 from vpp_gateway.northbound.openadr2.listener import PATH, PushListener
 from vpp_gateway.northbound.openadr2.messages import (
     CreatePartyRegistration,
@@ -29,6 +32,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Message,
     Poll,
     Pushed,
+    Reply,
     RequestEvent,
     RequestReregistration,
     Response,
@@ -287,6 +291,7 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
     async def main() -> None:
         port, ready = free_port(), asyncio.Event()
         taken: list[object] = []
+        kept = Kept()
 
         async def deliver(room: RoomName, message: object) -> None:
             taken.append(message)
@@ -301,6 +306,7 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
             deadline_s=1.0,
             answer_s=0.2,
             port=port,
+            recorder=kept,
         )
         body = Codec(schema=xsd()).encode(RequestReregistration(ven_id="VEN-1"), time.time())
         url, headers = f"http://127.0.0.1:{port}{PATH}/EiRegisterParty", {"Content-Type": "application/xml"}
@@ -312,8 +318,102 @@ def test_an_engine_that_does_not_answer_costs_503_and_no_more() -> None:
                     assert (reply.status, await reply.text()) == (503, "no answer in time\n")
             serving.cancel()
         assert [message.number for message in taken if isinstance(message, Pushed)] == [1, 2]
+        assert [(one.name, one.failure) for one in kept.entries] == [
+            ("oadrRequestReregistration", "judged: no answer in time")
+        ] * 2
 
     asyncio.run(main())
+
+
+def test_who_holds_connections_and_says_nothing_is_shut_out() -> None:
+    """Heads that drip, connections that say nothing: they cost neither memory nor the VTN its way in."""
+
+    async def main() -> None:
+        port, ready = free_port(), asyncio.Event()
+
+        async def deliver(room: RoomName, message: object) -> None:
+            if isinstance(message, Listening):
+                ready.set()
+            if isinstance(message, Pushed):
+                listener.send(Reply(number=message.number, message=None, status=200, detail="taken"))
+
+        listener = PushListener(
+            room=ROOM,
+            codec=Codec(schema=xsd()),
+            clock=SystemClock(),
+            deliver=deliver,
+            deadline_s=5.0,
+            answer_s=1.0,
+            port=port,
+            most=20,
+            quiet_s=2.5,
+        )
+
+        async def drip() -> float:
+            """One letter of a head every 0.2 s; how long it was let."""
+            began = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            ended = asyncio.ensure_future(reader.read())
+            writer.write(b"POST / HTTP/1.1\r\nX-Drip: ")
+            while not ended.done():
+                writer.write(b"x")
+                await asyncio.wait([ended], timeout=0.2)
+            ended.exception()  # cut off or ended, either is well
+            writer.close()
+            return time.monotonic() - began
+
+        body = Codec(schema=xsd()).encode(RequestReregistration(ven_id="VEN-1"), time.time())
+        url, headers = f"http://127.0.0.1:{port}{PATH}/EiRegisterParty", {"Content-Type": "application/xml"}
+        async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
+            serving = group.create_task(listener.run())
+            await ready.wait()
+            dripping = [group.create_task(drip()) for _ in range(100)]
+            spans = []
+            for _ in range(10):
+                began = time.monotonic()
+                async with http.post(url, data=body, headers=headers) as reply:
+                    assert (reply.status, await reply.text()) == (200, "taken\n")
+                spans.append(time.monotonic() - began)
+                await asyncio.sleep(0.3)
+            held = sorted([await one for one in dripping])
+            serving.cancel()
+        assert max(spans) < 1.0, spans
+        assert held[79] < 2.0, "80 of the 100 are more than there may be"
+        assert held[-1] < 5.0, "the others said nothing whole for too long"
+
+    asyncio.run(main())
+
+
+def _stands(one: socket.socket) -> bool:
+    """Whether the other side still holds it."""
+    one.setblocking(False)
+    try:
+        return one.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+def test_connections_that_never_shake_hands_cost_few_descriptors_and_not_the_vtn(pki: DevCa) -> None:
+    async def scene(house: House) -> None:
+        port = int(house.base.rpartition(":")[2])
+        holding = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        await asyncio.sleep(0.2)
+        mine = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            holding += [socket.create_connection(("127.0.0.1", port)) for _ in range(10)]
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        said = await house.post("EiRegisterParty", RequestReregistration(ven_id="VEN-1"))
+        assert isinstance(said, Response) and time.monotonic() - began < 2.0
+        # Both ends are in this process; what the listener holds does not grow.
+        assert len(os.listdir("/proc/self/fd")) - mine < 200 + 20
+        assert sum(_stands(one) for one in holding) <= HANDSHAKES_MAX + 1
+        for one in holding:
+            one.close()
+
+    play(pki, scene, "tls")
 
 
 def test_what_the_engine_raises_ends_the_listener() -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from cryptography import x509
@@ -20,15 +21,27 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.outgoing import Tap
 from tests.playbook.ven_stage import ROOM, xsd
+from tests.wire.ven_bench import free_port
 from vpp_gateway.clock import SeededRng, SystemClock
 from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.errors import ConfigError
 from vpp_gateway.identity import read_key
 from vpp_gateway.identity.dev_ca import DevCa, make_dev_ca
 from vpp_gateway.identity.keys import make_key, write_private
-from vpp_gateway.northbound.openadr2.client import VenClient
+from vpp_gateway.northbound.openadr2.client import VenClient, tls_context
 from vpp_gateway.northbound.openadr2.codec import Codec
-from vpp_gateway.northbound.openadr2.messages import Failed, Poll, Post, Received, Response
+from vpp_gateway.northbound.openadr2.listener import PATH, PushListener
+from vpp_gateway.northbound.openadr2.messages import (
+    Failed,
+    Listening,
+    Poll,
+    Post,
+    Pushed,
+    Received,
+    Reply,
+    RequestReregistration,
+    Response,
+)
 from vpp_gateway.northbound.openadr2.report_words import EiResponse
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier, fingerprint
 from vpp_gateway.northbound.openadr2.wallet import Papers, Wallet
@@ -41,7 +54,9 @@ Outcome = Received | Failed
 
 @pytest.fixture
 def pki(tmp_path: Path) -> DevCa:
-    return make_dev_ca(tmp_path / "ca", now=time.time(), vens=("ven", "next", "other"))
+    return make_dev_ca(
+        tmp_path / "ca", now=time.time(), vens=("ven", "next", "other"), servers=("push", "push-next")
+    )
 
 
 @pytest.fixture
@@ -301,3 +316,69 @@ def test_files_that_did_not_change_are_not_read(papers: Papers) -> None:
     assert own.credentials is before
     os.utime(papers.key, (1, 1))
     assert own.renew() and own.credentials is not before and own.changed_from == ""
+
+
+def test_a_renewed_certificate_of_our_own_address_is_shown_and_no_post_is_lost(
+    pki: DevCa, papers: Papers
+) -> None:
+    put(pki.ven_cert("push"), papers.cert)
+    put(pki.ven_key("push"), papers.key)
+    own = wallet(replace(papers, sign=False, pin=None, listens=True, names=("localhost",)))
+    vtn = tls_context(
+        ca_file=str(pki.ca),
+        cert_file=str(pki.vtn_cert),
+        key_file=str(pki.vtn_key),
+        ciphers=None,
+        check_hostname=False,
+    )
+    body = Codec(schema=xsd()).encode(RequestReregistration(ven_id="VEN-1"), time.time())
+    shown: list[str] = []
+
+    async def main() -> None:
+        port, ready = free_port(), asyncio.Event()
+
+        async def deliver(room: RoomName, word: object) -> None:
+            if isinstance(word, Listening):
+                ready.set()
+            if isinstance(word, Pushed):
+                listener.send(Reply(number=word.number, message=None, status=200))
+
+        listener = PushListener(
+            room=ROOM, codec=Codec(schema=xsd()), clock=SystemClock(), deliver=deliver, deadline_s=5.0, answer_s=1.0,
+            port=port, wallet=own, renew_s=0.3,
+        )  # fmt: skip
+
+        async def post(http: aiohttp.ClientSession) -> None:
+            url = f"https://127.0.0.1:{port}{PATH}/EiRegisterParty"
+            async with http.post(
+                url, data=body, headers={"Content-Type": "application/xml"}, ssl=vtn
+            ) as reply:
+                assert reply.status == 200, await reply.text()
+
+        async def look() -> str:
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=vtn)
+            secure = writer.get_extra_info("ssl_object")
+            found = fingerprint(ssl.DER_cert_to_PEM_cert(secure.getpeercert(True)))
+            writer.close()
+            return found
+
+        async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as standing:
+            serving = group.create_task(listener.run())
+            await ready.wait()
+            for number in range(30):
+                if number == 5:
+                    put(pki.ven_cert("push-next"), papers.cert)  # half of the pair
+                if number == 15:
+                    put(pki.ven_key("push-next"), papers.key)
+                await post(standing)  # over a connection that stands since the beginning
+                async with aiohttp.ClientSession() as fresh:
+                    await post(fresh)
+                shown.append(await look())
+                await asyncio.sleep(0.1)
+            serving.cancel()
+
+    asyncio.run(main())
+    old, new = (fingerprint(pki.ven_cert(name).read_bytes()) for name in ("push", "push-next"))
+    assert shown[:15] == [old] * 15
+    assert shown[-10:] == [new] * 10
+    assert not own.trouble

@@ -35,7 +35,7 @@ def _view(gateway: Gateway, record: DeliveryRecord) -> EventView | None:
         direction="down" if target >= 0 else "up",
         target_regulation_w=target,
         scope=gateway.timeline.scope_of(instruction),
-        start_at=instruction.start_at,
+        start_at=instruction.active_from,
         end_at=instruction.end_at,
         state=record.state,
         opt=record.opt,
@@ -62,6 +62,7 @@ def _view(gateway: Gateway, record: DeliveryRecord) -> EventView | None:
 
 
 def _asked(instruction: Instruction) -> float:
-    """What the first phase asks for, before anything was measured; 0 where only the meter can tell."""
-    demand = instruction.phases[0].demand
+    """What the first interval asks for, before anything was measured; 0 where only the meter can tell."""
+    first = instruction.phase_at(instruction.active_from) or instruction.phases[0]
+    demand = first.demand
     return demand.regulation_w if isinstance(demand, Delta | Level) else 0.0

@@ -34,9 +34,12 @@ from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import DeviceHealth, Health
 from vpp_gateway.engine import CLOCK_STEP_S, Engine
 from vpp_gateway.history import Second
+from vpp_gateway.identity import expiry_step
 
-CERTIFICATE_WARNING_DAYS = 60.0
-CERTIFICATE_ALARM_DAYS = 14.0
+_EXPIRY: dict[int, Severity] = {60: "warning", 30: "warning", 14: "alarm", 7: "alarm", 1: "trip"}
+"""`identity.EXPIRY_DAYS` -> how urgent; each step is an alarm of its own, so that it is heard again."""
+_Row = tuple[str, Severity, str, dict[str, str]]
+"""Code, severity, whose it is, words for the text."""
 
 
 class SolverState(Protocol):
@@ -271,7 +274,7 @@ class LiveSource:
             )
 
     def _alarms(self, now: float, sites: Sequence[SiteView], links: Sequence[LinkView]) -> list[AlarmView]:
-        rows: list[tuple[str, Severity, str, dict[str, str]]] = []
+        rows: list[_Row] = []
         for site in sites:
             if not site.linked:
                 rows.append(("site_lost", "alarm", site.id, {"site": site.id, "why": site.reason}))
@@ -296,10 +299,7 @@ class LiveSource:
         for id, w in () if plan is None else plan.shortfall_w:
             if abs(w) > 1.0:
                 rows.append(("shortfall", "trip", id, {"event": id, "kw": f"{abs(w) / 1000:.1f}"}))
-        for name, days in self._days_left.items():
-            if days < CERTIFICATE_WARNING_DAYS:
-                urgent: Severity = "alarm" if days < CERTIFICATE_ALARM_DAYS else "warning"
-                rows.append(("certificate", urgent, name, {"room": name, "days": f"{max(days, 0.0):.0f}"}))
+        rows += expiring(self._days_left)
         for name, notes in self._credentials().items():
             rows.append(("credentials", "warning", name, {"room": name, "why": "; ".join(notes)}))
         step_s = self._engine.clock.step_s()
@@ -309,9 +309,7 @@ class LiveSource:
             rows.append(("engine", "alarm", source, {"source": source, "why": why}))
         return self._dated(now, rows)
 
-    def _dated(
-        self, now: float, rows: Sequence[tuple[str, Severity, str, dict[str, str]]]
-    ) -> list[AlarmView]:
+    def _dated(self, now: float, rows: Sequence[_Row]) -> list[AlarmView]:
         keys = [f"{code}/{name}" for code, _, name, _ in rows]
         self._since = {key: self._since.get(key, now) for key in keys}
         alarms = [
@@ -326,6 +324,21 @@ class LiveSource:
         ]
         order = {"trip": 0, "alarm": 1, "warning": 2, "info": 3}
         return sorted(alarms, key=lambda alarm: (order[alarm.severity], alarm.since))
+
+
+def expiring(days_left: Mapping[str, float]) -> list[_Row]:
+    """Alarms on certificates, CAs and CRLs that end, by name."""
+    steps = {name: expiry_step(days) for name, days in days_left.items()}
+    return [
+        (
+            "certificate",
+            _EXPIRY[step],
+            f"{name} {step}",
+            {"room": name, "days": f"{max(days_left[name], 0.0):.0f}"},
+        )
+        for name, step in steps.items()
+        if step is not None
+    ]
 
 
 def _link(

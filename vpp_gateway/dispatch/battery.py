@@ -26,7 +26,8 @@ TRIM_REACH = 0.1
 TRIM_SETTLE_S = 3.0
 TRIM_BAND = 0.25
 """A larger error than this share of the target is a change in progress, not a bias."""
-SEGMENTS_MAX = 16
+SEGMENTS_MAX = 32
+"""Pieces of the coming hours that a site holds without the centre; an event with two ramps of ten steps has 21."""
 FORECAST_EVERY_S = 60.0
 
 

@@ -1,7 +1,9 @@
 """Who this gateway is towards a utility: private keys, requests for certificates, and the numbers made from them."""
 
 from vpp_gateway.identity.certificate import (
+    EXPIRY_DAYS,
     CertificateFacts,
+    expiry_step,
     facts,
     fingerprint,
     lfdi,
@@ -24,11 +26,13 @@ from vpp_gateway.identity.keys import (
 )
 
 __all__ = [
+    "EXPIRY_DAYS",
     "CertificateFacts",
     "DevCa",
     "IdentityError",
     "KeyKind",
     "PrivateKey",
+    "expiry_step",
     "facts",
     "fingerprint",
     "key_pem",

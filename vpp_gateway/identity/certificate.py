@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from vpp_gateway.identity.keys import IdentityError, PrivateKey, key_name
 
+EXPIRY_DAYS = (60, 30, 14, 7, 1)
+"""Days before its end at which a certificate is named anew: a utility takes weeks to issue the next one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:
@@ -78,6 +81,11 @@ def facts(certificate: x509.Certificate) -> CertificateFacts:
         lfdi=device,
         sfdi=sfdi(device),
     )
+
+
+def expiry_step(days_left: float) -> int | None:
+    """Which of `EXPIRY_DAYS` has been reached, the last one also after the end; None = none yet."""
+    return min((step for step in EXPIRY_DAYS if days_left < step), default=None)
 
 
 def fingerprint(der: bytes, digest: str = "sha256") -> str:

@@ -100,7 +100,7 @@ class OnRecord:
 
     @property
     def refused(self) -> bool:
-        """It was not acted on."""
+        """It, or a part of it, was not acted on."""
         return bool(self.failure)
 
 
@@ -286,7 +286,7 @@ def read(
         since: UTC (Unix s), inclusive.
         until: UTC (Unix s), exclusive.
         name: Element name, for instance `oadrDistributeEvent`.
-        refused: Only what was not acted on.
+        refused: Only what was not acted on, as a whole or in part.
 
     Raises:
         JournalError: There is no record, or it cannot be read.

@@ -106,6 +106,8 @@ class Turn:
     """To be journalled, in order, before anything is sent."""
     requests: tuple[Any, ...] = ()
     """Messages for this room's client to send; typed inside the room."""
+    refused: str = ""
+    """Why the message that was received, or a part of it, is not acted on, in words; "" = it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,8 +144,8 @@ async def house(
     """
     engines: list[Engine] = []
 
-    async def deliver(room: RoomName, message: Any) -> None:
-        engines[0].receive(room, message)
+    async def deliver(room: RoomName, message: Any) -> str:
+        return engines[0].receive(room, message)
 
     made = rooms(deliver)
     portfolio = fleet()

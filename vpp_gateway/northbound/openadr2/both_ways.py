@@ -22,6 +22,11 @@ class BothWays:
         """The certificates that we show as client."""
         return self._client.wallet
 
+    @property
+    def listening(self) -> Wallet | None:
+        """The certificates of our own address."""
+        return self._listener.wallet
+
     def send(self, request: Post | Reply) -> None:
         """To whom it belongs."""
         if isinstance(request, Reply):

@@ -38,7 +38,8 @@ __all__ = ["Deliver", "VenClient", "tls_context"]
 
 log = structlog.get_logger()
 
-Deliver = Callable[[RoomName, Received | Failed], Awaitable[None]]
+Deliver = Callable[[RoomName, Received | Failed], Awaitable[str | None]]
+"""Takes an outcome; why it, or a part of it, is not acted on, for the record."""
 _CHUNK = 65536
 OFF_LOOP_BYTES = 65536
 """A body of this size takes about 2 ms to read, with a signature about 5 ms."""
@@ -98,9 +99,7 @@ class VenClient:
             self._take(wallet)
         self._life = f"{clock.utc():.3f}"
         """Names the posts of this process among those of all."""
-        self._scribe = (
-            None if recorder is None else Scribe(recorder, room, signs=codec.signs, verifies=codec.verifies)
-        )
+        self._scribe = None if recorder is None else Scribe(recorder, room, verifies=codec.verifies)
         self._posts: asyncio.Queue[Post] = asyncio.Queue(maxsize=_QUEUE)
 
     def send(self, request: Post) -> None:
@@ -126,7 +125,7 @@ class VenClient:
             cookie_jar=aiohttp.DummyCookieJar(),
         ) as http:
             while True:
-                await self._deliver(self._room, await self._recorded(http, reader, post))
+                await self._carry(http, reader, post)
                 post = await self._posts.get()
                 if self.wallet is not None and self._outdated(self.wallet):
                     self._take(self.wallet)
@@ -142,18 +141,25 @@ class VenClient:
         self._tls = now.tls
         self._codec.use(now.signer, now.verifier)
 
-    async def _recorded(
-        self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post
-    ) -> Received | Failed:
-        """One exchange, both halves on record whatever becomes of it."""
+    async def _carry(self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post) -> None:
+        """One exchange; both halves are on record whatever becomes of it."""
         answer = _Answer()
         outcome = await self._exchange(http, reader, post, answer)
-        if self._scribe is not None:
-            url, pair = f"{self._urls[post.endpoint]}/{post.service}", f"{self._life}-{post.number}"
-            self._scribe.heard(
-                outcome, bytes(answer.body), answer.status, at=self._clock.utc(), pair=pair, url=url
-            )
-        return outcome
+        at = self._clock.utc()
+        refused: str | None = ""
+        try:
+            refused = await self._deliver(self._room, outcome)
+        finally:
+            if self._scribe is not None:
+                self._scribe.heard(
+                    outcome,
+                    bytes(answer.body),
+                    answer.status,
+                    at=at,
+                    pair=f"{self._life}-{post.number}",
+                    url=f"{self._urls[post.endpoint]}/{post.service}",
+                    refused=refused or "",
+                )
 
     async def _exchange(
         self, http: aiohttp.ClientSession, reader: ThreadPoolExecutor, post: Post, answer: _Answer
@@ -163,7 +169,9 @@ class VenClient:
             now = self._clock.utc()
             body = self._codec.encode(post.message, now)
             if self._scribe is not None:
-                self._scribe.said(post.message, body, at=now, pair=f"{self._life}-{post.number}", url=url)
+                pair = f"{self._life}-{post.number}"
+                signed_by = self._codec.signed_by
+                self._scribe.said(post.message, body, at=now, pair=pair, url=url, signed_by=signed_by)
             async with asyncio.timeout(self._deadline_s):
                 return await self._post(http, reader, url, post, body, answer)
         except MisuseError as error:  # a fault of ours costs this message, not the connection

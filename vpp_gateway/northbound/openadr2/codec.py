@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from vpp_gateway.northbound.openadr2 import wire
+from vpp_gateway.northbound.openadr2.long_lists import LongLists
 from vpp_gateway.northbound.openadr2.messages import Message
 from vpp_gateway.northbound.openadr2.signature import Signer, Verifier
 from vpp_gateway.northbound.openadr2.xml_intake import Limits, parse
@@ -47,11 +48,12 @@ class Codec:
         self.limits = limits or Limits()
         self._signer = signer
         self._verifier = verifier
+        self._long_lists = LongLists(schema, self.limits)
 
     @property
-    def signs(self) -> bool:
-        """Whether what we send is signed."""
-        return self._signer is not None
+    def signed_by(self) -> str | None:
+        """Fingerprint of the certificate that signs what we send; None = it is not signed."""
+        return None if self._signer is None else self._signer.fingerprint
 
     @property
     def verifies(self) -> bool:
@@ -71,6 +73,8 @@ class Codec:
 
     def decode(self, body: bytes, now: float) -> Decoded:
         """The message in `body`. Raises WireError."""
+        if self._verifier is None and (long_list := self._long_lists.read(body)) is not None:
+            return Decoded(message=long_list)
         payload = parse(body, self.limits)
         refused = wire.check(payload, self._schema)
         if self._verifier is None:

@@ -60,9 +60,8 @@ class Pace:
     """Times in a row that the VTN forgot us right after registering."""
     hold_until: float = 0.0
     """Nothing is sent before (UTC, Unix s)."""
-    next_poll_at: float = 0.0
-    restarted: bool = True
-    """When the last poll was is not known (rule 54): the first one comes a period after the list was asked for."""
+    next_poll_at: float | None = None
+    """UTC (Unix s); None = this process has not polled, and when the one before it did is not known."""
     refresh: bool = True
     """Ask for the full event list before polling: after start, registration, or an exchange in doubt."""
     drained: int = 0

@@ -1,7 +1,8 @@
 """What is odd in a list of events and yet no reason to refuse one: for the operator, never for the VTN.
 
     status against our clock        we act by dtstart; a VTN that says otherwise has another clock, or we have
-    createdDateTime in the future   the same
+    createdDateTime in the future   the same, and modificationDateTime
+    eiEventBaseline                 the VTN's baseline; what is delivered is measured against ours
     overlap in one market context   rule 18 forbids it to the VTN and leaves the outcome open; ours is named
     currentValue while pending      rule 14
     a notice that came late         x-eiNotification (rule 31)
@@ -59,6 +60,10 @@ def _on_one(event: Event, program: ProgramProfile, now: float) -> Iterable[str]:
         yield f"{name}: {contradiction}"
     if event.created_at > now + slack:
         yield f"{name}: created {event.created_at - now:.0f} s in our future"
+    if event.modified_at is not None and event.modified_at > now + slack:
+        yield f"{name}: modified {event.modified_at - now:.0f} s in our future"
+    if event.baseline is not None:
+        yield f"{name}: carries the VTN's baseline {shown(event.baseline)}, delivery is measured against our own"
     pending = event.status in ("none", "far", "near")
     values = {signal.current_value for signal in event.signals if signal.name.upper() == "SIMPLE"}
     if pending and not values <= {None, 0.0}:  # rule 14

@@ -123,6 +123,12 @@ class EventHeld:
     test: bool = False
     endpoint: int = 0
     """Address of the VTN whose list brought it: 0 = the main one."""
+    comment: str = ""
+    """vtnComment, cut off where it is long."""
+    modified_at: float | None = None
+    """modificationDateTime, UTC (Unix s)."""
+    modification_reason: str = ""
+    """modificationReason, cut off where it is long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from vpp_gateway.northbound.openadr2.facts import (
     EventDropped,
     Queried,
     Registered,
-    ReportsRegistered,
     Unregistered,
 )
 from vpp_gateway.northbound.openadr2.mapping import instruction_id
@@ -87,10 +86,9 @@ def _register(
         desk.refuse("unexpected", "a registration came in after it was no longer wanted")
         return []
     pace = desk.pace
-    pace.failures, pace.trouble, pace.refresh, pace.next_poll_at = 0, "", True, 0.0
-    pace.restarted = False  # the VTN begins anew as well
+    pace.failures, pace.trouble, pace.refresh, pace.next_poll_at = 0, "", True, now
     pace.parcel, pace.report_failures, pace.report_hold_until = None, 0, 0.0
-    facts: Facts = [
+    return [
         Registered(
             at=now,
             room=desk.room,
@@ -100,9 +98,6 @@ def _register(
             poll_s=None if said.poll_s is None else max(said.poll_s, 1.0),
         )
     ]
-    if desk.offer is None:
-        facts.append(ReportsRegistered(at=now, room=desk.room))
-    return facts
 
 
 def reregister(desk: Desk, now: float) -> Facts:

@@ -43,6 +43,9 @@ class HeldEvent:
     priority: int | None = None
     test: bool = False
     endpoint: int = 0
+    comment: str = ""
+    modified_at: float | None = None
+    modification_reason: str = ""
     ending_at: float | None = None
     """Cancelled, and to be withdrawn at this moment (rule 65); None = not so."""
     ending_cause: Literal["cancelled", "implied"] = "cancelled"
@@ -95,6 +98,9 @@ def held_again(known: HeldEvent, at: float, room: RoomName) -> EventHeld:
         priority=known.priority,
         test=known.test,
         endpoint=known.endpoint,
+        comment=known.comment,
+        modified_at=known.modified_at,
+        modification_reason=known.modification_reason,
     )
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypedDict
 
 from vpp_gateway.clock import Rng
 from vpp_gateway.domain.fact import Fact, Instructed, Withdrawn
@@ -39,6 +39,9 @@ from vpp_gateway.northbound.openadr2.messages import BrokenEvent, DistributeEven
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.state import VenState
 from vpp_gateway.northbound.openadr2.xml_text import shown
+
+WORDS_MAX = 300
+"""Characters that are kept of what a VTN writes for people."""
 
 
 class Judge:
@@ -160,10 +163,10 @@ class Judge:
             event, party=self._party, program=self._program, received_at=self._now, offset_s=offset_s
         )
         if isinstance(result, Refusal):
-            self._not_taken(event, known, result.code, result.reason)
+            self._not_taken(event, known, offset_s, result.code, result.reason)
             self.refusals.append(f"event {shown(event.event_id)}: {result.code} {result.reason}")
         elif self._over(event, known, result, offset_s):
-            self._not_taken(event, known, "200", "over before it was received")
+            self._not_taken(event, known, offset_s, "200", "over before it was received")
         elif event.test and not self._program.execute_test_events:
             self._only_tested(event, known, result, offset_s)
         else:
@@ -197,10 +200,12 @@ class Judge:
             self._withdraw(known, "cancelled")
         self._respond(event, "200", NOT_CARRIED_OUT, "optIn")
 
-    def _not_taken(self, event: Event, known: HeldEvent | None, code: str, reason: str) -> None:
-        """The VTN learns optOut, so an older modification must not run on either."""
+    def _not_taken(
+        self, event: Event, known: HeldEvent | None, offset_s: float, code: str, reason: str
+    ) -> None:
+        """The VTN learns optOut, so an older modification must not run on either. The draw stays (rule 30)."""
         if known is None or known.modification != event.modification:
-            self._hold(event, instructed=False)
+            self._hold(event, instructed=False, offset_s=offset_s)
         if known is not None:
             self._withdraw(known, "cancelled")
         self._respond(event, code, reason, "optOut")
@@ -288,6 +293,7 @@ class Judge:
                     instructed=instructed,
                     cancelled=cancelled,
                     endpoint=self._endpoint,
+                    **_words(event),
                 )
             )
             return
@@ -317,6 +323,7 @@ class Judge:
                 market_context=event.market_context,
                 priority=event.priority,
                 test=event.test,
+                **_words(event),
             )
         self.facts.append(held)
 
@@ -341,6 +348,23 @@ class Judge:
             )
         )
         self._number += 1
+
+
+class _Words(TypedDict, total=False):
+    comment: str
+    modified_at: float | None
+    modification_reason: str
+
+
+def _words(event: Event | BrokenEvent) -> _Words:
+    """What the VTN says of this modification to people."""
+    if isinstance(event, BrokenEvent):
+        return {}
+    return {
+        "comment": event.comment[:WORDS_MAX],
+        "modified_at": event.modified_at,
+        "modification_reason": event.modification_reason[:WORDS_MAX],
+    }
 
 
 def _wanted(event: Event | BrokenEvent) -> bool:

@@ -28,8 +28,10 @@ from vpp_gateway.domain.instruction import RoomName
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.northbound.openadr2.client import OFF_LOOP_BYTES
 from vpp_gateway.northbound.openadr2.codec import Codec, Decoded
+from vpp_gateway.northbound.openadr2.door import Door
 from vpp_gateway.northbound.openadr2.messages import Failed, Listening, Pushed, Received, Reply, Unreadable
 from vpp_gateway.northbound.openadr2.record import Recorder, Scribe
+from vpp_gateway.northbound.openadr2.visitors import LOOK_S, QUIET_S, VISITORS_MAX, Visitors
 from vpp_gateway.northbound.openadr2.wallet import Wallet
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_text import shown
@@ -45,7 +47,7 @@ BIND_AGAIN_S = 5.0
 _CHUNK = 65536
 _XML = ("application/xml", "text/xml")
 
-Deliver = Callable[[RoomName, Pushed | Unreadable | Listening], Awaitable[None]]
+Deliver = Callable[[RoomName, Pushed | Unreadable | Listening], Awaitable[str | None]]
 
 
 class _Refusal(Exception):
@@ -69,6 +71,9 @@ class PushListener:
         deadline_s: For the whole of a request's body.
         answer_s: For the session's reply.
         sock: A bound socket to listen on instead of host and port.
+        most: Connections at a time.
+        quiet_s: So long a connection may stand without a whole request.
+        renew_s: How often the certificates are looked at.
     """
 
     def __init__(
@@ -87,6 +92,9 @@ class PushListener:
         signing: Wallet | None = None,
         recorder: Recorder | None = None,
         sock: socket.socket | None = None,
+        most: int = VISITORS_MAX,
+        quiet_s: float = QUIET_S,
+        renew_s: float = RENEW_S,
     ) -> None:
         self._room = room
         self._codec = codec
@@ -96,19 +104,19 @@ class PushListener:
         self._answer_s = answer_s
         self._host, self._port, self._sock = host, port, sock
         self._tls = tls
-        self._wallet = wallet
+        self.wallet = wallet
         self._signing = signing
         self._signed_with = None if signing is None else signing.credentials
         if signing is not None:
             codec.use(signing.credentials.signer, signing.credentials.verifier)
         self._number = 0
         self._life = f"{clock.utc():.3f}"
-        self._scribe = (
-            None if recorder is None else Scribe(recorder, room, signs=codec.signs, verifies=codec.verifies)
-        )
+        self._scribe = None if recorder is None else Scribe(recorder, room, verifies=codec.verifies)
         self._arrived: asyncio.Queue[Pushed | Unreadable | Listening] = asyncio.Queue(maxsize=QUEUE)
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._reader: ThreadPoolExecutor | None = None
+        self._renew_s = renew_s
+        self._visitors = Visitors(most=most, quiet_s=quiet_s)
 
     def send(self, reply: Reply) -> None:
         """The session's word on one message; one that came too late is dropped."""
@@ -126,6 +134,7 @@ class PushListener:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(runner))
+                group.create_task(self._look_after(runner))
                 while True:
                     await self._deliver(self._room, await self._arrived.get())
         finally:
@@ -134,40 +143,52 @@ class PushListener:
 
     async def _listen(self, runner: web.AppRunner) -> None:
         """Keep the address open, with the certificates that lie there now."""
-        site: web.BaseSite | None = None
+        door: Door | None = None
         trouble: str | None = None
-        while True:
-            if site is None:
-                site, found = await self._open(runner)
-                if found != trouble:
-                    trouble = found
-                    await self._arrived.put(Listening(trouble=trouble))
-            await asyncio.sleep(BIND_AGAIN_S if site is None else RENEW_S)
-            if self._signing is not None:
-                self._signing.renew()
-            if self._wallet is not None and self._wallet.renew() and site is not None:
-                await site.stop()
-                site = None
-
-    async def _open(self, runner: web.AppRunner) -> tuple[web.BaseSite | None, str]:
-        tls = self._tls if self._wallet is None else self._wallet.credentials.tls
-        site: web.BaseSite
-        if self._sock is not None:
-            site = web.SockSite(runner, self._sock, ssl_context=tls)
-        else:
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=tls)
         try:
-            await site.start()
+            while True:
+                if door is None:
+                    door, found = await self._open(runner)
+                    if found != trouble:
+                        trouble = found
+                        await self._arrived.put(Listening(trouble=trouble))
+                await asyncio.sleep(BIND_AGAIN_S if door is None else self._renew_s)
+                if self._signing is not None:
+                    self._signing.renew()
+                if self.wallet is not None and self.wallet.renew() and door is not None:
+                    door.close()
+                    door = None
+        finally:
+            if door is not None:
+                door.close()
+
+    async def _look_after(self, runner: web.AppRunner) -> None:
+        """See to it that nobody holds connections and says nothing."""
+        assert runner.server is not None
+        while True:
+            await asyncio.sleep(LOOK_S)
+            closed = self._visitors.look([one.transport for one in runner.server.connections])
+            if closed:
+                log.warning("push: connections without a request were closed", room=self._room, count=closed)
+
+    async def _open(self, runner: web.AppRunner) -> tuple[Door | None, str]:
+        tls = self._tls if self.wallet is None else self.wallet.credentials.tls
+        assert runner.server is not None
+        door = Door(runner.server, tls)
+        try:
+            await door.open(self._host, self._port, self._sock)
+            return door, ""
         except OSError as error:
-            with contextlib.suppress(RuntimeError):  # one that never stood is not registered
-                await site.stop()
             log.error(
                 "push: cannot listen", room=self._room, host=self._host, port=self._port, error=str(error)
             )
             return None, f"push: cannot listen on {self._host}:{self._port}: {error.strerror or error}"
-        return site, ""
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        with self._visitors.serving(request.transport):
+            return await self._served(request)
+
+    async def _served(self, request: web.Request) -> web.StreamResponse:
         self._number += 1
         number, service = self._number, request.match_info["service"]
         pair, url = f"{self._life}-push-{number}", request.path  # not the URL: its host is the peer's word
@@ -179,11 +200,11 @@ class PushListener:
             arrived_at = self._clock.utc()
             decoded = await self._decoded(bytes(body))
         except _Refusal as refusal:
-            self._note(Failed(number=number, cause="refused", detail=str(refusal)), body, pair, url)
+            failed = Failed(number=number, cause="refused", detail=str(refusal))
+            self._note(failed, body, pair, url, at=self._clock.utc())
             self._tell(Unreadable(number=number, detail=f"posted to {service}: {refusal}"))
             return web.Response(status=refusal.status, text=f"{refusal}\n")
         heard = Received(number=number, message=decoded.message, fingerprint=decoded.fingerprint)
-        self._note(heard, body, pair, url)
         pushed = Pushed(
             number=number,
             service=service,
@@ -192,22 +213,33 @@ class PushListener:
             signed_at=decoded.signed_at,
             arrived_at=arrived_at,
         )
-        return await self._answered(pushed, pair, url)
+        refused = "it was not judged"
+        try:
+            reply = await self._reply(pushed)
+            refused = reply.refused
+        except _Refusal as late:
+            refused = str(late)
+            return web.Response(status=late.status, headers={"Retry-After": "5"}, text=f"{late}\n")
+        finally:
+            self._note(heard, body, pair, url, at=arrived_at, refused=refused)
+        return self._written(reply, pair, url)
 
-    async def _answered(self, pushed: Pushed, pair: str, url: str) -> web.Response:
-        """Hand it over, wait for the reply, write it."""
+    async def _reply(self, pushed: Pushed) -> Reply:
+        """Hand it over and wait for the session's word."""
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[pushed.number] = waiting
         try:
             self._arrived.put_nowait(pushed)
             async with asyncio.timeout(self._answer_s):
-                reply = await waiting
+                return await waiting
         except asyncio.QueueFull:
-            return web.Response(status=503, headers={"Retry-After": "1"}, text="too many at once\n")
+            raise _Refusal(503, "too many at once") from None
         except TimeoutError:
-            return web.Response(status=503, headers={"Retry-After": "5"}, text="no answer in time\n")
+            raise _Refusal(503, "no answer in time") from None
         finally:
             del self._replies[pushed.number]
+
+    def _written(self, reply: Reply, pair: str, url: str) -> web.Response:
         if reply.message is None:
             return web.Response(status=reply.status, text=f"{reply.detail}\n")
         now = self._clock.utc()
@@ -217,7 +249,15 @@ class PushListener:
             log.error("push: a reply cannot be written", room=self._room, error=str(error))
             return web.Response(status=500)
         if self._scribe is not None:
-            self._scribe.said(reply.message, body, at=now, pair=pair, url=url, status=reply.status)
+            self._scribe.said(
+                reply.message,
+                body,
+                at=now,
+                pair=pair,
+                url=url,
+                signed_by=self._codec.signed_by,
+                status=reply.status,
+            )
         return web.Response(status=reply.status, body=body, content_type="application/xml")
 
     async def _read(self, request: web.Request, body: bytearray) -> None:
@@ -254,9 +294,11 @@ class PushListener:
             log.exception("a posted body could not be read", room=self._room)
             raise _Refusal(400, "a message that cannot be read") from error
 
-    def _note(self, heard: Received | Failed, body: bytearray, pair: str, url: str) -> None:
+    def _note(
+        self, heard: Received | Failed, body: bytearray, pair: str, url: str, *, at: float, refused: str = ""
+    ) -> None:
         if self._scribe is not None:
-            self._scribe.heard(heard, bytes(body), None, at=self._clock.utc(), pair=pair, url=url)
+            self._scribe.heard(heard, bytes(body), None, at=at, pair=pair, url=url, refused=refused)
 
     def _tell(self, word: Unreadable) -> None:
         """For the operator's eyes; one of many that come at once may be lost."""

@@ -16,6 +16,7 @@ from vpp_gateway.northbound.openadr2.party import Party, Refusal, Refused
 from vpp_gateway.northbound.openadr2.program import ProgramProfile, SignalRule
 from vpp_gateway.northbound.openadr2.ramps import with_ramps
 from vpp_gateway.northbound.openadr2.targets import Scope, choose, event_scope
+from vpp_gateway.northbound.openadr2.xml_text import shown
 
 __all__ = [
     "Party",
@@ -96,39 +97,52 @@ def _phases(
     program: ProgramProfile,
     offset_s: float,
 ) -> tuple[Phase, ...]:
+    spans = _spans(event, signal)
+    for other in event.signals:  # one that is not acted on is no licence for times that contradict the event
+        if other is not signal:
+            _spans(event, other)
+    return tuple(
+        Phase(
+            start_at=start_at + offset_s,
+            end_at=None if stop_at is None else stop_at + offset_s,
+            demand=demand_of(interval.value, signal, rule, scope, party, program),
+        )
+        for interval, (start_at, stop_at) in zip(signal.intervals, spans, strict=True)
+    )
+
+
+def _spans(event: Event, signal: Signal) -> list[tuple[float, float | None]]:
+    """Start and end of each interval, startafter left out; None = open end. Raises Refused with 454."""
     if event.duration_s < 0 or event.startafter_s < 0:
         raise Refused("454", "active period: expected durations of zero or more, found a negative one")
     end_at = event.start_at + event.duration_s if event.duration_s else None  # rule 47: 0 = open end
     if event.start_at + event.duration_s + event.startafter_s + max(event.recovery_s or 0.0, 0.0) > LATEST_AT:
         raise Refused("454", "active period: expected an end before the year 10000, found a later one")
-    phases: list[Phase] = []
+    name = f"signal {shown(signal.id)}"
+    spans: list[tuple[float, float | None]] = []
     cursor = event.start_at
     for index, interval in enumerate(signal.intervals):
         last = index == len(signal.intervals) - 1
         given = interval.start_at
         start_at = cursor if given is None or abs(given - cursor) < SUM_TOLERANCE_S else given
         if start_at < cursor or interval.duration_s < 0 or (interval.duration_s == 0 and not last):
-            raise Refused("454", f"interval {index}: expected to follow the one before, found an overlap")
+            raise Refused(
+                "454", f"{name}, interval {index}: expected to follow the one before, found an overlap"
+            )
         stop_at = start_at + interval.duration_s if interval.duration_s else end_at
         if last and end_at is None and interval.duration_s == 0:
             stop_at = None
-        demand = demand_of(interval.value, signal, rule, scope, party, program)
-        phases.append(
-            Phase(
-                start_at=start_at + offset_s,
-                end_at=None if stop_at is None else stop_at + offset_s,
-                demand=demand,
-            )
-        )
+        spans.append((start_at, stop_at))
         cursor = start_at if stop_at is None else stop_at
     if end_at is not None and abs(cursor - end_at) > SUM_TOLERANCE_S:  # rule 8
         raise Refused(
             "454",
-            f"intervals: expected to fill the active period of {event.duration_s:.0f} s, "
+            f"{name}, intervals: expected to fill the active period of {event.duration_s:.0f} s, "
             f"found {cursor - event.start_at:.0f} s",
         )
-    if abs(phases[0].start_at - offset_s - event.start_at) > SUM_TOLERANCE_S:
+    if abs(spans[0][0] - event.start_at) > SUM_TOLERANCE_S:
         raise Refused(
-            "454", "intervals: expected the first to start with the active period, found another start"
+            "454",
+            f"{name}, intervals: expected the first to start with the active period, found another start",
         )
-    return tuple(phases)
+    return spans

@@ -197,6 +197,12 @@ class Event:
     test: bool = False
     """Any testEvent text except `false` (rule 6)."""
     comment: str = ""
+    """vtnComment: a word to the operator."""
+    modified_at: float | None = None
+    """modificationDateTime, UTC (Unix s)."""
+    modification_reason: str = ""
+    baseline: str | None = None
+    """baselineName of an eiEventBaseline; None = the VTN gave none."""
     startafter_s: float = 0.0
     """Randomise the start by 0..this many seconds (rule 30)."""
     notification_s: float | None = None
@@ -360,6 +366,8 @@ class Reply:
     """HTTP status."""
     detail: str = ""
     """Why, in words, when there is no message."""
+    refused: str = ""
+    """Why the message, or a part of it, was not acted on; for the record."""
 
 
 def name_of(message: Message) -> str:

@@ -337,7 +337,7 @@ class ProgramProfile(Profile):
     body_max_bytes: Annotated[int, Field(ge=4096, le=4 * 1024 * 1024)] = 4 * 1024 * 1024
     """1000 events are 1.7 to 2.4 MiB."""
     reports: UsageReport | None = UsageReport()
-    """None = this program takes no reports."""
+    """None = this program takes no reports; the VTN is told so by an oadrRegisterReport without any."""
     opt: OptRules = OptRules()
 
     @model_validator(mode="after")

@@ -39,6 +39,8 @@ _RESPONSE_REQUIRED, _PROPERTIES = tag("oadr:oadrResponseRequired"), tag("xcal:pr
 _EVENT_ID, _MODIFICATION, _STATUS = tag("ei:eventID"), tag("ei:modificationNumber"), tag("ei:eventStatus")
 _MARKET, _CREATED = tag("ei:eiMarketContext"), tag("ei:createdDateTime")
 _PRIORITY, _TEST, _COMMENT = tag("ei:priority"), tag("ei:testEvent"), tag("ei:vtnComment")
+_MODIFIED, _REASON = tag("ei:modificationDateTime"), tag("ei:modificationReason")
+_BASELINE = tag("ei:eiEventBaseline")
 _DTSTART, _DURATION, _UID = tag("xcal:dtstart"), tag("xcal:duration"), tag("xcal:uid")
 _NOTIFICATION, _RAMP_UP, _RECOVERY = tag("ei:x-eiNotification"), tag("ei:x-eiRampUp"), tag("ei:x-eiRecovery")
 _TOLERANCE, _INTERVALS, _PAYLOAD = tag("xcal:tolerance"), tag("strm:intervals"), tag("ei:signalPayload")
@@ -185,7 +187,9 @@ def _read_event(whole: dict[str, etree._Element]) -> Event:
     event_id = descriptor[_EVENT_ID].text
     if not event_id:
         raise ValueError("expected an eventID, found an empty one")
-    priority, test, comment = descriptor.get(_PRIORITY), descriptor.get(_TEST), descriptor.get(_COMMENT)
+    priority, test = descriptor.get(_PRIORITY), descriptor.get(_TEST)
+    modified = descriptor.get(_MODIFIED)
+    baseline = next((child for child in event[_SIGNALS] if child.tag == _BASELINE), None)
     return Event(
         event_id=event_id,
         modification=read_count(descriptor[_MODIFICATION].text or ""),
@@ -194,7 +198,10 @@ def _read_event(whole: dict[str, etree._Element]) -> Event:
         created_at=read_date(descriptor[_CREATED].text or ""),
         priority=None if priority is None else read_count(priority.text or ""),
         test=test is not None and (test.text or "").strip().lower() != "false",
-        comment="" if comment is None else comment.text or "",
+        comment=_said(descriptor.get(_COMMENT)),
+        modified_at=None if modified is None else read_date(modified.text or ""),
+        modification_reason=_said(descriptor.get(_REASON)),
+        baseline=None if baseline is None else text(baseline, "ei:baselineName"),
         start_at=read_date(inner(period[_DTSTART])),
         duration_s=read_duration(inner(period[_DURATION])),
         startafter_s=0.0 if startafter is None else read_duration(startafter),
@@ -205,6 +212,10 @@ def _read_event(whole: dict[str, etree._Element]) -> Event:
         targets=targets(event.get(_TARGET)),
         response_required=(whole[_RESPONSE_REQUIRED].text or "").strip() == "always",
     )
+
+
+def _said(found: etree._Element | None) -> str:
+    return "" if found is None else found.text or ""
 
 
 def _span(found: etree._Element | None) -> float | None:

@@ -40,9 +40,10 @@ class Exchange:
     schema: str = ""
     """`valid`, or what is wrong; empty = not looked at."""
     signature: str = ""
-    """`none`, `signed`, `verified <fingerprint>`, or why it was refused."""
+    """`none`, `signed <fingerprint>`, `verified <fingerprint>`, or why it was refused."""
     failure: str = ""
-    """Why there is no usable message: unreachable, timeout, http, ... and the detail."""
+    """Why there is no usable message: unreachable, timeout, http, ... and the detail; `judged` and the reason when
+    the message, or a part of it, could be read and was not acted on."""
     rules: tuple[str, ...] = ()
     """Conformance rules that the message touches."""
 
@@ -71,20 +72,30 @@ class Scribe:
     """Writes the two entries of each exchange of one connection.
 
     Args:
-        signs: Whether we sign.
         verifies: Whether the other side must.
     """
 
-    def __init__(self, recorder: Recorder, room: RoomName, *, signs: bool, verifies: bool) -> None:
+    def __init__(self, recorder: Recorder, room: RoomName, *, verifies: bool) -> None:
         self._recorder = recorder
         self._room = room
-        self._signs = signs
         self._verifies = verifies
 
     def said(
-        self, message: Message, body: bytes, *, at: float, pair: str, url: str, status: int | None = None
+        self,
+        message: Message,
+        body: bytes,
+        *,
+        at: float,
+        pair: str,
+        url: str,
+        signed_by: str | None,
+        status: int | None = None,
     ) -> None:
-        """A message of ours, about to be sent; its schema was checked when it was written."""
+        """A message of ours, about to be sent; its schema was checked when it was written.
+
+        Args:
+            signed_by: Fingerprint of the certificate that signed it; None = unsigned.
+        """
         self._recorder.record(
             Exchange(
                 at=at,
@@ -96,15 +107,23 @@ class Scribe:
                 body=body,
                 status=status,
                 schema="valid",
-                signature="signed" if self._signs else "none",
+                signature="none" if signed_by is None else f"signed {signed_by}",
                 rules=touched(message),
             )
         )
 
     def heard(
-        self, outcome: Received | Failed, body: bytes, status: int | None, *, at: float, pair: str, url: str
+        self,
+        outcome: Received | Failed,
+        body: bytes,
+        status: int | None,
+        *,
+        at: float,
+        pair: str,
+        url: str,
+        refused: str = "",
     ) -> None:
-        """What came back, or that nothing did."""
+        """What came back, or that nothing did. `refused`: the session's word on a message that could be read."""
         message = outcome.message if isinstance(outcome, Received) else None
         schema, signature = self._verdicts(outcome, body)
         self._recorder.record(
@@ -119,7 +138,7 @@ class Scribe:
                 status=status,
                 schema=schema,
                 signature=signature,
-                failure=f"{outcome.cause}: {outcome.detail}" if isinstance(outcome, Failed) else "",
+                failure=_failure(outcome, refused),
                 rules=() if message is None else touched(message),
             )
         )
@@ -137,3 +156,9 @@ class Scribe:
         if outcome.detail.startswith("expected at most"):
             return "", ""  # cut off, so nobody looked at it
         return outcome.detail, ""
+
+
+def _failure(outcome: Received | Failed, refused: str) -> str:
+    if isinstance(outcome, Failed):
+        return f"{outcome.cause}: {outcome.detail}"
+    return f"judged: {refused}" if refused else ""

@@ -43,14 +43,14 @@ from vpp_gateway.northbound.openadr2.mapping import event_id_of
 from vpp_gateway.northbound.openadr2.messages import (
     Failed,
     Listening,
-    Message,
     OptType,
     Pushed,
     Received,
+    Reply,
     Unreadable,
     name_of,
 )
-from vpp_gateway.northbound.openadr2.misaddressed import REPLIES, for_another, reply_to
+from vpp_gateway.northbound.openadr2.misaddressed import for_another, misheard
 from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
 from vpp_gateway.northbound.openadr2.operate_view import Shown
 from vpp_gateway.northbound.openadr2.opt_change import change
@@ -150,6 +150,12 @@ class VenSession:
 
         A word on any other exchange is out of date and dropped.
         """
+        pace = self._desk.pace
+        before = pace.refused.total()
+        turn = self._heard(message, now)
+        return turn if pace.refused.total() == before else _refused(turn, pace.last_refusal)
+
+    def _heard(self, message: Received | Failed | Pushed | Unreadable | Listening, now: float) -> Turn:
         pace = self._desk.pace
         if isinstance(message, Unreadable):
             self._desk.refuse("malformed", message.detail)
@@ -287,11 +293,14 @@ class VenSession:
                 self._desk.refuse("replay", stale)
                 return self._failed(sent, "replay", stale, now)
             self._guard.remember(message.signed_at, message.nonce)
+        failures = self._desk.pace.failures
         self._contact(now)
         if message.message is None:
             return Turn(facts=tuple(hear.empty(self._desk, sent, now)))
-        facts = self._misaddressed(message.message, now)
-        if facts is None:
+        reason = for_another(self._desk, message.message)
+        if reason:
+            facts = misheard(self._desk, sent, message.message, reason, failures, now)
+        else:
             facts = hear.message(self._desk, sent, message.message, now)
         if facts and message.nonce is not None and message.signed_at is not None:
             facts.append(NonceSeen(at=now, room=self.room, nonce=message.nonce, signed_at=message.signed_at))
@@ -305,17 +314,6 @@ class VenSession:
         endpoints.answered(self._desk)
         if self._desk.state.listening:
             pace.failures, pace.trouble = 0, ""
-
-    def _misaddressed(self, message: Message, now: float) -> Facts | None:
-        """None when the message is for us; otherwise what is owed to its sender (rule 21)."""
-        reason = for_another(self._desk, message)
-        if not reason:
-            return None
-        self._desk.refuse("misaddressed", reason)
-        self._desk.fail(now, reason)
-        if type(message) not in REPLIES:
-            return []
-        return [reply_to(self._desk, message, "452", reason, now)]
 
     def _remarks(self) -> list[str]:
         state, pace, program = self._desk.state, self._desk.pace, self._desk.program
@@ -339,6 +337,12 @@ class VenSession:
         if pace.refused:
             remarks.append(f"{pace.refused.total()} messages refused, last: {pace.last_refusal}")
         return remarks
+
+
+def _refused(turn: Turn, why: str) -> Turn:
+    """The turn with what the record is told of the message."""
+    requests = tuple(replace(one, refused=why) if isinstance(one, Reply) else one for one in turn.requests)
+    return replace(turn, requests=requests, refused=why)
 
 
 def _arrived(fact: Fact | VenFact, at: float) -> Fact | VenFact:

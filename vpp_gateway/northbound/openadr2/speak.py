@@ -105,7 +105,7 @@ def next_at(desk: Desk) -> float | None:
         return 0.0
     if state.phase is Phase.CANCELLED:
         return None
-    times = [] if _waiting(desk) or _idle(desk) else [0.0 if pace.refresh else pace.next_poll_at]
+    times = [] if _waiting(desk) or _idle(desk) else [0.0 if pace.refresh else pace.next_poll_at or 0.0]
     times += [at for at in (_report_at(desk), speak_opt.next_at(desk)) if at is not None]
     return min(times, default=None)
 
@@ -122,11 +122,11 @@ def say_next(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent 
             return [], _sent(desk, "EiRegisterParty", _registration(desk), now)
         case Phase.LEAVING:
             return [], _sent(desk, "EiRegisterParty", _leave(desk), now)
-        case Phase.REPORTING if desk.offer is not None:
-            return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
-        case Phase.REGISTERED if desk.offer is not None and desk.offer_changed:
-            return [], _sent(desk, "EiReport", _metadata(desk, desk.offer, now), now)
-        case Phase.REPORTING | Phase.REGISTERED:
+        case Phase.REPORTING:
+            return [], _sent(desk, "EiReport", _metadata(desk, "", now), now)
+        case Phase.REGISTERED if desk.offer_changed:
+            return [], _sent(desk, "EiReport", _metadata(desk, "", now), now)
+        case Phase.REGISTERED:
             facts, due = speak_opt.say(desk, now, telemetry)
             if facts or due is not None:
                 return facts, due
@@ -193,15 +193,7 @@ def reply_of(
         case "updated-report":
             return "EiReport", UpdatedReport(response=said, ven_id=ven_id)
         case "register-report":
-            if desk.offer is None:
-                return "EiReport", RegisterReport(request_id=desk.new_id(), ven_id=ven_id)
-            return "EiReport", report_offer.metadata(
-                desk.offer,
-                request_id=desk.new_id(),
-                ven_id=ven_id,
-                now=now,
-                asked_by=reply.request_id or None,
-            )
+            return "EiReport", _metadata(desk, reply.request_id, now)
         case "canceled-registration":
             return "EiRegisterParty", CanceledPartyRegistration(
                 response=said, registration_id=desk.state.registration_id, ven_id=ven_id
@@ -228,8 +220,13 @@ def _leave(desk: Desk) -> CancelPartyRegistration:
     )
 
 
-def _metadata(desk: Desk, offer: report_offer.Offer, now: float) -> Message:
-    return report_offer.metadata(offer, request_id=desk.new_id(), ven_id=desk.name, now=now)
+def _metadata(desk: Desk, asked_by: str, now: float) -> RegisterReport:
+    """What can be reported; where the program takes no reports, an empty list says so."""
+    if desk.offer is None:
+        return RegisterReport(request_id=desk.new_id(), ven_id=desk.name)
+    return report_offer.metadata(
+        desk.offer, request_id=desk.new_id(), ven_id=desk.name, now=now, asked_by=asked_by or None
+    )
 
 
 def _waiting(desk: Desk) -> bool:
@@ -250,7 +247,7 @@ def _report_at(desk: Desk) -> float | None:
 
 def _report_or_poll(desk: Desk, now: float, telemetry: Telemetry) -> tuple[Facts, Sent | None]:
     report_at = _report_at(desk)
-    due = desk.pace.next_poll_at <= now and not _idle(desk)
+    due = (desk.pace.next_poll_at or 0.0) <= now and not _idle(desk)
     poll_due = not _waiting(desk) and (desk.pace.refresh or due)
     turn = not (poll_due and desk.pace.reported)  # a backlog of reports leaves the polls their turn
     if turn and desk.offer is not None and report_at is not None and report_at <= now:
@@ -275,13 +272,12 @@ def _idle(desk: Desk) -> bool:
 
 
 def _request(desk: Desk, now: float) -> Sent:
-    """The full list; with push the next time to ask counts from here."""
+    """The full list; with push the next time to ask counts from here, and after a start the first poll (rule 54)."""
     if desk.pushed and desk.program.push.safety_s is not None:
         longer = 1.0 + desk.rng.uniform(0.0, desk.program.polling.jitter_share)
         desk.pace.next_poll_at = now + desk.program.push.safety_s * longer
-    elif not desk.pushed and desk.pace.restarted:
+    elif desk.pace.next_poll_at is None:
         desk.pace.next_poll_at = now + desk.poll_period_s
-    desk.pace.restarted = False
     return _sent(desk, "EiEvent", RequestEvent(request_id=desk.new_id(), ven_id=desk.name), now)
 
 

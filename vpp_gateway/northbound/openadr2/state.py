@@ -256,6 +256,9 @@ class VenState:
                     priority=fact.priority,
                     test=fact.test,
                     endpoint=fact.endpoint,
+                    comment=fact.comment,
+                    modified_at=fact.modified_at,
+                    modification_reason=fact.modification_reason,
                 )
             case EventDropped():
                 self.events.pop(fact.event_id, None)

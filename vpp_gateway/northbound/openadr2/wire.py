@@ -28,6 +28,7 @@ from vpp_gateway.northbound.openadr2.messages import (
     Response,
     name_of,
 )
+from vpp_gateway.northbound.openadr2.validity import complaint
 from vpp_gateway.northbound.openadr2.xml_intake import WireError
 from vpp_gateway.northbound.openadr2.xml_names import find, local, need, optional, tag, text, texts
 from vpp_gateway.northbound.openadr2.xml_text import read_bool, read_count, shown
@@ -35,6 +36,8 @@ from vpp_gateway.northbound.openadr2.xml_text import read_bool, read_count, show
 PAYLOAD = tag("oadr:oadrPayload")
 SIGNED_OBJECT = tag("oadr:oadrSignedObject")
 _EVENT = tag("oadr:oadrEvent")
+REFUSED_MAX = 1000
+"""Events of one list that the schema may refuse one by one; with more it is refused as a whole."""
 
 
 def write(message: Message, schema: etree.XMLSchema) -> etree._Element:
@@ -44,8 +47,8 @@ def write(message: Message, schema: etree.XMLSchema) -> etree._Element:
         MisuseError: The message cannot be said in 2.0b; a fault of ours, never sent.
     """
     payload = write_message.payload(message)
-    if not schema.validate(payload):
-        raise MisuseError(f"{name_of(message)} is not valid 2.0b XML: {_complaint(schema)}")
+    if wrong := complaint(payload, schema):
+        raise MisuseError(f"{name_of(message)} is not valid 2.0b XML: {shown(wrong, 300)}")
     return payload
 
 
@@ -60,9 +63,9 @@ def check(payload: etree._Element, schema: etree.XMLSchema) -> dict[int, str]:
     """
     if payload.tag != PAYLOAD:
         raise WireError(f"expected oadrPayload, found {shown(local(payload))}")
-    if schema.validate(payload):
+    whole = _wrong(payload, schema)
+    if not whole:
         return {}
-    whole = _complaint(schema)
     distribute = find(payload, "oadr:oadrSignedObject", "oadr:oadrDistributeEvent")
     if distribute is None:
         raise WireError(f"expected schema-valid 2.0b XML, found: {whole}")
@@ -77,12 +80,14 @@ def _check_events(
     for event in events:
         distribute.remove(event)
     refused: dict[int, str] = {}
-    shell_ok = schema.validate(payload)
-    for index, event in enumerate(events):
+    shell_ok = not _wrong(payload, schema)
+    for index, event in enumerate(events if shell_ok else ()):
         distribute.append(event)
-        if shell_ok and not schema.validate(payload):
-            refused[index] = f"expected a schema-valid event, found: {_complaint(schema)}"
+        if wrong := _wrong(payload, schema):
+            refused[index] = f"expected a schema-valid event, found: {wrong}"
         distribute.remove(event)
+        if len(refused) > REFUSED_MAX:
+            raise WireError(f"expected at most {REFUSED_MAX} events that are not valid, found more")
     for event in events:
         distribute.append(event)
     if not shell_ok:
@@ -92,9 +97,8 @@ def _check_events(
     return refused
 
 
-def _complaint(schema: etree.XMLSchema) -> str:
-    first = str(schema.error_log).partition("\n")[0]
-    return shown(first.partition(": ")[2] or first, 300)
+def _wrong(payload: etree._Element, schema: etree.XMLSchema) -> str:
+    return shown(found, 300) if (found := complaint(payload, schema)) else ""
 
 
 def read(signed_object: etree._Element, refused: dict[int, str] | None = None) -> Message:

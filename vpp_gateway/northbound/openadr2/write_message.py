@@ -188,6 +188,8 @@ def _distribute_event(element: etree._Element, message: DistributeEvent) -> None
 
 
 def _event(element: etree._Element, event: Event) -> None:
+    if event.baseline is not None:
+        raise ValueError(f"a baseline cannot be written: {event.baseline}")
     body = add(element, "ei:eiEvent")
     _descriptor(add(body, "ei:eventDescriptor"), event)
     period = add(body, "ei:eiActivePeriod")
@@ -203,6 +205,9 @@ def _event(element: etree._Element, event: Event) -> None:
 def _descriptor(element: etree._Element, event: Event) -> None:
     add(element, "ei:eventID", event.event_id)
     add(element, "ei:modificationNumber", str(event.modification))
+    if event.modified_at is not None:
+        add(element, "ei:modificationDateTime", write_date(event.modified_at))
+    add_if(element, "ei:modificationReason", event.modification_reason or None)
     if event.priority is not None:
         add(element, "ei:priority", str(event.priority))
     add(add(element, "ei:eiMarketContext"), "emix:marketContext", event.market_context)
