@@ -390,9 +390,12 @@ KNOWN_BREACHES = {
     "EiEvent-R66-completed-unknown": "66",
     "EiEvent-R22-foreign-ven": "22",
     "EiRegisterParty-V5-any-vtn-id": "V5",
+    "Transport-V1-doctype": "V1",
+    "EiReport-V28-unknown-specifier": "V28",
 }
 """What the reference names of openleadr's VEN: no implied cancellation, lower modifications taken, completed events
-not answered, foreign targets taken, a numeric vtnID not understood."""
+not answered, foreign targets taken, a numeric vtnID not understood, an order behind a DOCTYPE obeyed, an order for an
+unknown numeric reportSpecifierID lost."""
 
 
 def test_openleadrs_ven_is_found_out() -> None:
