@@ -9,10 +9,11 @@ closed form and the last plan hold meanwhile. Started as `python -m vpp_gateway.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -42,6 +43,14 @@ class Answer:
 
 PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+
+
+T = TypeVar("T")
+
+
+def line_of(adapter: TypeAdapter[T], value: T) -> bytes:
+    """One line of JSON, with NaN and infinity by name: `dump_json` would write null, and the other side refuse it."""
+    return json.dumps(adapter.dump_python(value, mode="json")).encode() + b"\n"
 
 
 class OnSolved(Protocol):
@@ -148,7 +157,7 @@ class ProcessSolver:
     async def _one(self, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader, problem: Problem) -> None:
         self._next = problem  # still owed, should the worker die
         async with asyncio.timeout(DEADLINE_S):
-            stdin.write(PROBLEM.dump_json(problem) + b"\n")
+            stdin.write(line_of(PROBLEM, problem))
             await stdin.drain()
             line = await stdout.readline()
         if not line:
@@ -202,9 +211,9 @@ def main(read: Callable[[], bytes] | None = None, write: Callable[[bytes], None]
         try:
             problem = PROBLEM.validate_json(line)
         except ValidationError as error:
-            say(ANSWER.dump_json(Answer(problem="", plan=None, reason=str(error))) + b"\n")
+            say(line_of(ANSWER, Answer(problem="", plan=None, reason=str(error))))
             continue
-        say(ANSWER.dump_json(answer_to(problem, clock)) + b"\n")
+        say(line_of(ANSWER, answer_to(problem, clock)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.optimise.linear import shares, solve
 from vpp_gateway.optimise.nested import allocate
 from vpp_gateway.optimise.tree import compile_tree
+from vpp_gateway.solver import PROBLEM, line_of
 
 
 def by_core(case: Problem, asked: Target) -> dict[str, float]:
@@ -180,3 +181,16 @@ def test_whole_steps_lose_less_than_a_step() -> None:
         case = replace(base, levers=levers, bounds=bounds)
         ours = sum(abs(w) for _, w in solve(case).shortfall_w)
         assert ours <= shares(case)[0] + 2 * 4 * 100 / 1000 + 1e-6, seed
+
+
+def test_a_bad_number_reaches_the_solver_as_what_it_is() -> None:
+    """JSON has no NaN; written as null the worker would refuse the whole problem for one battery."""
+    case = problem(
+        (target("t", (A,), 60.0),), (battery("a1", A, math.nan, 5), battery("a2", A, 50, math.inf))
+    )
+    read = PROBLEM.validate_json(line_of(PROBLEM, case))
+    assert math.isnan(read.resources[0].down_room_w) and read.resources[1].up_room_w == math.inf
+    plan = solve(read)
+    assert [share.regulation_w for share in plan.shares] == [0.0, 50.0]
+    with pytest.raises(ArithmeticError, match="no finite number"):
+        solve(replace(case, targets=(target("t", (A,), math.inf),)))

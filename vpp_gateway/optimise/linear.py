@@ -38,8 +38,10 @@ def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     """Solve with HiGHS, then round levers up to whole steps and share out what remains fairly.
 
     Raises:
-        ArithmeticError: HiGHS gave no answer in time, or a target is not a number.
+        ArithmeticError: HiGHS gave no answer in time, or a target is no finite number.
     """
+    if not all(math.isfinite(target.regulation_w) for target in problem.targets):
+        raise ArithmeticError(f"problem {problem.id}: a target is no finite number")
     called = _whole_steps(problem, shares(problem, time_limit_s)[1])
     return replace(closed_form(problem, called), method="highs")
 
