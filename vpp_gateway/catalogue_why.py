@@ -58,6 +58,18 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "The batteries at {site} give all they have.",
         "{site} の蓄電池はすべて全量を出している。",
     ),
+    "why.bind.coupling": (
+        "The limit of {name} binds.",
+        "{name} の上限に達している。",
+    ),
+    "why.bind.offer": (
+        "{offer} is called as far as it can be.",
+        "{offer} は最大まで呼び出している。",
+    ),
+    "why.bind.held": (
+        "{offer} is committed and cannot be taken back yet.",
+        "{offer} は実行中でまだ取り消せない。",
+    ),
     "why.bind.no_number_battery": (
         "The room of {name} is not a usable number; it counts as none.",
         "{name} の余力の値が不正なため、余力なしとして扱う。",

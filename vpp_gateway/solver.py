@@ -9,10 +9,12 @@ closed form and the last plan hold meanwhile. Started as `python -m vpp_gateway.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,6 +37,14 @@ class Answer:
 
 PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+
+
+T = TypeVar("T")
+
+
+def line_of(adapter: TypeAdapter[T], value: T) -> bytes:
+    """One line of JSON without its end, with NaN and infinity by name: `dump_json` would write null, and the other side refuse it."""
+    return json.dumps(adapter.dump_python(value, mode="json")).encode()
 
 
 class OnSolved(Protocol):
@@ -68,7 +78,7 @@ class ProcessSolver:
             name="solver",
             command=command or (sys.executable, "-m", "vpp_gateway.solver"),
             deadline_s=DEADLINE_S,
-            encode=PROBLEM.dump_json,
+            encode=partial(line_of, PROBLEM),
             decode=ANSWER.validate_json,
             answered=lambda answer: on_solved(answer.problem, answer.plan, answer.reason),
             failed=lambda problem, reason: on_solved(problem.id, None, reason),
@@ -143,9 +153,9 @@ def main(read: Callable[[], bytes] | None = None, write: Callable[[bytes], None]
         try:
             problem = PROBLEM.validate_json(line)
         except ValidationError as error:
-            say(ANSWER.dump_json(Answer(problem="", plan=None, reason=str(error))) + b"\n")
+            say(line_of(ANSWER, Answer(problem="", plan=None, reason=str(error))) + b"\n")
             continue
-        say(ANSWER.dump_json(answer_to(problem, clock)) + b"\n")
+        say(line_of(ANSWER, answer_to(problem, clock)) + b"\n")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from tests.bench.report import Check, Figure, Goal, Row, row
-from tests.bench.samples import interleaved, median
+from tests.bench.samples import best_of, interleaved, median
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.plan import Problem, Resource, SiteBounds, Target
@@ -22,8 +21,6 @@ from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.linear import shares
 
 SIZES = (6, 100, 1000)
-T = TypeVar("T")
-
 ARRAY_GOALS_MS = {1000: 0.2, 10_000: 1.0, 100_000: 20.0}
 SITES = tuple(SiteId(f"s{n}") for n in range(3))
 ROUNDS = 15
@@ -57,17 +54,17 @@ def arrays(size: int, goal_ms: float) -> Row:
     costs: list[float] = []
 
     def ours() -> float:
-        answer, took = _best(case.ours, 20)
+        answer, took = best_of(20, case.ours)
         costs.append(cost(case, answer.x, float(answer.shortfall[0])))
         return took
 
     def theirs() -> float:
-        optimum, took = _best(scipys.solve, 2 if both else 1)
+        optimum, took = best_of(2 if both else 1, scipys.solve)
         costs.append(optimum)
         return took
 
     def pyomo() -> float:
-        optimum, took = _best(lambda: pyomos(case), 1)
+        optimum, took = best_of(1, lambda: pyomos(case))
         costs.append(optimum)
         return took
 
@@ -108,16 +105,6 @@ def arrays(size: int, goal_ms: float) -> Row:
             ),
         ),
     )
-
-
-def _best(call: Callable[[], T], times: int) -> tuple[T, float]:
-    """Result and shortest time of so many calls, ms."""
-    best = float("inf")
-    for _ in range(times):
-        began = time.perf_counter()
-        result = call()
-        best = min(best, time.perf_counter() - began)
-    return result, 1000.0 * best
 
 
 def problem(size: int, seed: int) -> Problem:

@@ -17,6 +17,7 @@ from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.optimise.linear import shares, solve
 from vpp_gateway.optimise.nested import allocate
 from vpp_gateway.optimise.tree import compile_tree
+from vpp_gateway.solver import PROBLEM, line_of
 
 
 def by_core(case: Problem, asked: Target) -> dict[str, float]:
@@ -180,3 +181,69 @@ def test_whole_steps_lose_less_than_a_step() -> None:
         case = replace(base, levers=levers, bounds=bounds)
         ours = sum(abs(w) for _, w in solve(case).shortfall_w)
         assert ours <= shares(case)[0] + 2 * 4 * 100 / 1000 + 1e-6, seed
+
+
+def test_a_bad_number_reaches_the_solver_as_what_it_is() -> None:
+    """JSON has no NaN; written as null the worker would refuse the whole problem for one battery."""
+    case = problem(
+        (target("t", (A,), 60.0),), (battery("a1", A, math.nan, 5), battery("a2", A, 50, math.inf))
+    )
+    read = PROBLEM.validate_json(line_of(PROBLEM, case))
+    assert math.isnan(read.resources[0].down_room_w) and read.resources[1].up_room_w == math.inf
+    plan = solve(read)
+    assert [share.regulation_w for share in plan.shares] == [0.0, 50.0]
+    with pytest.raises(ArithmeticError, match="no finite number"):
+        solve(replace(case, targets=(target("t", (A,), math.inf),)))
+
+
+def without(case: Problem, plan: Plan) -> Problem:
+    """The problem without what the plan names, moves included."""
+    for reason in plan.binding:
+        name = reason.values[0][1]
+        match reason.code:
+            case "bind.export" | "bind.import":
+                way = "down_max_w" if reason.code == "bind.export" else "up_max_w"
+                bounds = tuple(replace(b, **{way: 1e7}) if b.site == name else b for b in case.bounds)
+                case = replace(case, bounds=bounds)
+            case "bind.site_rooms":
+                wide = dict.fromkeys(("down_room_w", "up_room_w"), 1e7)
+                resources = tuple(replace(r, **wide) if r.site == name else r for r in case.resources)
+                case = replace(case, resources=resources)
+            case "bind.coupling":
+                couplings = tuple(replace(c, limit_w=1e7) if c.name == name else c for c in case.couplings)
+                case = replace(case, couplings=couplings)
+            case "bind.offer":
+                levers = tuple(
+                    replace(
+                        v, legs=tuple(replace(leg, regulation_w=1e4 * leg.regulation_w) for leg in v.legs)
+                    )
+                    if v.offer == name
+                    else v
+                    for v in case.levers
+                )
+                case = replace(case, levers=levers)
+    return case
+
+
+def test_with_moves_too_lifting_what_is_named_lets_all_targets_be_met() -> None:
+    short = 0
+    for seed in range(150):
+        rng = random.Random(seed)
+        base = random_nested(seed)
+        levers = tuple(move(x, y, rng.uniform(10, 100)) for x in (A, B) for y in (B, C) if x != y)
+        bounds = tuple(SiteBounds(site=s, down_max_w=rng.uniform(0, 200), up_max_w=150.0) for s in (A, B, C))
+        links = tuple(
+            Coupling(name=f"link {v.offer}", uses=(Use(offer=v.offer, w=50.0),), limit_w=rng.uniform(0, 60))
+            for v in levers
+        )
+        more = tuple(battery(f"{site}-more", site, 1.0, 1.0) for site in (A, B, C))
+        case = replace(base, resources=base.resources + more, levers=levers, bounds=bounds, couplings=links)
+        missing = shares(case)[0]
+        if missing < 0.01:
+            continue
+        short += 1
+        plan = solve(case)
+        assert plan.binding[0].code == "bind.missing", seed
+        assert all(sentence(r, lang) for r in plan.binding for lang in ("en", "ja"))
+        assert shares(without(case, plan))[0] == pytest.approx(0.0, abs=1e-5), (seed, plan.binding)
+    assert short > 30

@@ -128,6 +128,16 @@ def test_a_target_beyond_anything_gets_all_there_is() -> None:
         answer = solve(case)
         assert answer.share == pytest.approx([1.0]) and answer.down.max() == pytest.approx(150.0)
         assert answer.missing[0] == pytest.approx(asked) and answer.missing[1] == pytest.approx(0.0)
+        assert [limits.down.tolist() for limits in binding(case)] == [[0]]
+
+
+@pytest.mark.parametrize("seed", [925, 1639])
+def test_a_target_far_beyond_all_rooms_names_limits_behind_limits(seed: int) -> None:
+    """Once judged by a target that was brought within reach of what there is, not by the one asked for."""
+    free = case = random_network(seed, beyond=True)
+    for limits in binding(case):
+        free = lifted(free, limits)
+    assert solve(free).missing == pytest.approx(np.zeros(len(case.asked)), abs=1e-6)
 
 
 def test_what_is_committed_passes_every_limit() -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,11 +25,14 @@ from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Lever, Plan, Problem
 from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.optimise.named import named
 from vpp_gateway.optimise.network import Network
 from vpp_gateway.optimise.program import solve as solve_network
 from vpp_gateway.optimise.steps import Carried, step_up
 from vpp_gateway.optimise.tree import Floats, Ints
 
+SHORT_W = 1e-3
+"""What may be missing without a word."""
 COST_LEAST, COST_MOST = 1e-3, 1e3
 """Costs compare offers of one SLA tier; an offer for nothing still waits for the batteries."""
 
@@ -38,20 +41,43 @@ def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     """Solve with HiGHS, then round levers up to whole steps and share out what remains fairly.
 
     Raises:
-        ArithmeticError: HiGHS gave no answer in time, or a target is not a number.
+        ArithmeticError: HiGHS gave no answer in time, or a target is no finite number.
     """
-    called = _whole_steps(problem, shares(problem, time_limit_s)[1])
-    return replace(closed_form(problem, called), method="highs")
+    if not all(math.isfinite(target.regulation_w) for target in problem.targets):
+        raise ArithmeticError(f"problem {problem.id}: a target is no finite number")
+    case = posed(problem)
+    answer = solve_network(case.network, time_limit_s / 2)
+    wanted = {v.offer: share for v, share in zip(problem.levers, answer.share.tolist(), strict=True)}
+    plan = replace(closed_form(problem, _whole_steps(problem, wanted)), method="highs")
+    if float(np.abs(answer.missing).sum()) <= SHORT_W:
+        return plan
+    try:
+        why = named(problem, case.network, case.sites, case.lanes, time_limit_s / 8)
+    except ArithmeticError:  # the plan stands without it, with what the closed form could say
+        return plan
+    known = {"bind.export", "bind.import", "bind.rooms", "bind.site_rooms"}
+    return replace(plan, binding=(*(r for r in plan.binding if r.code not in known), *why))
 
 
 def shares(problem: Problem, time_limit_s: float = 10.0) -> tuple[float, dict[OfferId, float]]:
     """What the optimum misses in W, summed over targets, and the share of each lever before it is rounded."""
-    answer = solve_network(network_of(problem), time_limit_s)
+    answer = solve_network(posed(problem).network, time_limit_s)
     offers = [lever.offer for lever in problem.levers]
     return float(np.abs(answer.missing).sum()), dict(zip(offers, answer.share.tolist(), strict=True))
 
 
-def network_of(problem: Problem) -> Network:
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A problem as a network."""
+
+    network: Network
+    sites: tuple[SiteId, ...]
+    """Site of each node."""
+    lanes: dict[int, tuple[str, SiteId]]
+    """Couplings that are grid connections for the offers alone: reason code and site."""
+
+
+def posed(problem: Problem) -> Posed:
     """Sites as nodes, both parts of every battery as resources, levers as moves."""
     sites = _sites(problem)
     bounds = {b.site: b for b in problem.bounds}
@@ -74,14 +100,19 @@ def network_of(problem: Problem) -> Network:
         if use.offer in number
     ]
     limit = [coupling.limit_w for coupling in problem.couplings]
+    lanes: dict[int, tuple[str, SiteId]] = {}
     for site, at in sites.items():
         here = [(m, w) for m, node, w in legs if node == at]
         bound = bounds.get(site)
-        for sign, most in ((1.0, bound.down_max_w), (-1.0, bound.up_max_w)) if bound and here else ():
+        ways = (
+            ((1.0, bound.down_max_w, "bind.export"), (-1.0, bound.up_max_w, "bind.import")) if bound else ()
+        )
+        for sign, most, code in ways if here else ():
+            lanes[len(limit)] = (code, site)
             uses += [(m, len(limit), sign * w) for m, w in here]
             limit.append(most)
     size = [max((abs(leg.regulation_w) for leg in v.legs), default=0.0) for v in problem.levers]
-    return Network(
+    network = Network(
         parent=_ints([-1] * len(sites)),
         down_max=_floats([bounds[s].down_max_w if s in bounds else 0.0 for s in sites]),
         up_max=_floats([bounds[s].up_max_w if s in bounds else 0.0 for s in sites]),
@@ -104,6 +135,7 @@ def network_of(problem: Problem) -> Network:
         use_w=_floats([u[2] for u in uses]),
         limit=_floats(limit),
     )
+    return Posed(network, tuple(sites), lanes)
 
 
 REST = (TierName(""), 0)

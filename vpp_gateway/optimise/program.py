@@ -164,8 +164,11 @@ def binding(network: Network, time_limit_s: float = 1.0) -> Iterator[Limits]:
     Lifting exactly these makes every target feasible; where a target has nothing in its scope that could help,
     there is no limit to lift and the answer ends. Made when somebody asks. Raises as `solve`.
     """
-    within = _program(network)
-    network = replace(network, asked=within.right[: len(network.asked)] * within.scale)
+    if not np.isfinite(
+        network.asked
+    ).all():  # nothing meets an infinite target: as far as can be seen from here
+        within = _program(network)
+        network = replace(network, asked=within.right[: len(network.asked)] * within.scale)
     while True:
         program = _program(network)
         program.step(program.cost_of_missing(), time_limit_s)
