@@ -14,21 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from vpp_gateway.clock import Clock, Rng, SystemClock
 from vpp_gateway.domain.plan import Plan, Problem
+from vpp_gateway.worker import LineWorker
 
-LINE_MAX_BYTES = 16 * 1024 * 1024
 DEADLINE_S = 2.0
-WARM_UP_S = 60.0
-"""The first answer may wait for scipy's import."""
 TIME_LIMIT_S = 1.0
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
-"""Before a worker that ended is started again; doubles while it answers nothing."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,93 +64,41 @@ class ProcessSolver:
     """
 
     def __init__(self, on_solved: OnSolved, command: Sequence[str] | None = None) -> None:
-        self._on_solved = on_solved
-        self._command = tuple(command or (sys.executable, "-m", "vpp_gateway.solver"))
-        self._next: Problem | None = None
-        self._stirred = asyncio.Event()
-        self.state = "starting"
-        self.reason = "scipy is being loaded"
-        self.pid: int | None = None
-        self.restarts = -1
-        self._served = False
-        """This life of the worker has answered at least once."""
+        self._worker: LineWorker[Problem, Answer] = LineWorker(
+            name="solver",
+            command=command or (sys.executable, "-m", "vpp_gateway.solver"),
+            deadline_s=DEADLINE_S,
+            encode=PROBLEM.dump_json,
+            decode=ANSWER.validate_json,
+            answered=lambda answer: on_solved(answer.problem, answer.plan, answer.reason),
+            failed=lambda problem, reason: on_solved(problem.id, None, reason),
+            loading="scipy is being loaded",
+        )
+
+    @property
+    def state(self) -> str:
+        """starting | ready | down"""
+        return self._worker.state
+
+    @property
+    def reason(self) -> str:
+        return self._worker.reason
+
+    @property
+    def pid(self) -> int | None:
+        return self._worker.pid
+
+    @property
+    def restarts(self) -> int:
+        return self._worker.restarts
 
     def submit(self, problem: Problem) -> None:
         """Solve as soon as possible; replaces a problem that still waits."""
-        if self.state != "ready":
-            self._on_solved(problem.id, None, f"solver {self.state}: {self.reason}")
-            return
-        self._next = problem
-        self._stirred.set()
+        self._worker.ask(problem)
 
     async def run(self) -> None:
         """Keep a worker alive until cancelled."""
-        delay_s = FIRST_PAUSE_S
-        while True:
-            self.restarts += 1
-            try:
-                await self._life()
-            except (OSError, ValidationError, ValueError, TimeoutError, EOFError) as error:
-                self.state, self.reason = "down", f"{type(error).__name__}: {error}"
-                log.warning("solver worker down", reason=self.reason)
-                delay_s = FIRST_PAUSE_S if self._served else delay_s
-                waiting, self._next = self._next, None
-                if waiting is not None:
-                    self._on_solved(waiting.id, None, self.reason)
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, LAST_PAUSE_S)
-
-    async def _life(self) -> None:
-        self._served = False
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE_MAX_BYTES,
-        )
-        self.pid = process.pid
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            async with asyncio.timeout(WARM_UP_S):
-                if not await process.stdout.readline():
-                    raise EOFError("the worker ended while starting")
-            self.state, self.reason = "ready", ""
-            while True:
-                await self._stirred_or_ended(process)
-                self._stirred.clear()
-                problem, self._next = self._next, None
-                if problem is not None:
-                    await self._one(process.stdin, process.stdout, problem)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-
-    async def _stirred_or_ended(self, process: asyncio.subprocess.Process) -> None:
-        """Wait for work; a worker that ends meanwhile is noticed at once, not at the next problem."""
-        async with asyncio.TaskGroup() as group:
-            ended = group.create_task(process.wait())
-            stirred = group.create_task(self._stirred.wait())
-            await asyncio.wait((ended, stirred), return_when=asyncio.FIRST_COMPLETED)
-            over = ended.done()
-            ended.cancel()
-            stirred.cancel()
-        if over:
-            raise EOFError(f"the worker ended with {process.returncode}")
-
-    async def _one(self, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader, problem: Problem) -> None:
-        self._next = problem  # still owed, should the worker die
-        async with asyncio.timeout(DEADLINE_S):
-            stdin.write(PROBLEM.dump_json(problem) + b"\n")
-            await stdin.drain()
-            line = await stdout.readline()
-        if not line:
-            raise EOFError("the worker ended")
-        answer = ANSWER.validate_json(line)
-        if self._next is problem:
-            self._next = None
-        self._served = True
-        self._on_solved(answer.problem, answer.plan, answer.reason)
+        await self._worker.run()
 
 
 class InlineSolver:

@@ -42,9 +42,14 @@ CERTIFICATE_ALARM_DAYS = 14.0
 class SolverState(Protocol):
     """What the console shows of the solver worker."""
 
-    state: str
-    reason: str
-    restarts: int
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def restarts(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
