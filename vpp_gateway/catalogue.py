@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Final, Literal
 
 from vpp_gateway.catalogue_conform import CONFORM
+from vpp_gateway.catalogue_horizon import HORIZON
 from vpp_gateway.catalogue_messages import MESSAGES
 from vpp_gateway.catalogue_push import PUSH
 from vpp_gateway.catalogue_said import SAID
@@ -22,7 +23,7 @@ from vpp_gateway.errors import GatewayError, MisuseError
 
 Lang = Literal["en", "ja"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "ja")
-TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH}
+TEXTS: Final = {**COMMAND_TEXTS, **WHY, **SAID, **VEN, **CONFORM, **MESSAGES, **TRUST, **PUSH, **HORIZON}
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")
 
