@@ -1,0 +1,131 @@
+"""The planner as a process: plans, is killed when it overruns, and the last good plan stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from tests.unit.horizon_cases import A, asked, problem, store, work
+from vpp_gateway.clock import LoopClock, SeededRng, SystemClock
+from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
+from vpp_gateway.planner import ANSWER, PROBLEM, InlinePlanner, ProcessPlanner, answer_to
+
+CASE = problem(
+    (100.0, 200.0, 300.0),
+    (asked("i", (A,), (100e3,) * 3),),
+    (store("b", A),),
+    (work("w", A, latency_s=100.0),),
+)
+
+
+async def until(what: Callable[[], bool]) -> None:
+    """Look every 10 ms: nothing in the planner's contract announces these states."""
+    async with asyncio.timeout(60):
+        while not what():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+class Answers(list[tuple[str, HorizonPlan | None, str]]):
+    def __call__(self, problem: str, plan: HorizonPlan | None, reason: str = "") -> None:
+        self.append((problem, plan, reason))
+
+
+def named(id: str) -> HorizonProblem:
+    return replace(CASE, id=id)
+
+
+def test_it_plans_survives_a_kill_and_the_last_good_plan_stays() -> None:
+    answers = Answers()
+
+    async def main() -> None:
+        planner = ProcessPlanner(answers)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(planner.run())
+            planner.submit(named("early"))
+            assert answers[0][1] is None and "starting" in answers[0][2]
+            await until(lambda: planner.worker.state == "ready")
+            planner.submit(named("one"))
+            await until(lambda: len(answers) == 2)
+            assert answers[1][1] is not None and answers[1][1].solve_s > 0
+            pid = planner.worker.pid
+            assert pid is not None and os.getpriority(os.PRIO_PROCESS, pid) == 10, "gives way to allocations"
+            os.kill(pid, signal.SIGKILL)
+            planner.submit(named("two"))
+            await until(lambda: len(answers) == 3)
+            assert answers[2][:2] == ("two", None)
+            assert planner.plan is not None and planner.plan.problem == "one"
+            handed = planner.hand_over(150.0)
+            assert handed is not None and handed.problem == "one" and handed.until == 300.0
+            await until(lambda: planner.worker.state == "ready" and planner.worker.restarts == 1)
+            planner.submit(named("three"))
+            await until(lambda: answers[-1][1] is not None)
+            assert planner.plan.problem == "three"
+            running.cancel()
+
+    asyncio.run(main())
+
+
+def test_what_makes_no_sense_is_refused_by_name() -> None:
+    answers = Answers()
+
+    async def main() -> None:
+        planner = ProcessPlanner(answers)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(planner.run())
+            await until(lambda: planner.worker.state == "ready")
+            planner.submit(replace(CASE, lengths_s=(100.0, -1.0, 5.0)))
+            await until(lambda: len(answers) == 1)
+            assert answers[0][1] is None and "lengths_s[1]" in answers[0][2]
+            planner.submit(replace(CASE, stores=(replace(CASE.stores[0], stored_wh=float("nan")),)))
+            await until(lambda: len(answers) == 2)
+            plan = answers[1][1]
+            assert plan is not None and dict(plan.refused[0].values)["name"] == "b"
+            running.cancel()
+
+    asyncio.run(main())
+
+
+def test_an_overrun_is_killed_and_the_next_plan_comes_from_a_new_worker() -> None:
+    once = f"trap '' TERM; echo '\"ready\"'; read line; exec {sys.executable} -c 'while True: pass'"
+    answers = Answers()
+
+    async def main() -> None:
+        planner = ProcessPlanner(answers, command=("/bin/sh", "-c", once), deadline_s=0.5)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(planner.run())
+            await until(lambda: planner.worker.state == "ready")
+            first = planner.worker.pid
+            planner.submit(CASE)
+            await until(lambda: len(answers) == 1)
+            assert answers[0][1] is None and "TimeoutError" in answers[0][2]
+            await until(lambda: planner.worker.state == "ready" and planner.worker.pid != first)
+            running.cancel()
+
+    asyncio.run(main())
+
+
+def test_problem_and_plan_travel_unchanged() -> None:
+    assert PROBLEM.validate_json(PROBLEM.dump_json(CASE)) == CASE
+    answer = answer_to(CASE, SystemClock())
+    assert ANSWER.validate_json(ANSWER.dump_json(answer)) == answer
+
+
+def test_inline_answers_are_the_same_each_time() -> None:
+    def run() -> Answers:
+        answers = Answers()
+
+        async def main() -> None:
+            clock = LoopClock(asyncio.get_running_loop(), 0.0)
+            planner = InlinePlanner(answers, SeededRng(1), clock)
+            planner.submit(CASE)
+            await until(lambda: len(answers) == 1)
+            assert planner.hand_over(10.0) is not None
+
+        asyncio.run(main())
+        return answers
+
+    assert run() == run()
