@@ -25,6 +25,7 @@ from vpp_gateway.errors import ConfigError
 from vpp_gateway.sim.battery import SimBattery
 from vpp_gateway.sim.meter import SimMeter
 from vpp_gateway.sim.plant import BatteryPlate, ConstantLoad, Load, NoisyLoad, SitePlant
+from vpp_gateway.sim.sun import PvPlant, PvPlate
 
 HOST = "127.0.0.1"
 LoadFactory = Callable[[str, Mapping[str, object]], Load]
@@ -66,6 +67,19 @@ class MeterSpec(_Spec):
     port: int = 0
 
 
+class PvSpec(_Spec):
+    """A PV plant, modelled (`sim.sun`), with a meter of its own or without."""
+
+    peak_w: float = Field(ge=0, allow_inf_nan=False)
+    latitude_deg: float = Field(default=35.7, ge=-90, le=90)
+    longitude_deg: float = Field(default=139.7, ge=-180, le=180)
+    cover: float = Field(default=0.2, ge=0, le=0.9)
+    sigma: float = Field(default=0.15, ge=0, le=1)
+    tau_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    meter: MeterSpec | None = None
+    """Shows what the plant feeds in as a negative import."""
+
+
 class SiteSpec(_Spec):
     """One site."""
 
@@ -74,6 +88,8 @@ class SiteSpec(_Spec):
     sigma_w: float = 0.0
     tau_s: float = Field(default=60.0, gt=0)
     pv_w: float = 0.0
+    """Constant generation."""
+    pv: PvSpec | None = None
     meter: MeterSpec
     batteries: tuple[BatterySpec, ...] = ()
     load_module: str | None = None
@@ -120,7 +136,8 @@ class SimField:
                 mean, sigma_w=site.sigma_w, tau_s=site.tau_s, rng=noise, start_at=self._clock.utc()
             )
         batteries = [self._battery(spec) for spec in site.batteries]
-        plant = SitePlant(load=load, batteries=batteries, pv_w=site.pv_w)
+        pv = () if site.pv is None else (self._pv(site.pv, rng.fork("pv")),)
+        plant = SitePlant(load=load, batteries=batteries, pv_w=site.pv_w, pv=pv)
         if site.load_module is not None:
             plant.extra.append(load_factory(site.load_module)(site.id, site.load_config))
         self.sites[site.id] = plant
@@ -133,6 +150,22 @@ class SimField:
             accuracy=site.meter.accuracy,
             delay_ms=site.meter.delay_ms,
         )
+
+    def _pv(self, spec: PvSpec, rng: SeededRng) -> PvPlant:
+        plate = PvPlate(**spec.model_dump(exclude={"meter"}))
+        plant = PvPlant(plate, rng=rng.fork("clouds"), start_at=self._clock.utc())
+        if spec.meter is not None:
+            self._enter(spec.meter.id, spec.meter.port)
+            self.meters[spec.meter.id] = SimMeter(
+                spec.meter.id,
+                lambda now: 0.0 - plant.power_w(now),
+                clock=self._clock,
+                rng=rng.fork(spec.meter.id),
+                model="SM-213 modelled PV",
+                accuracy=spec.meter.accuracy,
+                delay_ms=spec.meter.delay_ms,
+            )
+        return plant
 
     def _battery(self, spec: BatterySpec) -> SimBattery:
         self._enter(spec.id, spec.port)
@@ -226,6 +259,8 @@ class SimField:
         truth: dict[str, dict[str, float]] = {}
         for id, site in self.sites.items():
             truth[id] = {"import_w": site.import_w(now), "load_w": site.load_w(now)}
+            if site.pv:
+                truth[id]["pv_w"] = site.generated_w(now)
         for id, battery in self.batteries.items():
             discharge_w = battery.discharge_w(now)
             truth[id] = {

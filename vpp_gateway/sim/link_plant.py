@@ -22,6 +22,7 @@ from vpp_gateway.domain.reading import (
     SiteReading,
     Snapshot,
 )
+from vpp_gateway.sim.sun import PvPlant
 
 
 @dataclass(slots=True)
@@ -62,6 +63,8 @@ class PlantSite:
     noise_tau_s: float = 120.0
     shift_w: float = 0.0
     """Change of load by workload shifts that are real now, W of import."""
+    pv: PvPlant | None = None
+    """Local generation, modelled as all of this plant."""
     lost: bool = False
     schedule: SiteSchedule | None = None
     batteries: dict[DeviceId, PlantBattery] = field(default_factory=dict)
@@ -83,13 +86,14 @@ class PlantSite:
     def reading(self, now: float) -> SiteReading:
         """What the agent of this site would report."""
         discharge = math.fsum(plant.discharge_w for plant in self.batteries.values())
+        sun = 0.0 if self.pv is None else self.pv.power_w(now)
         return SiteReading(
             site=self.site.id,
             at=now,
             meter=MeterReading(
                 device=self.site.meter,
                 at=now,
-                import_w=self.load_w + self.shift_w + self._noise - discharge,
+                import_w=self.load_w + self.shift_w + self._noise - discharge - sun,
                 modelled=True,
             ),
             batteries=tuple(

@@ -21,6 +21,7 @@ class SimMeter:
         import_w: the truth at a time (UTC, Unix s).
         clock: of the world.
         rng: seeded, for its error.
+        model: what it says that it is, in model 1.
         accuracy: class as a share of the value (0.002 = class 0.2): half of it a constant gain error, half noise
             that is drawn anew each second.
     """
@@ -32,6 +33,7 @@ class SimMeter:
         *,
         clock: Clock,
         rng: Rng,
+        model: str = "SM-213",
         accuracy: float = 0.002,
         base: int = 40000,
         unit: int = 1,
@@ -51,7 +53,7 @@ class SimMeter:
         self.image = Image((1, 213), base=base, exponents={})
         for key, value in {
             "1.Mn": "Simulated Metering",
-            "1.Md": "SM-213",
+            "1.Md": model,
             "1.Vr": "1.0",
             "1.SN": name,
         }.items():

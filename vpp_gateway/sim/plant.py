@@ -234,6 +234,12 @@ class Source(Protocol):
     def discharge_w(self, now: float) -> float: ...
 
 
+class Generator(Protocol):
+    """Something that feeds the site and takes no orders."""
+
+    def power_w(self, now: float) -> float: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class SitePlant:
     """One data centre behind one grid connection point."""
@@ -241,6 +247,8 @@ class SitePlant:
     load: Load
     batteries: Sequence[Source] = ()
     pv_w: float = 0.0
+    """Constant generation."""
+    pv: Sequence[Generator] = ()
     extra: list[Load] = field(default_factory=list)
     """Further loads, for instance worker processes."""
 
@@ -248,6 +256,11 @@ class SitePlant:
         """What the consumers take."""
         return self.load.import_w(now) + sum(load.import_w(now) for load in self.extra)
 
+    def generated_w(self, now: float) -> float:
+        """What its PV plants feed in."""
+        return self.pv_w + sum(plant.power_w(now) for plant in self.pv)
+
     def import_w(self, now: float) -> float:
         """What the site takes from the grid; < 0 = it exports."""
-        return self.load_w(now) - self.pv_w - sum(battery.discharge_w(now) for battery in self.batteries)
+        given = sum(battery.discharge_w(now) for battery in self.batteries)
+        return self.load_w(now) - self.generated_w(now) - given
