@@ -1,0 +1,240 @@
+"""What is known of the coming hour, as a problem for the rolling plan.
+
+timeline   what is asked of which sites, step by step, and the limits in force
+readings   where each battery stands
+offers     what work can be shifted, and what is shifted already
+forecasts  what the sites will take and generate; where nobody knows, as now
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vpp_gateway.domain.fleet import BATTERY, WORKLOAD, Battery, TierName
+from vpp_gateway.domain.horizon import Asked, Connection, HorizonProblem, Prices, Reserve, Store, Work
+from vpp_gateway.domain.instruction import InstructionId, SiteId
+from vpp_gateway.domain.order import Offer
+from vpp_gateway.domain.plan import MoveLeg
+from vpp_gateway.domain.quantity import regulation_of
+from vpp_gateway.domain.reading import BatteryReading
+from vpp_gateway.portfolio.availability import SiteNow
+from vpp_gateway.portfolio.forecast import ForecastSource, course_w
+from vpp_gateway.portfolio.timeline import InForce, Timeline
+
+AskedOf = Callable[[InForce], float | None]
+"""A demand as regulation against the baseline, W; None while that cannot be known (`dispatch.allocation.asked_of_w`)."""
+MARK_LEAST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """A product that may be called at any moment of its time."""
+
+    product: str
+    sites: tuple[SiteId, ...]
+    start_at: float
+    """UTC (Unix s)."""
+    end_at: float
+    down_w: float
+    up_w: float
+    bridge_s: float
+    """10 for a primary reserve, 300 for a secondary one: so long batteries carry it alone."""
+
+
+def work_of(
+    offer: Offer, now: float, *, share: float = 0.0, called_s: float = 0.0, owed_wh: float = 0.0
+) -> Work:
+    """An offer as the rolling plan sees it.
+
+    Args:
+        offer: As its plug-in promises it.
+        now: UTC (Unix s).
+        share: Of it that is real at the meter, 0..1.
+        called_s: How long that share stands.
+        owed_wh: What earlier shifts of it still owe, Wh at the larger leg.
+    """
+    legs = tuple(MoveLeg(site=leg.site, regulation_w=regulation_of(leg.import_delta_w)) for leg in offer.legs)
+    shifted_wh = max((abs(leg.regulation_w) for leg in legs), default=0.0) * offer.sustain_s / 3600.0
+    return Work(
+        offer=offer.id,
+        tier=WORKLOAD,
+        legs=legs,
+        cost=offer.cost,
+        latency_s=max((leg.latency_s for leg in offer.legs), default=0.0),
+        sustain_s=offer.sustain_s,
+        dwell_s=offer.min_dwell_s,
+        share=share,
+        called_s=called_s,
+        start_within_s=max(0.0, offer.valid_until - now),
+        rebound=offer.rebound_wh / shifted_wh if shifted_wh > 0 else 0.0,
+        owed_wh=owed_wh,
+    )
+
+
+def marks_s(
+    timeline: Timeline, works: Iterable[Work], armed: Iterable[Armed], now: float
+) -> tuple[float, ...]:
+    """Moments from now on at which something changes: edges for `optimise.steps.step_lengths`, s."""
+    moments = [
+        moment
+        for instruction in timeline
+        for phase in instruction.phases
+        for moment in (phase.start_at, phase.end_at)
+        if moment is not None
+    ]
+    moments += [moment for product in armed for moment in (product.start_at, product.end_at)]
+    latencies = (work.latency_s for work in works)
+    found = {moment - now for moment in moments if moment > now} | set(latencies)
+    return tuple(sorted(mark for mark in found if mark >= MARK_LEAST_S))
+
+
+def outlook(
+    id: str,
+    now: float,
+    lengths_s: Sequence[float],
+    *,
+    sites: Iterable[SiteNow],
+    timeline: Timeline,
+    asked_w: AskedOf,
+    forecasts: ForecastSource,
+    works: Sequence[Work] = (),
+    armed: Sequence[Armed] = (),
+    tiers: tuple[TierName, ...],
+    bridge_s: float = 300.0,
+    wanted_soc: float = 0.5,
+    ramp_w_per_s: Mapping[str, float] | None = None,
+    prices: Prices | None = None,
+) -> HorizonProblem:
+    """The problem of the coming `lengths_s`.
+
+    Args:
+        id: Of the problem.
+        now: UTC (Unix s): the first step begins.
+        lengths_s: Of the steps.
+        sites: What is known of each site now.
+        timeline: Accepted instructions.
+        asked_w: What a demand asks of the sites that it rules.
+        forecasts: Asked first; a site without a forecast goes on as now, one that is not heard either is left out.
+        works: Offers, see `work_of`.
+        armed: Products that may be called.
+        tiers: Order of call.
+        bridge_s: How long the batteries of an instruction could carry it alone at any time.
+        wanted_soc: Where batteries should stand after the plan, 0..1.
+        ramp_w_per_s: Of batteries that are slower than a step, by device.
+        prices: What is weighed.
+    """
+    known = tuple(sites)
+    middles = tuple(_middles(now, lengths_s))
+    ramps = ramp_w_per_s or {}
+    return HorizonProblem(
+        id=id,
+        at=now,
+        lengths_s=tuple(lengths_s),
+        tiers=tiers,
+        asked=tuple(_asked(timeline, middles, asked_w, bridge_s)),
+        stores=tuple(
+            _store(site.site.id, battery, reading, wanted_soc, ramps.get(battery.id))
+            for site in known
+            for battery in site.site.batteries
+            if (reading := site.usable.get(battery.id)) is not None
+        ),
+        works=tuple(works),
+        connections=tuple(
+            connection
+            for site in known
+            if (connection := _connection(site, timeline, now, lengths_s, middles, forecasts)) is not None
+        ),
+        reserves=tuple(_reserve(product, middles) for product in armed),
+        prices=prices or Prices(),
+    )
+
+
+def _middles(now: float, lengths_s: Sequence[float]) -> Iterator[float]:
+    for length in lengths_s:
+        yield now + length / 2.0
+        now += length
+
+
+def _asked(
+    timeline: Timeline, middles: Sequence[float], asked_w: AskedOf, bridge_s: float
+) -> Iterator[Asked]:
+    """One row per instruction and set of sites that it rules."""
+    rows: dict[tuple[InstructionId, tuple[SiteId, ...]], list[float | None]] = {}
+    for t, at in enumerate(middles):
+        for row in timeline.at(at):
+            if row.sites:
+                key = (row.instruction.id, row.sites)
+                rows.setdefault(key, [None] * len(middles))[t] = asked_w(row)
+    for (instruction, sites), course in rows.items():
+        if any(w is not None for w in course):
+            yield Asked(instruction=instruction, sites=sites, regulation_w=tuple(course), bridge_s=bridge_s)
+
+
+def _store(
+    site: SiteId, battery: Battery, reading: BatteryReading, wanted_soc: float, ramp: float | None
+) -> Store:
+    floor, ceiling = max(battery.soc_min, reading.soc_min), min(battery.soc_max, reading.soc_max)
+    return Store(
+        id=battery.id,
+        site=site,
+        tier=BATTERY,
+        discharge_max_w=min(battery.discharge_max_w, max(reading.discharge_room_w, 0.0)),
+        charge_max_w=min(battery.charge_max_w, max(reading.charge_room_w, 0.0)),
+        stored_wh=reading.soc * battery.energy_wh,
+        stored_min_wh=floor * battery.energy_wh,
+        stored_max_wh=ceiling * battery.energy_wh,
+        stored_wanted_wh=wanted_soc * battery.energy_wh,
+        discharge_efficiency=battery.efficiency,
+        charge_efficiency=battery.efficiency,
+        discharge_w=reading.discharge_w,
+        ramp_w_per_s=ramp,
+    )
+
+
+def _connection(
+    site: SiteNow,
+    timeline: Timeline,
+    now: float,
+    lengths_s: Sequence[float],
+    middles: Sequence[float],
+    forecasts: ForecastSource,
+) -> Connection | None:
+    place = site.site
+    load = course_w(forecasts, place.id, "load", now, lengths_s)
+    pv = course_w(forecasts, place.id, "pv", now, lengths_s)
+    if load is None:
+        # What the meter shows without our batteries has the sun in it already.
+        if site.load_w is None or not math.isfinite(site.load_w):
+            return None
+        load, pv = (site.load_w,) * len(middles), None
+    imports, exports = [], []
+    for at in middles:
+        bounds = [bound for bound in timeline.bounds_at(at) if bound.site == place.id]
+        imports.append(
+            min([place.import_max_w, *(b.import_max_w for b in bounds if b.import_max_w is not None)])
+        )
+        exports.append(
+            min([place.export_max_w, *(b.export_max_w for b in bounds if b.export_max_w is not None)])
+        )
+    return Connection(
+        site=place.id,
+        load_w=load,
+        pv_w=pv or (0.0,) * len(middles),
+        import_max_w=tuple(imports),
+        export_max_w=tuple(exports),
+    )
+
+
+def _reserve(product: Armed, middles: Sequence[float]) -> Reserve:
+    def course(w: float) -> tuple[float, ...]:
+        return tuple(w if product.start_at <= at < product.end_at else 0.0 for at in middles)
+
+    return Reserve(
+        product=product.product,
+        sites=product.sites,
+        down_w=course(product.down_w),
+        up_w=course(product.up_w),
+        bridge_s=product.bridge_s,
+    )
