@@ -41,6 +41,7 @@ FAMILIES = (
         "allocate",
         ("allocate_closed_form_6", "allocate_closed_form_100", "allocate_closed_form_1000"),
     ),
+    Family("horizon", ("horizon", "horizon_peer", "horizon_lag")),
     Family("simulate_link", ("simulate_link",)),
     Family("replay", ("replay_day", "replay_day_decode")),
     Family("simulate_house", ("simulate_modbus", "simulate_repeat")),
