@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -455,6 +455,32 @@ def test_a_portfolio_of_nothing_has_a_plan() -> None:
     plan = solve(problem((600.0,), (asked("i", (A,), (1e3,)),), (), (), (connection(A, 1),)))
     assert plan.shortfalls[0].regulation_w == pytest.approx((1e3,))
     assert solve(problem((600.0,), (), (), (), (connection(A, 1),))).binding == ()
+
+
+def test_where_everything_is_refused_the_plan_is_empty() -> None:
+    dark = replace(connection(A, 1), load_w=(NAN,))
+    plan = solve(problem((600.0,), (), (store("b", A),), (work("w", A),), (dark,)))
+    assert len(plan.refused) == 3 and plan.stores == plan.works == plan.connections == ()
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10**6), data=st.data())
+def test_no_number_is_too_strange(seed: int, data: st.DataObject) -> None:
+    """Whatever stands in a field, there is a plan of finite numbers, and it says what it left out."""
+    case = random_problem(seed, (2.0, 60.0, 600.0, 1800.0))
+    strange = st.sampled_from([0.0, -1.0, 1e-9, 1e-3, 1.0, 5.0, 1e9, 1e12, 1e13, NAN, INF, -INF])
+    for name in ("stores", "works"):
+        parts = list(getattr(case, name))
+        for i, part in enumerate(parts):
+            numbers = [f.name for f in fields(part) if isinstance(getattr(part, f.name), float)]
+            field = data.draw(st.sampled_from(numbers))
+            parts[i] = replace(part, **{field: data.draw(strange)})
+        case = replace(case, **{name: tuple(parts)})
+    plan = solve(case, 10.0)
+    rows = [row for s in plan.stores for row in (s.discharge_w, s.stored_wh, s.floor_wh, s.ceiling_wh)]
+    rows += [row for w in plan.works for row in (w.share, w.rebound)]
+    assert all(map(math.isfinite, (value for row in rows for value in row)))
+    assert len(plan.stores) + len(plan.works) + len(plan.refused) == len(case.stores) + len(case.works)
 
 
 def test_a_solve_that_takes_too_long_says_so() -> None:

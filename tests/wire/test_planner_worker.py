@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -106,6 +107,12 @@ def test_an_overrun_is_killed_and_the_next_plan_comes_from_a_new_worker() -> Non
             running.cancel()
 
     asyncio.run(main())
+
+
+def test_the_centre_carries_no_numpy_for_it() -> None:
+    asked = "import sys, vpp_gateway.planner; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 def test_problem_and_plan_travel_unchanged() -> None:

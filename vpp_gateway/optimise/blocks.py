@@ -157,6 +157,8 @@ class Blocks:
         numbers = (cost, lower, *rhs, *(matrix.data for matrix in matrices))
         if not all(np.isfinite(part).all() for part in numbers) or np.isnan(upper).any():
             raise ArithmeticError("the program holds a number that is not finite")
+        if not cost.size:
+            return Optimum(x=cost, cost=0.0, upper=cost, lower=cost, at_most=rhs[1] * 0.0, equal=rhs[0] * 0.0)
         answer = linprog(  # type: ignore[call-overload]  # the stubs refuse an array as bounds, scipy takes it
             SCALE * cost,
             A_eq=matrices[0],

@@ -60,10 +60,11 @@ def due(
 ) -> dict[OfferId, float]:
     """Share of each offer that must be ordered by now, or within `within_s`, to be real when the plan wants it.
 
+    Only for ordering more: what may end is told by the calls of `hand_over`, since work ends at once.
+
     Args:
         latency_s: From the order until the meter shows it; an offer that is missing has none.
-        within_s: Until somebody asks again, s: what would fall due meanwhile is due now. The larger of what is wanted
-            now and then counts; taking back is told by the share at `now` alone, since work ends at once.
+        within_s: Until somebody asks again, s: what would fall due meanwhile is due now.
     """
     wanted: dict[OfferId, float] = {}
     for work in plan.works:

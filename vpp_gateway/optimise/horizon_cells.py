@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from vpp_gateway.domain.horizon import Asked, Connection, HorizonProblem, Reserve, Series, Work
 from vpp_gateway.optimise.blocks import Floats, Index
 
-CELL_S = 60.0
+CELL_S = 120.0
 """Steps are taken together until a cell is so long; a longer step is a cell of its own."""
 LOOK_S = 300.0
 """What is kept back is looked at so often, beside the edges of what is asked: stored energy is slow."""

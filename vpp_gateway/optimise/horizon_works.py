@@ -107,7 +107,7 @@ def _upper(work: Work, cells: Cells, must: Mask) -> Floats:
 
 def _add_times(program: Blocks, work: Work, called: Index, cells: Cells, must: Mask) -> list[Rows]:
     """Dwell, longest hold, last start and ramp."""
-    rows = [_add_ramp(program, work, called, cells)]
+    rows = [_add_ramp(program, work, called, cells)] if work.ramp_s > 0 else []
     whole = cells.end[-1] + work.called_s
     short = work.sustain_s is not None and work.sustain_s < whole
     if not (_dwell_s(work) > 0 or short or work.start_within_s is not None):
@@ -149,7 +149,7 @@ def _add_times(program: Blocks, work: Work, called: Index, cells: Cells, must: M
 
 def _add_ramp(program: Blocks, work: Work, called: Index, cells: Cells) -> Rows:
     """Work takes its time to begin; it may end at once."""
-    reach = cells.hours * 3600.0 / work.ramp_s if work.ramp_s > 0 else np.full(cells.count, np.inf)
+    reach = cells.hours * 3600.0 / work.ramp_s
     binds = np.nonzero(reach < 1.0)[0]
     rows = program.at_most(reach[binds] + np.where(binds == 0, work.share, 0.0))
     program.put(rows, called[binds], 1.0)
