@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.campaign import whole_house
 from tests.campaign.run import campaign, play_one, summary, table
 
 SHARE = (15, 12)

@@ -5,7 +5,7 @@
                             |   what the run decided | decisions.jsonl beside the journal, when it was simulated;
                             +--- compared with ------+ else what the facts prove of it:
 
-    Obeyed     the device, the value and the schedule were ordered so        Shifted   there was such an order
+    Obeyed     device, value (as far as a register holds it) and schedule    Shifted   there was such an order
     Solved     this very problem was asked                                   Concluded   the same record of delivery
 
 The journal itself is not touched: a copy is read, also while a gateway writes it.
@@ -16,13 +16,14 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Obeyed, Shifted, Solved
+from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.order import OrderId
 from vpp_gateway.errors import JournalError
 from vpp_gateway.gateway import Gateway
@@ -33,6 +34,8 @@ from vpp_gateway.whatif.keep import Ground, spell
 KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
 SHORT = 240
 """So much of a decision is shown."""
+REGISTER_SHARE = 0.001
+"""Of a battery's rating: so far off may be what it confirms, for a register holds whole steps."""
 SCHEDULES_KEPT = 500
 """Per site: an outcome of an older schedule proves nothing any more."""
 
@@ -88,7 +91,11 @@ def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Rep
 
 
 def _copy(source: Path, target: Path) -> None:
+    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it."""
     try:
+        anchor = source.with_suffix(".head")
+        if anchor.exists():
+            target.with_suffix(".head").write_bytes(anchor.read_bytes())
         with (
             sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True) as one,
             sqlite3.connect(target) as other,
@@ -96,14 +103,14 @@ def _copy(source: Path, target: Path) -> None:
             one.backup(other)
         one.close()
         other.close()
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise JournalError(f"{source} cannot be read: {error}") from error
 
 
 def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
     gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
     found = Replayed(problem=journal.problem)
-    judge: _Written | _Proven = _Proven() if decided is None else _Written(deque(decided))
+    judge: _Written | _Proven = _Proven(_steps_w(ground)) if decided is None else _Written(deque(decided))
     expected_seq = 1
     for entry in journal.entries():
         if entry.seq != expected_seq:
@@ -133,6 +140,14 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
     return found
 
 
+def _steps_w(ground: Ground) -> dict[DeviceId, float]:
+    """How coarse each battery's setpoint may be, W."""
+    return {
+        battery.id: REGISTER_SHARE * max(battery.discharge_max_w, battery.charge_max_w)
+        for battery in ground.fleet.batteries
+    }
+
+
 class _Written:
     """The decisions of the run were written down: all of them must come again, in order."""
 
@@ -157,6 +172,7 @@ class _Written:
 class _Proven:
     """Only the facts are there: what they prove of the run's decisions must be what the replay decides."""
 
+    steps_w: Mapping[DeviceId, float]
     compared: int = 0
     _schedules: dict[str, deque[Arrange]] = field(default_factory=dict)
     _orders: set[OrderId] = field(default_factory=set)
@@ -204,7 +220,8 @@ class _Proven:
                 continue
             self.compared += 1
             values = [step.discharge_w for step in schedule.steps if step.device == fact.device]
-            if fact.discharge_w in values:
+            step_w = self.steps_w.get(fact.device, 0.0)
+            if any(abs(fact.discharge_w - w) <= step_w for w in values):
                 return None
             was = f"{fact.device} {fact.discharge_w:.3f} W (schedule {fact.epoch}-{fact.seq})"
             now = f"{fact.device} {', '.join(f'{w:.3f} W' for w in values) or '-'}"
