@@ -10,7 +10,11 @@ from tests.house.day import play
 from tests.house.house import House
 from tests.house.world import SITES
 from vpp_gateway.compose_centre import host_of, policy_of
+from vpp_gateway.domain.fact import FACT_TYPES
 from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.journal.archive import Retention
+from vpp_gateway.journal.records import FactCodec
+from vpp_gateway.journal.store import Journal
 from vpp_gateway.settings import fleet
 from vpp_gateway.whatif.keep import Ground
 from vpp_gateway.whatif.replay import Replayed, replay_journal
@@ -68,3 +72,21 @@ def test_a_fleet_that_was_another_one_is_noticed(run: tuple[Path, Ground]) -> No
         hosts=ground.hosts,
     )
     assert replay_journal(path, weaker, None).difference is not None
+
+
+def test_archived_readings_leave_a_gap_and_the_rest_is_compared(
+    run: tuple[Path, Ground], tmp_path: Path
+) -> None:
+    path, ground = run
+    for suffix in (".db", ".head"):
+        (tmp_path / "journal").with_suffix(suffix).write_bytes(path.with_suffix(suffix).read_bytes())
+    copy = tmp_path / "journal.db"
+    with Journal.open(copy, FactCodec(FACT_TYPES), reserve_bytes=0) as journal:
+        first_at = next(journal.entries()).at
+        retention = Retention(journal)
+        while retention.compact(first_at + 30.0):
+            assert journal.problem == ""
+    found = replay_journal(copy, ground, None)
+    assert found.difference is None, found.difference
+    assert found.missing > 20 and found.resumed_seq > 20
+    assert 20 < found.compared < replayed(run).compared

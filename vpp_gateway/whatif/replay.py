@@ -13,6 +13,7 @@ The journal itself is not touched: a copy is read, also while a gateway writes i
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import tempfile
 from collections import deque
@@ -110,13 +111,11 @@ def _copy(source: Path, target: Path) -> None:
 def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
     gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
     found = Replayed(problem=journal.problem)
+    from_at = _gaps(journal, found) + ground.policy.baseline_window_s if decided is None else -math.inf
     judge: _Written | _Proven = _Proven(_steps_w(ground)) if decided is None else _Written(deque(decided))
-    expected_seq = 1
+    seq = 0
     for entry in journal.entries():
-        if entry.seq != expected_seq:
-            found.missing += entry.seq - expected_seq
-            found.resumed_seq = entry.seq
-        expected_seq = entry.seq + 1
+        seq = entry.seq
         if entry.kind not in KINDS:
             continue
         fact = journal.decode(entry)
@@ -126,18 +125,31 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
         commands = gateway.step(fact, fact.at)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
         found.decisions += len(commands)
         wrong = judge.differs(fact, commands)  # type: ignore[arg-type]  # as above
-        if wrong is not None and found.difference is None:
-            was, now = wrong
-            found.difference = Difference(
-                seq=entry.seq, kind=entry.kind, at=entry.at, was=was[:SHORT], now=now[:SHORT]
-            )
-            break
-    if found.difference is None and (left := judge.left()):
-        found.difference = Difference(
-            seq=expected_seq - 1, kind="", at=found.last_at or 0.0, was=left[:SHORT], now=""
-        )
+        if fact.at < from_at:
+            judge.compared = 0
+        elif wrong is not None:
+            found.compared = judge.compared
+            found.difference = _difference(seq, entry.kind, entry.at, *wrong)
+            return found
     found.compared = judge.compared
+    if left := judge.left():
+        found.difference = _difference(seq, "", found.last_at or 0.0, left, "")
     return found
+
+
+def _difference(seq: int, kind: str, at: float, was: str, now: str) -> Difference:
+    return Difference(seq=seq, kind=kind, at=at, was=was[:SHORT], now=now[:SHORT])
+
+
+def _gaps(journal: Journal, found: Replayed) -> float:
+    """When the last gap in the readings ended: what was decided in it cannot be decided again; -inf without one."""
+    seq, ended_at = 0, -math.inf
+    for entry in journal.entries():
+        if entry.seq != seq + 1:
+            found.missing += entry.seq - seq - 1
+            found.resumed_seq, ended_at = entry.seq, entry.at
+        seq = entry.seq
+    return ended_at
 
 
 def _steps_w(ground: Ground) -> dict[DeviceId, float]:
