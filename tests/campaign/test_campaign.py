@@ -6,13 +6,14 @@ import os
 
 import pytest
 
+from tests.campaign import whole_house
 from tests.campaign.run import campaign, play_one, summary, table
 
 SHARE = (15, 12)
 """Events with noise; a battery dies, a plug-in lies."""
 STILL_SHARE = (0, 2, 5, 7, 10, 12, 15, 20)
 """Events without noise, down and up, in which a battery or a plug-in fails in one of their ways."""
-EVENTS, STILL_EVENTS = 1000, 500
+EVENTS, STILL_EVENTS, HOUSE_EVENTS = 1000, 500, 50
 GOAL = 0.99
 BEHIND_BEST = 0.01
 """Of a site that is blind for minutes nobody knows the noise: then the best controller with our sensors is the measure."""
@@ -56,3 +57,13 @@ def test_recovery_without_noise() -> None:
     rows = campaign(0, STILL_EVENTS, still=True, jobs=os.cpu_count() or 1)
     print(table(rows))
     assert summary(rows)["recovery_p99_s"] <= 3.0, table(rows)
+
+
+@pytest.mark.soak
+def test_events_on_the_whole_house_with_modbus() -> None:
+    """Failures that blind the centre end after 20 s at the latest here; all others last."""
+    rows = [whole_house.play_one(seed) for seed in range(HOUSE_EVENTS)]
+    said = "\n".join(whole_house.line(row) for row in rows)
+    print(said)
+    assert all(row.opt == "in" and not row.trouble for row in rows), said
+    assert sum(row.within for row in rows) >= GOAL * sum(row.samples for row in rows), said

@@ -286,6 +286,7 @@ async def open_house(
     clock: Clock,
     seed: int = 1,
     sigma_w: float = 0.0,
+    tau_s: float = 60.0,
     vtn: bool = False,
     listening: bool = True,
     order: tuple[float, float] | None = None,
@@ -302,6 +303,7 @@ async def open_house(
         folder: state of the centre and of the agents.
         seed: all chance.
         sigma_w: standard deviation of each site's load.
+        tau_s: how long its noise remembers.
         vtn: with a utility; without it instructions come by `House.instruct`.
         listening: whether the VTN is there from the start.
         order: (granularity, back duration) in s of the report that the VTN orders.
@@ -313,7 +315,7 @@ async def open_house(
         more: further sections of the settings.
     """
     rng = SeededRng(seed)
-    spec = field_spec(seed, sigma_w, work=work)
+    spec = field_spec(seed, sigma_w, work=work, tau_s=tau_s)
     memory_work = MemoryWork(jobs(), clock, tempo=tempo) if work else None
     loads = {} if memory_work is None else {site: memory_work.load(SiteId(site), 0.0) for site in SITES}
     factories: dict[str, TransportFactory] = {

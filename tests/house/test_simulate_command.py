@@ -125,7 +125,7 @@ def test_the_replay_is_identical(kept: Path) -> None:
 
 
 def test_a_decision_that_differs_is_named(kept: Path, tmp_path: Path) -> None:
-    folder = copy_of(kept, tmp_path, "journal.db", "run.json", "decisions.jsonl")
+    folder = copy_of(kept, tmp_path, "journal.db", "journal.head", "run.json", "decisions.jsonl")
     lines = (folder / "decisions.jsonl").read_text("utf-8").splitlines()
     number = next(n for n, line in enumerate(lines) if '"Arrange"' in line)
     changed = lines[number].replace('"seq": 1', '"seq": 9')
@@ -142,13 +142,13 @@ def test_a_decision_that_differs_is_named(kept: Path, tmp_path: Path) -> None:
 
 
 def test_without_written_decisions_the_facts_prove_them(kept: Path, tmp_path: Path) -> None:
-    folder = copy_of(kept, tmp_path, "journal.db", "run.json")
+    folder = copy_of(kept, tmp_path, "journal.db", "journal.head", "run.json")
     document = json.loads(call("replay", str(folder), "--json").output)
     assert document["identical"] is True and document["compared"] > 20
 
 
 def test_another_policy_decides_otherwise_and_the_facts_show_it(kept: Path, tmp_path: Path) -> None:
-    folder = copy_of(kept, tmp_path, "journal.db", "run.json")
+    folder = copy_of(kept, tmp_path, "journal.db", "journal.head", "run.json")
     run = json.loads((folder / "run.json").read_text("utf-8"))
     run["policy"]["baseline_window_s"] = 7.0
     (folder / "run.json").write_text(json.dumps(run), "utf-8")
@@ -157,7 +157,7 @@ def test_another_policy_decides_otherwise_and_the_facts_show_it(kept: Path, tmp_
 
 
 def test_a_journal_that_was_tampered_with_is_not_replayed_to_its_end(kept: Path, tmp_path: Path) -> None:
-    folder = copy_of(kept, tmp_path, "journal.db", "run.json", "decisions.jsonl")
+    folder = copy_of(kept, tmp_path, "journal.db", "journal.head", "run.json", "decisions.jsonl")
     with sqlite3.connect(folder / "journal.db") as database:
         (table,) = next(
             row
@@ -174,7 +174,7 @@ def test_a_journal_that_was_tampered_with_is_not_replayed_to_its_end(kept: Path,
 def test_what_is_missing_is_said(tmp_path: Path, kept: Path) -> None:
     told = call("replay", str(tmp_path))
     assert told.exit_code == 1 and "there is no journal" in told.output
-    folder = copy_of(kept, tmp_path, "journal.db")
+    folder = copy_of(kept, tmp_path, "journal.db", "journal.head")
     told = call("replay", str(folder))
     assert told.exit_code == 1 and "--config" in told.output
     assert call("replay", str(folder), "--config", CONFIG).exit_code == 0

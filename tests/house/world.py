@@ -17,7 +17,9 @@ JOBS, JOB_W, SLOTS = 6, 10_000.0, 10
 """Per site: jobs that run, W of each, and how many fit."""
 
 
-def field_spec(seed: int, sigma_w: float = 0.0, batteries: int = 2, work: bool = False) -> FieldSpec:
+def field_spec(
+    seed: int, sigma_w: float = 0.0, batteries: int = 2, work: bool = False, tau_s: float = 60.0
+) -> FieldSpec:
     """Three sites with their devices; of the load, the jobs bring their own part."""
     return FieldSpec(
         seed=seed,
@@ -26,6 +28,7 @@ def field_spec(seed: int, sigma_w: float = 0.0, batteries: int = 2, work: bool =
                 id=site,
                 load_w=LOAD_W - (JOBS * JOB_W if work else 0.0),
                 sigma_w=sigma_w,
+                tau_s=tau_s,
                 meter=MeterSpec(id=f"{site}-meter"),
                 batteries=tuple(
                     BatterySpec(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vpp_gateway.catalogue import Lang, Told, text
+from vpp_gateway.catalogue import Lang, Told, retell, text
 from vpp_gateway.cli.common import (
+    DEGRADED,
     FAILED,
     OK,
     SCHEMA_VERSION,
@@ -36,7 +37,7 @@ def replay(ctx: click.Context, journal: Path, config: Path | None, as_json: bool
     """Fold JOURNAL again and compare the decisions: a folder of `simulate --keep`, a state_dir, or its journal.db.
 
     A real run needs the configuration that it ran on (--config). The journal is only read, also while it is written.
-    Exits with 1 at the first difference.
+    Exits with 1 at the first difference, with 6 when the journal itself is not whole.
     """
     from vpp_gateway.whatif.keep import JOURNAL, decisions_of
     from vpp_gateway.whatif.replay import replay_journal
@@ -51,7 +52,7 @@ def replay(ctx: click.Context, journal: Path, config: Path | None, as_json: bool
     else:
         for line in _lines(path, found, language(ctx)):
             click.echo(line)
-    ctx.exit(OK if found.difference is None else FAILED)
+    ctx.exit(FAILED if found.difference is not None else DEGRADED if found.problem else OK)
 
 
 def _ground(ctx: click.Context, folder: Path, config: Path | None) -> Ground:
@@ -84,7 +85,7 @@ def _lines(path: Path, found: Replayed, lang: Lang) -> list[str]:
         )
     ]
     if found.problem:
-        lines.append(found.problem)
+        lines.append(retell(found.problem, lang))
     if found.missing:
         lines.append(text("replay.gap", lang, count=found.missing, seq=found.resumed_seq))
     if found.difference is None:

@@ -187,15 +187,15 @@ class ModelBattery:
 
     def order(self, order: DeviceOrder | None) -> None:
         """What the agent wants now; the same again changes nothing."""
-        old, self._order = self._order, order
+        old = self._order
         if order is None:
+            self._order = None
             if old is not None or self._armed:
                 self._armed = False
                 self._later(WRITE_S, self._release)
         elif old is None or (old.discharge_w, old.instruction) != (order.discharge_w, order.instruction):
-            self._later(WRITE_S, lambda: self._write(order))
-        else:
             self._order = order
+            self._later(WRITE_S, lambda: self._write(order))
 
     def arm(self) -> None:
         """Be ready."""
@@ -238,7 +238,7 @@ class ModelBattery:
         asyncio.get_running_loop().call_later(seconds, act)
 
     def _write(self, order: DeviceOrder) -> None:
-        if order is not self._order and (self._order is None or order.seq < self._order.seq):
+        if order is not self._order:
             return  # replaced while it was on its way
         now = self._clock.utc()
         if self.fault in ("dead", "silent"):

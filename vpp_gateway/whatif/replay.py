@@ -5,7 +5,7 @@
                             |   what the run decided | decisions.jsonl beside the journal, when it was simulated;
                             +--- compared with ------+ else what the facts prove of it:
 
-    Obeyed     the device, the value and the schedule were ordered so        Shifted   there was such an order
+    Obeyed     device, value (as far as a register holds it) and schedule    Shifted   there was such an order
     Solved     this very problem was asked                                   Concluded   the same record of delivery
 
 The journal itself is not touched: a copy is read, also while a gateway writes it.
@@ -13,16 +13,18 @@ The journal itself is not touched: a copy is read, also while a gateway writes i
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import tempfile
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Obeyed, Shifted, Solved
+from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.order import OrderId
 from vpp_gateway.errors import JournalError
 from vpp_gateway.gateway import Gateway
@@ -33,6 +35,8 @@ from vpp_gateway.whatif.keep import Ground, spell
 KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
 SHORT = 240
 """So much of a decision is shown."""
+REGISTER_SHARE = 0.001
+"""Of a battery's rating: so far off may be what it confirms, for a register holds whole steps."""
 SCHEDULES_KEPT = 500
 """Per site: an outcome of an older schedule proves nothing any more."""
 
@@ -88,7 +92,11 @@ def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Rep
 
 
 def _copy(source: Path, target: Path) -> None:
+    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it."""
     try:
+        anchor = source.with_suffix(".head")
+        if anchor.exists():
+            target.with_suffix(".head").write_bytes(anchor.read_bytes())
         with (
             sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True) as one,
             sqlite3.connect(target) as other,
@@ -96,20 +104,18 @@ def _copy(source: Path, target: Path) -> None:
             one.backup(other)
         one.close()
         other.close()
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise JournalError(f"{source} cannot be read: {error}") from error
 
 
 def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
     gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
     found = Replayed(problem=journal.problem)
-    judge: _Written | _Proven = _Proven() if decided is None else _Written(deque(decided))
-    expected_seq = 1
+    from_at = _gaps(journal, found) + ground.policy.baseline_window_s if decided is None else -math.inf
+    judge: _Written | _Proven = _Proven(_steps_w(ground)) if decided is None else _Written(deque(decided))
+    seq = 0
     for entry in journal.entries():
-        if entry.seq != expected_seq:
-            found.missing += entry.seq - expected_seq
-            found.resumed_seq = entry.seq
-        expected_seq = entry.seq + 1
+        seq = entry.seq
         if entry.kind not in KINDS:
             continue
         fact = journal.decode(entry)
@@ -119,18 +125,39 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
         commands = gateway.step(fact, fact.at)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
         found.decisions += len(commands)
         wrong = judge.differs(fact, commands)  # type: ignore[arg-type]  # as above
-        if wrong is not None and found.difference is None:
-            was, now = wrong
-            found.difference = Difference(
-                seq=entry.seq, kind=entry.kind, at=entry.at, was=was[:SHORT], now=now[:SHORT]
-            )
-            break
-    if found.difference is None and (left := judge.left()):
-        found.difference = Difference(
-            seq=expected_seq - 1, kind="", at=found.last_at or 0.0, was=left[:SHORT], now=""
-        )
+        if fact.at < from_at:
+            judge.compared = 0
+        elif wrong is not None:
+            found.compared = judge.compared
+            found.difference = _difference(seq, entry.kind, entry.at, *wrong)
+            return found
     found.compared = judge.compared
+    if left := judge.left():
+        found.difference = _difference(seq, "", found.last_at or 0.0, left, "")
     return found
+
+
+def _difference(seq: int, kind: str, at: float, was: str, now: str) -> Difference:
+    return Difference(seq=seq, kind=kind, at=at, was=was[:SHORT], now=now[:SHORT])
+
+
+def _gaps(journal: Journal, found: Replayed) -> float:
+    """When the last gap in the readings ended: what was decided in it cannot be decided again; -inf without one."""
+    seq, ended_at = 0, -math.inf
+    for entry in journal.entries():
+        if entry.seq != seq + 1:
+            found.missing += entry.seq - seq - 1
+            found.resumed_seq, ended_at = entry.seq, entry.at
+        seq = entry.seq
+    return ended_at
+
+
+def _steps_w(ground: Ground) -> dict[DeviceId, float]:
+    """How coarse each battery's setpoint may be, W."""
+    return {
+        battery.id: REGISTER_SHARE * max(battery.discharge_max_w, battery.charge_max_w)
+        for battery in ground.fleet.batteries
+    }
 
 
 class _Written:
@@ -157,6 +184,7 @@ class _Written:
 class _Proven:
     """Only the facts are there: what they prove of the run's decisions must be what the replay decides."""
 
+    steps_w: Mapping[DeviceId, float]
     compared: int = 0
     _schedules: dict[str, deque[Arrange]] = field(default_factory=dict)
     _orders: set[OrderId] = field(default_factory=set)
@@ -204,7 +232,8 @@ class _Proven:
                 continue
             self.compared += 1
             values = [step.discharge_w for step in schedule.steps if step.device == fact.device]
-            if fact.discharge_w in values:
+            step_w = self.steps_w.get(fact.device, 0.0)
+            if any(abs(fact.discharge_w - w) <= step_w for w in values):
                 return None
             was = f"{fact.device} {fact.discharge_w:.3f} W (schedule {fact.epoch}-{fact.seq})"
             now = f"{fact.device} {', '.join(f'{w:.3f} W' for w in values) or '-'}"

@@ -23,7 +23,7 @@ from vpp_gateway.settings_words import Identifier, Kw, Number, Seconds, Section,
 from vpp_gateway.sim.model_site import Curve
 from vpp_gateway.sim.model_work import WorkSpec
 from vpp_gateway.whatif.said import Known, SpecError, event_said, fault_said
-from vpp_gateway.whatif.world import LOAD_SHARE, WORK, Asked, Fault, Play, SiteModel
+from vpp_gateway.whatif.world import LOAD_SHARE, WORK, Fault, Play, SiteModel
 from vpp_gateway.yaml_source import Finding, InvalidFile, read_yaml
 from vpp_gateway.yaml_validate import near, validate
 
@@ -242,8 +242,3 @@ def _spec(row: WorkScenario) -> WorkSpec:
 def faults_of(play: Play) -> tuple[Fault, ...]:
     """What fails, in time order."""
     return tuple(sorted(play.faults, key=lambda fault: fault.at_s))
-
-
-def events_of(play: Play) -> tuple[Asked, ...]:
-    """What is asked, in time order."""
-    return tuple(sorted(play.asked, key=lambda asked: asked.start_s))

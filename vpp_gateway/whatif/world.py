@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Fleet
-from vpp_gateway.domain.instruction import Demand, DeviceId, SiteId
+from vpp_gateway.domain.instruction import Demand, SiteId
 from vpp_gateway.sim.model_site import Curve
 from vpp_gateway.sim.model_work import WorkSpec
 
@@ -113,14 +113,3 @@ class Play:
     def scope_of(self, asked: Asked) -> tuple[SiteId, ...]:
         """The sites that an event speaks of."""
         return asked.scope or tuple(site.id for site in self.fleet.sites)
-
-    def site_of(self, device: str) -> SiteId | None:
-        """The site of a device, or None."""
-        for site in self.fleet.sites:
-            if device == site.meter or any(battery.id == device for battery in site.batteries):
-                return site.id
-        return None
-
-    def device(self, id: str) -> DeviceId:
-        """The same text as a device's name."""
-        return DeviceId(id)
