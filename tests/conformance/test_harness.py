@@ -169,6 +169,20 @@ def test_it_registers_answers_polls_and_watches_their_pace() -> None:
 
 
 @pytest.mark.parametrize(
+    ("times", "broken"),
+    [((0, 10.4, 20, 30.3, 40), 0), ((0, 9.4), 1), ((0, 9.8, 19.6, 29.4), 1), ((0, 9.9, 20, 30), 0)],
+)
+def test_a_late_poll_brings_the_next_one_near_but_a_fast_pace_adds_up(
+    times: tuple[float, ...], broken: int
+) -> None:
+    one = vtn()
+    one.hear("EiRegisterParty", ven_says("oadrCreatePartyRegistration", REGISTER), T0)
+    for at in times:
+        one.hear("OadrPoll", ven_says("oadrPoll", POLL), T0 + at)
+    assert [breach.rule for breach in one.breaches] == ["54"] * broken
+
+
+@pytest.mark.parametrize(
     ("name", "service", "inside", "rule"),
     [
         ("oadrPoll", "EiEvent", POLL, "53"),

@@ -39,6 +39,10 @@ def gateway(folder: Path, vtn_url: str) -> Iterator[None]:
             [*CLI, "run", "--config", "gateway.yaml"], cwd=folder, stdout=log, stderr=log, env=os.environ
         )
     try:
+        answers = [*CLI, "ven", "status", "--state-dir", "state"]
+        for _ in range(60):  # each try is a process of its own, so it takes its time
+            if subprocess.run(answers, cwd=folder, capture_output=True).returncode == 0:
+                break
         yield
     finally:
         running.terminate()

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -110,6 +111,32 @@ def test_a_silent_device_times_out_at_the_exact_virtual_time() -> None:
     connected, gave_up = run(main)
     assert connected == 1000.0
     assert gave_up == pytest.approx(1000.6, abs=1e-9)
+
+
+def test_who_accepts_by_hand_is_served_by_the_loop_as_well() -> None:
+    """The address of our own for push has an accept loop of its own (`northbound.openadr2.door`)."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        with socket.create_server((HOST, 0)) as listening:
+            listening.setblocking(False)
+
+            async def serve() -> None:
+                connection, _ = await loop.sock_accept(listening)
+                _, writer = await asyncio.open_connection(sock=connection)
+                await asyncio.sleep(5)
+                writer.write(b"late\n")
+                writer.close()
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(serve())
+                await asyncio.sleep(0)
+                reader, writer = await asyncio.open_connection(*listening.getsockname())
+                assert await reader.readline() == b"late\n"
+                writer.close()
+        return loop.time()
+
+    assert run(main) == 1005.0
 
 
 def test_a_house_torn_down_half_way_leaves_nothing_open() -> None:

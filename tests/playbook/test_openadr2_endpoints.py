@@ -11,6 +11,7 @@ from vpp_gateway.clock import SeededRng
 from vpp_gateway.domain.fact import Instructed
 from vpp_gateway.northbound.openadr2.facts import EventHeld, Registered
 from vpp_gateway.northbound.openadr2.messages import (
+    CancelPartyRegistration,
     CreatePartyRegistration,
     Failed,
     Poll,
@@ -207,3 +208,57 @@ def test_a_pause_over_the_moment_of_return_does_not_spin() -> None:
     for _ in range(60):  # `run` fails when the session wants to be woken without having anything to do
         scene.dead = {0, 1} if 1 not in scene.dead else {0}
         scene.run(45)
+
+
+def failed_over_and_back() -> Sites:
+    """Two sites with a memory of their own: registered at both, the main one in use again."""
+    scene = stage(shared=False)
+    scene.other.vtn_id, scene.other.ven_id = "VTN-2", "VEN-2"
+    scene.dead = {0}
+    scene.run(60)
+    assert scene.session.status().state == "registered" and scene.session.desk.name == "VEN-2"
+    scene.dead = set()
+    scene.run(400)
+    assert scene.used(scene.now - 20) and set(scene.used(scene.now - 20)) == {0}
+    scene.vtn = scene.sites[0]
+    return scene
+
+
+def test_after_the_return_the_main_site_hears_the_names_that_it_gave() -> None:
+    scene = failed_over_and_back()
+    for _ in range(2):
+        scene.vtn.add_event(event("E1", scene.now))
+        scene.run(30)
+        assert scene.opts("E1")[-1][:2] == ("200", "optIn")  # its vtnID is expected, not the standby's
+        polls = [post.message for at, post in scene.posts if isinstance(post.message, Poll)]
+        assert polls[-1].ven_id == "VEN-1"
+        scene.restart()
+    assert len(scene.facts_of(Registered)) == 2
+
+
+def test_after_the_return_a_cancellation_by_the_main_site_is_followed() -> None:
+    scene = failed_over_and_back()
+    scene.vtn.add_event(event("E1", scene.now))
+    scene.run(30)
+    scene.vtn.cancel_registration()
+    scene.run(30)
+    assert scene.session.status().state == "cancelled"
+    assert [cause for _, cause in scene.withdrawn] == ["unregistered"]
+
+
+def test_after_the_return_our_cancellation_names_the_main_sites_registration() -> None:
+    scene = failed_over_and_back()
+    given = scene.vtn.registration_id
+    scene.take(scene.session.leave(scene.now))
+    scene.run(30)
+    (said,) = scene.vtn.said(CancelPartyRegistration)
+    assert said.registration_id == given and said.ven_id == "VEN-1"
+
+
+def test_a_main_site_that_forgot_us_is_asked_with_the_venid_that_it_gave() -> None:
+    scene = failed_over_and_back()
+    scene.vtn.forget_ven()
+    scene.run(60)
+    asked = scene.vtn.said(CreatePartyRegistration)[-1]
+    assert asked.registration_id is None and asked.ven_id == "VEN-1"
+    assert scene.session.status().state == "registered"

@@ -69,7 +69,7 @@ def test_a_restart_in_any_phase_ends_registered_once(kind: type, phase: Phase) -
     assert kind_of(stage) is phase
     stage.run(30)
     assert kind_of(stage) is Phase.REGISTERED
-    assert stage.vtn.registration_id == stage.session.desk.state.registration_id
+    assert stage.vtn.registration_id == stage.session.desk.membership.registration_id
     assert len(stage.facts_of(Registered)) == 1
     assert stage.sent(Poll)
 

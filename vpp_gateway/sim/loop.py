@@ -104,6 +104,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.delivery.listen(listener)
         return server
 
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, object]:
+        """As in asyncio; the loop learns the listening socket."""
+        self.delivery.listen(sock)
+        return await super().sock_accept(sock)
+
     def gate(self, address: tuple[str, int], passed: Callable[[], Awaitable[None]] | None) -> None:
         """Let every new connection to `address` await `passed()` first (None: no longer); see `line`."""
         if passed is None:

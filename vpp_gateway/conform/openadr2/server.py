@@ -109,7 +109,14 @@ class Server:
                 return
             task = asyncio.get_running_loop().create_task(self._post(*next_one))
             self._posting.add(task)
-            task.add_done_callback(self._posting.discard)
+            task.add_done_callback(self._posted)
+
+    def _posted(self, task: asyncio.Task[None]) -> None:
+        """What fails unforeseen is the harness's own fault, never a verdict on the VEN."""
+        self._posting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fault = ProcedureError(f"posting to {self.vtn.push_to}: {error!r}")
+            self.stirred.set()
 
     async def _post(self, script: Script, answer: Answer) -> None:
         body, service = answer.body or b"", script.service or "EiEvent"

@@ -19,7 +19,7 @@ from vpp_gateway.northbound.openadr2.messages import Post
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_offer import Offer
 from vpp_gateway.northbound.openadr2.report_words import UpdateReport
-from vpp_gateway.northbound.openadr2.state import Phase, VenState
+from vpp_gateway.northbound.openadr2.state import Membership, Phase, VenState
 
 Facts = list[Fact | VenFact]
 
@@ -137,7 +137,17 @@ class Desk:
     @property
     def name(self) -> str:
         """Our venID: the registered one, else the operator's, else none yet."""
-        return self.state.ven_id or self.ven_id or ""
+        return self.membership.ven_id or self.ven_id or ""
+
+    @property
+    def registrar(self) -> int:
+        """Whose registration counts at the address in use."""
+        return self.program.standby.registrar(self.pace.endpoint)
+
+    @property
+    def membership(self) -> Membership:
+        """How the address in use knows us."""
+        return self.state.membership(self.registrar)
 
     @property
     def poll_period_s(self) -> float:

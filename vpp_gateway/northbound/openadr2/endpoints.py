@@ -7,7 +7,7 @@
 Pure; the choice is of the moment, so a restart begins at the main address. After each change the full list of events is
 asked for before anything else, and what is owed goes to the address in use. The events that are known stay: one that
 both sites tell (eventID and modification) is one event. A site that does not know us says so (463, 452) and gets a
-registration.
+registration of its own; the others keep theirs (`VenState.memberships`).
 """
 
 from __future__ import annotations

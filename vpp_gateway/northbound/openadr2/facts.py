@@ -32,6 +32,8 @@ class Queried:
     at: float
     room: RoomName
     vtn_id: str
+    registrar: int = 0
+    """Which of the utility's sites it is of, where each has a memory of its own; see `program.Standby`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class Registered:
     vtn_id: str
     poll_s: float | None
     """The VTN's requested poll period; None = the profile's."""
+    registrar: int = 0
+    """Which of the utility's sites it is of, where each has a memory of its own; see `program.Standby`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,8 @@ class Unregistered:
     room: RoomName
     cause: Literal["unknown", "reregister", "vtn", "ven"]
     detail: str
+    registrar: int = 0
+    """Which of the utility's sites it is of, where each has a memory of its own; see `program.Standby`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from vpp_gateway.northbound.openadr2.desk import Desk, Facts, Sent, reply_owed
 from vpp_gateway.northbound.openadr2.facts import (
     ReportClosed,
     Settled,
-    Unregistered,
 )
 from vpp_gateway.northbound.openadr2.judge import Judge
 from vpp_gateway.northbound.openadr2.messages import (
@@ -162,7 +161,7 @@ def _peer_error(desk: Desk, sent: Sent, error: EiResponse, now: float) -> Facts:
         desk.pace.trouble = f"{trouble}; registering again"
         if desk.pace.relapses > 1:
             desk.pace.hold_until = now + desk.backoff_s(desk.pace.relapses)
-        return [Unregistered(at=now, room=desk.room, cause="unknown", detail=trouble)]
+        return [hear_party.unknown(desk, trouble, now)]
     if sent.opt_id:
         return hear_opt.refused(desk, sent, error.code, trouble, now)
     if sent.owed:
@@ -184,8 +183,8 @@ def _peer_error(desk: Desk, sent: Sent, error: EiResponse, now: float) -> Facts:
         return [hear_report.taken(desk, now)]
     desk.fail(now, trouble)
     asked = sent.post.message
-    if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.state.ven_id):
-        return [Unregistered(at=now, room=desk.room, cause="unknown", detail=trouble)]
+    if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.membership.ven_id):
+        return [hear_party.unknown(desk, trouble, now)]
     return []
 
 

@@ -30,6 +30,11 @@ def leave(desk: Desk, cause: str, detail: str, now: float) -> Facts:
     return facts
 
 
+def unknown(desk: Desk, detail: str, now: float) -> Unregistered:
+    """The site in use does not know us, or not under this registrationID or venID."""
+    return Unregistered(at=now, room=desk.room, cause="unknown", detail=detail, registrar=desk.registrar)
+
+
 def withdrawals(desk: Desk, now: float) -> Facts:
     """Every event is dropped and every instruction of this room taken back."""
     facts: Facts = []
@@ -61,8 +66,8 @@ def created(desk: Desk, sent: Sent, said: CreatedPartyRegistration, now: float) 
     expected = desk.program.vtn_id
     if not said.response.ok:
         desk.fail(now, f"registration refused: {said.response.code} {shown(said.response.description, 200)}")
-        if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.state.ven_id):
-            return [Unregistered(at=now, room=desk.room, cause="unknown", detail=desk.pace.trouble)]
+        if isinstance(asked, CreatePartyRegistration) and (asked.registration_id or desk.membership.ven_id):
+            return [unknown(desk, desk.pace.trouble, now)]
         return []
     if expected is not None and said.vtn_id != expected:
         desk.fail(now, f"registration: expected vtnID {shown(expected)}, found {shown(said.vtn_id)}")
@@ -71,7 +76,7 @@ def created(desk: Desk, sent: Sent, said: CreatedPartyRegistration, now: float) 
         desk.fail(now, f"registration: expected profile 2.0b, found {shown(', '.join(said.profiles))}")
         return []
     if isinstance(asked, QueryRegistration):
-        return [Queried(at=now, room=desk.room, vtn_id=said.vtn_id)]
+        return [Queried(at=now, room=desk.room, vtn_id=said.vtn_id, registrar=desk.registrar)]
     ven_id = said.ven_id or desk.name
     if not isinstance(asked, CreatePartyRegistration) or not said.registration_id or not ven_id:
         desk.fail(now, "registration refused: the VTN gave no registrationID or no venID")
@@ -96,6 +101,7 @@ def _register(
             ven_id=ven_id,
             vtn_id=said.vtn_id,
             poll_s=None if said.poll_s is None else max(said.poll_s, 1.0),
+            registrar=desk.registrar,
         )
     ]
 
@@ -117,8 +123,8 @@ def reregister(desk: Desk, now: float) -> Facts:
 
 def cancelled_by_vtn(desk: Desk, said: CancelPartyRegistration, now: float) -> Facts:
     """oadrCancelPartyRegistration of the VTN; one for another registration is an error and changes nothing."""
-    if said.registration_id != desk.state.registration_id:
-        text = f"registrationID: expected {shown(desk.state.registration_id)}, found {shown(said.registration_id)}"
+    if said.registration_id != desk.membership.registration_id:
+        text = f"registrationID: expected {shown(desk.membership.registration_id)}, found {shown(said.registration_id)}"
         desk.refuse("misaddressed", f"oadrCancelPartyRegistration: {text}")
         return [reply_owed(desk, "canceled-registration", said.request_id, now, "452", text)]
     facts = leave(desk, "vtn", "the VTN cancelled the registration; rejoin by hand", now)

@@ -122,7 +122,7 @@ def _judged(desk: Desk, message: Message, now: float) -> tuple[Facts, ReplyOwed]
 
 def _of_another(desk: Desk, message: Message) -> str:
     """Why a list is not of our VTN; empty when it is."""
-    expected = desk.program.vtn_id or desk.state.vtn_id
+    expected = desk.program.vtn_id or desk.membership.vtn_id
     if not isinstance(message, DistributeEvent) or expected is None or message.vtn_id == expected:
         return ""
     return f"oadrDistributeEvent: expected vtnID {shown(expected)}, found {shown(message.vtn_id)}"

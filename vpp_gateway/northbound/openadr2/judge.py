@@ -76,7 +76,8 @@ class Judge:
         """Judge the whole list."""
         self._request_id = message.request_id
         self.refusals.extend(message.unreadable)
-        expected = self._program.vtn_id or self._state.vtn_id
+        registrar = self._program.standby.registrar(self._endpoint)
+        expected = self._program.vtn_id or self._state.membership(registrar).vtn_id
         if expected is not None and message.vtn_id != expected:  # rule 21
             reason = f"vtnID: expected {shown(expected)}, found {shown(message.vtn_id)}"
             if not message.events:

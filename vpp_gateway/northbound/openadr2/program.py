@@ -154,7 +154,12 @@ class Standby(_Model):
     """While a standby is in use, the main site is tried again so often."""
     standby_shares_state: bool = True
     """True: all sites tell the same list of events, so what a standby does not list is cancelled (rule 61). False:
-    what the main site told is kept until its end, or until the main site answers again."""
+    what the main site told is kept until its end, or until the main site answers again; and each site has its own
+    vtnID and registration of us."""
+
+    def registrar(self, endpoint: int) -> int:
+        """Whose registration counts at an address: each site's own, or the one that all share."""
+        return 0 if self.standby_shares_state else endpoint
 
 
 class Signature(_Model):

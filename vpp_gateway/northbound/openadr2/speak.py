@@ -196,7 +196,7 @@ def reply_of(
             return "EiReport", _metadata(desk, reply.request_id, now)
         case "canceled-registration":
             return "EiRegisterParty", CanceledPartyRegistration(
-                response=said, registration_id=desk.state.registration_id, ven_id=ven_id
+                response=said, registration_id=desk.membership.registration_id, ven_id=ven_id
             )
         case _:
             assert_never(reply.kind)
@@ -205,7 +205,7 @@ def reply_of(
 def _registration(desk: Desk) -> CreatePartyRegistration:
     return CreatePartyRegistration(
         request_id=desk.new_id(),
-        registration_id=desk.state.registration_id,
+        registration_id=desk.membership.registration_id,
         ven_id=desk.name or None,
         ven_name=desk.ven_name,
         xml_signature=desk.signing,
@@ -216,7 +216,7 @@ def _registration(desk: Desk) -> CreatePartyRegistration:
 
 def _leave(desk: Desk) -> CancelPartyRegistration:
     return CancelPartyRegistration(
-        request_id=desk.new_id(), registration_id=desk.state.registration_id or "", ven_id=desk.name
+        request_id=desk.new_id(), registration_id=desk.membership.registration_id or "", ven_id=desk.name
     )
 
 

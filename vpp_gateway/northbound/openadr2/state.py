@@ -109,14 +109,24 @@ class Duty:
     ending: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What one site of the utility knows us by, and we it."""
+
+    registration_id: str | None = None
+    ven_id: str | None = None
+    vtn_id: str | None = None
+
+
 class VenState:
     """Registration, events, outbox and report duties as the facts say."""
 
     def __init__(self) -> None:
         self.phase = Phase.UNREGISTERED
-        self.registration_id: str | None = None
-        self.ven_id: str | None = None
-        self.vtn_id: str | None = None
+        self.memberships: dict[int, Membership] = {}
+        """By registrar, those that had a word on it."""
+        self._newest = Membership()
+        """For a site that had none yet: what the last one said."""
         self.poll_s: float | None = None
         self.detail = ""
         self.events: dict[str, HeldEvent] = {}
@@ -136,11 +146,18 @@ class VenState:
         """Registered well enough to poll, answer and report."""
         return self.phase in (Phase.REPORTING, Phase.REGISTERED)
 
+    def membership(self, registrar: int) -> Membership:
+        """How one site and we know each other."""
+        return self.memberships.get(registrar, self._newest)
+
+    def _know(self, registrar: int, known: Membership) -> None:
+        self.memberships[registrar] = self._newest = known
+
     def apply(self, fact: VenFact) -> None:
         """Take one fact over."""
         match fact:
             case Queried():
-                self.vtn_id = fact.vtn_id
+                self._know(fact.registrar, replace(self.membership(fact.registrar), vtn_id=fact.vtn_id))
                 self._turn("queried")
             case Registered():
                 self._register(fact)
@@ -153,7 +170,7 @@ class VenState:
                 self._turn("leave")
             case JoinWanted():
                 if self._turn("join"):
-                    self.detail, self.registration_id = "", None
+                    self._join()
             case EventHeld() | EventDropped() | EventReleased() | Opted():
                 self._apply_event(fact)
             case EventEnding() | EventEnded():
@@ -194,10 +211,21 @@ class VenState:
         self.phase = after
         return True
 
+    def _join(self) -> None:
+        """A registration that was cancelled is none any more, at any site."""
+        self.detail = ""
+        self._newest = replace(self._newest, registration_id=None)
+        self.memberships = {
+            registrar: replace(known, registration_id=None) for registrar, known in self.memberships.items()
+        }
+
     def _register(self, fact: Registered) -> None:
         if not self._turn("registered"):
             return
-        self.registration_id, self.ven_id, self.vtn_id = fact.registration_id, fact.ven_id, fact.vtn_id
+        self._know(
+            fact.registrar,
+            Membership(registration_id=fact.registration_id, ven_id=fact.ven_id, vtn_id=fact.vtn_id),
+        )
         self.poll_s = fact.poll_s
         self.detail = ""
         self.opts.registered()
@@ -212,9 +240,10 @@ class VenState:
             return
         self.detail = fact.detail
         if fact.cause == "unknown":
-            self.registration_id = None
-            if registering:  # the VTN does not take the venID it once gave either: begin from nothing
-                self.ven_id = None
+            known = self.membership(fact.registrar)
+            # one that is told again while registering does not take the venID it once gave either: begin from nothing
+            ven_id = None if registering else known.ven_id
+            self._know(fact.registrar, replace(known, registration_id=None, ven_id=ven_id))
         self.duties.clear()
         if not again:
             self.events.clear()
