@@ -15,12 +15,10 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from tests.campaign.draw import LOAD_W, NOISE_TAU_S, NOTICE_S, SITES, Drawn
+from tests.campaign.draw import KEPT, LOAD_W, NOTICE_S, SITES, Drawn
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.metering.delivery import SETTLE_S, within
 from vpp_gateway.whatif.course import Course, Second
-
-KEEP = math.exp(-1.0 / NOISE_TAU_S)
 
 
 def share_within(
@@ -71,7 +69,7 @@ class _Best:
         for id, row in then.sites.items():
             if self._all or self._sees(id, now.at_s):
                 self._noise[id] = now.sites[id].load_w - LOAD_W
-            self._noise[id] *= KEEP
+            self._noise[id] *= KEPT
             total += LOAD_W + self._noise[id] + row.shift_w + row.rebound_w
         return total
 

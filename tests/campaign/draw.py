@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vpp_gateway.clock import SeededRng
@@ -18,6 +19,8 @@ BATTERIES = 2
 AWARD_MIN_W, AWARD_MAX_W = 1e6, 4e6
 """Of 9.6 MW of batteries and about 6 MW of work that can be shifted."""
 NOISE_SHARE, NOISE_TAU_S = 0.2, 120.0
+KEPT = math.exp(-1.0 / NOISE_TAU_S)
+"""What is left of the noise after a second, in the mean."""
 EVENT_S = 900.0
 NOTICE_S = 30.0
 RECOVERY_S = 120.0

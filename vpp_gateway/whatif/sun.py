@@ -7,7 +7,8 @@
     maximise sum pv     pv <= sun     pv <= load + charge - discharge + work + export limit     per site and step
                         soc within the operating window     0 <= work <= its size, latencies left out
 
-The bound knows every second beforehand and moves work at once, so it cannot be reached; it is what physics allows.
+A battery does not discharge while there is a surplus: it would only burn energy. The bound knows every second beforehand
+and moves work at once, so it cannot be reached; it is what physics allows.
 """
 
 from __future__ import annotations
@@ -98,11 +99,13 @@ def _bound_wh(play: Play, seconds: Sequence[Second]) -> float:
     pv_at: dict[SiteId, int] = {}
     for site in play.fleet.sites:
         id = site.id
-        pv = pv_at[id] = block([_mean([s.sites[id].sun_w for s in step]) for step in steps])
+        suns = [_mean([s.sites[id].sun_w for s in step]) for step in steps]
+        loads = [_mean([s.sites[id].load_w for s in step]) for step in steps]
+        over = [sun_w > load_w + site.export_max_w for sun_w, load_w in zip(suns, loads, strict=True)]
+        pv = pv_at[id] = block(suns)
         charge = [block([b.charge_max_w] * count) for b in site.batteries]
-        discharge = [block([b.discharge_max_w] * count) for b in site.batteries]
-        for t, step in enumerate(steps):
-            load_w = _mean([s.sites[id].load_w for s in step])
+        discharge = [block([0.0 if much else b.discharge_max_w for much in over]) for b in site.batteries]
+        for t, load_w in enumerate(loads):
             terms = [(pv + t, 1.0)]
             terms += [(first + t, -1.0) for first in charge] + [(first + t, 1.0) for first in discharge]
             terms += [
