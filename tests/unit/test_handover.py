@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.unit.horizon_cases import A, asked, problem, random_problem, store, work
 from vpp_gateway.catalogue import LANGS
 from vpp_gateway.optimise.explain import sentence
-from vpp_gateway.optimise.grid import step_lengths
 from vpp_gateway.optimise.handover import due, hand_over, shifted, step_at
 from vpp_gateway.optimise.horizon import solve
+from vpp_gateway.optimise.step_grid import step_lengths
 
 CASE = replace(
     problem(
