@@ -20,7 +20,7 @@ from vpp_gateway.domain.horizon import (
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import MoveLeg
-from vpp_gateway.optimise.steps import step_lengths
+from vpp_gateway.optimise.step_grid import step_lengths
 
 SITES = tuple(SiteId(f"dc{n}") for n in range(3))
 STEPS, HORIZON_S = 48, 5400.0

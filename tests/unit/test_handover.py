@@ -14,7 +14,7 @@ from vpp_gateway.catalogue import LANGS
 from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.optimise.handover import due, hand_over, shifted, step_at
 from vpp_gateway.optimise.horizon import solve
-from vpp_gateway.optimise.steps import step_lengths
+from vpp_gateway.optimise.step_grid import step_lengths
 
 CASE = replace(
     problem(

@@ -17,7 +17,7 @@ from vpp_gateway.optimise.horizon import solve
 from vpp_gateway.optimise.horizon_cells import together
 from vpp_gateway.optimise.horizon_checks import clean
 from vpp_gateway.optimise.horizon_model import build
-from vpp_gateway.optimise.steps import step_lengths
+from vpp_gateway.optimise.step_grid import step_lengths
 
 MIN = 60.0
 NEAR = (2.0, 2.0, 4.0, 8.0, 16.0, 28.0, 60.0, 120.0, 240.0, 420.0, 900.0, 1800.0)

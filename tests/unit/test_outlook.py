@@ -12,7 +12,7 @@ from vpp_gateway.domain.instruction import Delta, Limit, SiteId
 from vpp_gateway.domain.order import Leg, Offer, OfferId, PluginName
 from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.optimise.horizon import solve
-from vpp_gateway.optimise.steps import step_lengths
+from vpp_gateway.optimise.step_grid import step_lengths
 from vpp_gateway.portfolio.availability import SiteNow
 from vpp_gateway.portfolio.forecast import SeasonalNaive
 from vpp_gateway.portfolio.outlook import Armed, marks_s, outlook, work_of

@@ -76,7 +76,7 @@ def work_of(
 def marks_s(
     timeline: Timeline, works: Iterable[Work], armed: Iterable[Armed], now: float
 ) -> tuple[float, ...]:
-    """Moments from now on at which something changes: edges for `optimise.steps.step_lengths`, s."""
+    """Moments from now on at which something changes: edges for `optimise.step_grid.step_lengths`, s."""
     moments = [
         moment
         for instruction in timeline
