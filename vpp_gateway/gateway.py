@@ -372,8 +372,7 @@ class Gateway:
         self.shifts.begin(fact.epoch)
         self.account.reopen()
         self._asked, self._planned_at, self._prepared_for = None, float("-inf"), None
-        for state in self.sites:
-            self.sites.link(state.site.id, False, now, "waiting for the site agent")
+        self.sites.begin(now)
 
     def instruction(self, id: InstructionId) -> Instruction | None:
         """The instruction as last received, accepted or not; None when unknown."""

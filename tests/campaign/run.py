@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import math
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,14 +16,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from tests.campaign.best import share_within
 from tests.campaign.draw import NOTICE_S, SITES, Drawn, draw
 from vpp_gateway.metering.delivery import within
 from vpp_gateway.whatif.course import Course
 from vpp_gateway.whatif.house import instruction_id, play_out
 from vpp_gateway.whatif.judge import EventResult, judge, ok
+from vpp_gateway.whatif.quiet import quiet_log
 
 EXCUSED_S = 2.0
 RECOVERED_SHARE = 0.05
@@ -61,9 +59,9 @@ class Outcome:
 
 def play_one(seed: int, *, still: bool = False) -> Outcome:
     """Play event number `seed` and judge it."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     drawn = draw(seed, noise=not still)
-    course = play_out(drawn.play)
+    with quiet_log():
+        course = play_out(drawn.play)
     excused = ((drawn.fault.at_s, drawn.fault.at_s + EXCUSED_S),)
     (result,) = judge(drawn.play, course, excused=excused)
     counted = result.counted

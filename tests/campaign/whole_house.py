@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from tests.house.day import BASELINE_S, ORIGIN
 from tests.house.house import House, open_house
@@ -35,6 +32,7 @@ from vpp_gateway.domain.instruction import (
 from vpp_gateway.metering.delivery import SETTLE_S, within
 from vpp_gateway.sim.loop import VirtualLoop, run
 from vpp_gateway.southbound.workload.levers import JobId
+from vpp_gateway.whatif.quiet import quiet_log
 
 NOISE_SHARE, NOISE_TAU_S = 0.2, 120.0
 AWARD_MIN_W, AWARD_MAX_W = 40_000.0, 110_000.0
@@ -95,7 +93,6 @@ def draw(seed: int, seconds: float) -> _Drawn:
 
 def play_one(seed: int, *, seconds: float = 900.0) -> HouseOutcome:
     """Play one event and judge it at the true import."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     drawn = draw(seed, seconds)
     sigma_w = NOISE_SHARE * abs(drawn.award_w) / len(SITES) ** 0.5
     loop = VirtualLoop()
@@ -109,7 +106,8 @@ def play_one(seed: int, *, seconds: float = 900.0) -> HouseOutcome:
                 await house.run_for(BASELINE_S)
                 return await _event(house, drawn, seconds)
 
-    return run(main, loop=loop)
+    with quiet_log():
+        return run(main, loop=loop)
 
 
 async def _event(house: House, drawn: _Drawn, seconds: float) -> HouseOutcome:

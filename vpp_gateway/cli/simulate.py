@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +89,7 @@ def simulate(
     from vpp_gateway.whatif.house import play_out
     from vpp_gateway.whatif.judge import judge
     from vpp_gateway.whatif.keep import keep_decisions, keep_play
+    from vpp_gateway.whatif.quiet import quiet_log
     from vpp_gateway.whatif.result import result_of
     from vpp_gateway.whatif.scenario import load_scenario, play_of
     from vpp_gateway.whatif.table import draw
@@ -106,8 +106,8 @@ def simulate(
     if png is not None and not picture.has_matplotlib():
         raise Told("whatif.no_matplotlib")
     journal = None if keep is None else keep_play(keep, play)
-    _quiet()
-    course = play_out(play, journal)
+    with quiet_log():
+        course = play_out(play, journal)
     if keep is not None:
         keep_decisions(keep, course)
     judged = judge(play, course)
@@ -138,13 +138,6 @@ def _check_lines(
                 raise click.UsageError(
                     text("whatif.spec", lang, option=option, said=said, what=what)
                 ) from None
-
-
-def _quiet() -> None:
-    """The gateway's log would tell of times that never were."""
-    import structlog
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _picture_language(ctx: click.Context) -> Lang:

@@ -136,6 +136,12 @@ class Sites:
         if state is not None and not up:
             self._lose(state, at, reason)
 
+    def begin(self, at: float) -> None:
+        """A new centre took over: nothing is heard yet, and each meter is watched anew, live and on replay alike."""
+        for state in self._states.values():
+            self._lose(state, at, "waiting for the site agent")
+            state.watch, state.unseen = MeterWatch(power_w=state.watch.power_w), Unseen()
+
     def disturb(self, sites: Set[SiteId], shifted_w: Mapping[SiteId, float]) -> None:
         """Where workload shifts of ours change the load now, and by how much by their own word (regulation, W)."""
         for id, state in self._states.items():
