@@ -128,7 +128,8 @@ class Sites:
             if reading is None:
                 self._lose(state, snapshot.at, "no readings from the site")
             if reading is None or not self._take(state, reading):
-                state.load_w = state.unseen.load_w(snapshot.at, state.shifted_w)
+                probable_w = state.unseen.load_w(snapshot.at, state.shifted_w)
+                state.load_w = state.load_w if probable_w is None else probable_w
 
     def link(self, site: SiteId, up: bool, at: float, reason: str) -> None:
         """A site agent came (its readings follow) or went."""
