@@ -31,7 +31,8 @@ from vpp_gateway.optimise.horizon_read import read
 TIME_LIMIT_S = 1.0
 BOTH_KW = 1e-4
 ROUNDS = 4
-"""More solves at most, until no battery runs both ways at once; hardly ever more than one is needed."""
+"""More solves at most, until no battery runs both ways at once; hardly ever more than one is needed, and the last one
+leaves no battery a choice."""
 
 
 def solve(problem: HorizonProblem, time_limit_s: float = TIME_LIMIT_S) -> HorizonPlan:
@@ -44,20 +45,21 @@ def solve(problem: HorizonProblem, time_limit_s: float = TIME_LIMIT_S) -> Horizo
     kept, refused = clean(problem)
     model = build(*together(kept))
     optimum = model.program.solve(time_limit_s)
-    for _ in range(ROUNDS):
-        if not one_way(model, optimum):
+    for turn in range(ROUNDS):
+        if not one_way(model, optimum, everywhere=turn == ROUNDS - 1):
             break
         optimum = model.program.solve(time_limit_s)
     return read(model, optimum, kept, refused)
 
 
-def one_way(model: Model, optimum: Optimum) -> bool:
+def one_way(model: Model, optimum: Optimum, *, everywhere: bool = False) -> bool:
     """Close one way of each battery where both ran at once; False when there was nothing to close.
 
-    That costs, and so it happens only where it burns energy that has no other place to go. No battery can do it.
+    `everywhere`: when there is, close one way of each battery at each time, so that it is the last turn. That costs, and so it happens only where it burns energy that has no other place to go. No battery can do it.
     """
     out, into = optimum.x[model.stores.out], optimum.x[model.stores.into]
     both = np.minimum(out, into) > BOTH_KW
-    model.program.close(model.stores.into[both & (out >= into)])
-    model.program.close(model.stores.out[both & (out < into)])
+    closed = np.full_like(both, True) if everywhere and both.any() else both
+    model.program.close(model.stores.into[closed & (out >= into)])
+    model.program.close(model.stores.out[closed & (out < into)])
     return bool(both.any())
