@@ -49,7 +49,14 @@ class Door:
                 sock.listen(_BACKLOG)
                 self._sockets.append(sock)
             else:
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+                try:  # an address in figures needs no look-up, and the door stands open at once
+                    found = socket.getaddrinfo(
+                        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+                    )
+                except socket.gaierror:
+                    found = await loop.getaddrinfo(
+                        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                    )
                 for family, _, _, _, address in dict.fromkeys(found):
                     self._sockets.append(_bound(family, address))
         except OSError:
