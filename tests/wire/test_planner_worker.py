@@ -53,7 +53,9 @@ def test_it_plans_survives_a_kill_and_the_last_good_plan_stays() -> None:
             await until(lambda: len(answers) == 2)
             assert answers[1][1] is not None and answers[1][1].solve_s > 0
             pid = planner.worker.pid
-            assert pid is not None and os.getpriority(os.PRIO_PROCESS, pid) == 10, "gives way to allocations"
+            assert pid is not None
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+            assert os.getpriority(os.PRIO_PROCESS, pid) == min(ours + 10, 19), "gives way to allocations"
             os.kill(pid, signal.SIGKILL)
             planner.submit(named("two"))
             await until(lambda: len(answers) == 3)
