@@ -148,7 +148,7 @@ def test_the_revoked_certificate_is_sound_but_for_the_list(shake: Shake, papers:
     shown = shake("revoked")[2]
     crl = x509.load_pem_x509_crl(papers.crl.read_bytes())
     ca = x509.load_pem_x509_certificate(papers.known.ca.read_bytes())
-    assert crl.is_signature_valid(ca.public_key())  # type: ignore[arg-type]
+    assert crl.is_signature_valid(ca.public_key())  # type: ignore[arg-type]  # an EC key, which signs
     assert crl.get_revoked_certificate_by_serial_number(shown.serial_number) is not None
 
 

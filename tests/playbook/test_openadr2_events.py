@@ -580,7 +580,7 @@ def test_what_a_vtn_writes_for_people_is_kept_and_shown() -> None:
     )
     stage.run(12)
     stage.restart()
-    (row,) = operate(stage.session, VenRequest(verb="events"), stage.now)[1]["events"]  # type: ignore[misc,union-attr]
+    (row,) = operate(stage.session, VenRequest(verb="events"), stage.now)[1]["events"]  # type: ignore[misc,union-attr]  # JSON
     assert row["comment"] == "" and row["modification_reason"] == "x" * 300
     assert row["modified"] == write_date(stage.now - 17.0)
     first = next(fact for fact in stage.facts_of(EventHeld) if fact.modification == 0)

@@ -109,4 +109,4 @@ def product(name: str = "p", **more: object) -> Product:
         "title": name, "title_ja": name, "directions": "each", "trigger": "setpoint", "response_s": 300.0,
         "sustain_s": 1800.0,
     }  # fmt: skip
-    return Product(name=ProductName(name), **(figures | more))  # type: ignore[arg-type]
+    return Product(name=ProductName(name), **(figures | more))  # type: ignore[arg-type]  # fields by name

@@ -68,17 +68,17 @@ def policy(*products: Product, awards: tuple[Award, ...] = (), **more: float) ->
         products=tuple(known),
         resolve=lambda name, _: known.get(name),
         awards=awards,
-        **({"load_margin": 0.0} | more),  # type: ignore[arg-type]
+        **({"load_margin": 0.0} | more),  # type: ignore[arg-type]  # fields by name
     )
 
 
 def award(w: float, start_s: float = 0.0, end_s: float = BLOCK_S, **more: object) -> Award:
     values: dict[str, object] = {"product": ProductName("p"), "area": "tokyo", "direction": "down"}
-    return Award(w=w, start_at=NOW + start_s, end_at=NOW + end_s, **(values | more))  # type: ignore[arg-type]
+    return Award(w=w, start_at=NOW + start_s, end_at=NOW + end_s, **(values | more))  # type: ignore[arg-type]  # fields by name
 
 
 def found(now: CapacityNow, of: CapacityPolicy, **wanted: object) -> Capacity:
-    return capacity(now, of, Wanted(**({"hours": 2.0} | wanted)))  # type: ignore[arg-type]
+    return capacity(now, of, Wanted(**({"hours": 2.0} | wanted)))  # type: ignore[arg-type]  # fields by name
 
 
 def one(answer: Capacity, name: str = "p", side: str = "down", area: str = "tokyo") -> Series:
