@@ -40,6 +40,7 @@ def policy_of(settings: Settings) -> Policy:
         prepare_lead_s=dispatch.prepare_lead_s,
         replan_s=dispatch.replan_s,
         reversion_s=settings.timing.reversion_s,
+        hold_s=settings.timing.hold_s,
     )
 
 

@@ -228,11 +228,11 @@ class Engine:
             case _:
                 log.warning("unexpected message", site=site, type=message.type)
 
-    def linked(self, site: SiteId, up: bool, reason: str = "") -> None:
+    def linked(self, site: SiteId, up: bool, reason: str = "", silent: bool = False) -> None:
         """A site agent came or went."""
         if not up:
             self._readings.pop(site, None)
-        self.take([Linked(at=self.clock.utc(), site=site, up=up, reason=reason)])
+        self.take([Linked(at=self.clock.utc(), site=site, up=up, reason=reason, silent=silent)])
 
     def solved(self, problem: str, plan: Any, reason: str = "") -> None:
         """The solver answered, or could not."""

@@ -70,7 +70,7 @@ class Gateway:
         self.fleet = fleet
         self.policy = policy
         self.timeline = Timeline(sites=tuple(site.id for site in fleet.sites))
-        self.sites = Sites(fleet, policy.baseline_window_s)
+        self.sites = Sites(fleet, policy)
         self.baselines = Baselines()
         self.shifts = Shifts(
             host_of=host_of, commit_within_s=policy.commit_within_s, dwell_s=policy.shift_dwell_s
@@ -263,7 +263,7 @@ class Gateway:
                 s.site.id: delivered_w(row.instruction.id, s, self.baselines, now, self.policy)
                 for s in states
             }
-            battery = sum(s.held_w(now, self.policy.reversion_s) for s in states)
+            battery = sum(s.held_w(now, self.policy) for s in states)
             for state in states:
                 self.account.doubted(row.instruction.id, state.site.id, state.watch.doubt)
             asked = self.battery.asked_w(row)
@@ -355,7 +355,7 @@ class Gateway:
     # -- links and epochs -----------------------------------------------------------------------------------
 
     def _linked(self, fact: Linked, now: float) -> list[Command]:
-        self.sites.link(fact.site, fact.up, fact.at, fact.reason)
+        self.sites.link(fact.site, fact.up, fact.at, fact.reason, fact.silent)
         self._replan = True
         if not fact.up:
             return self._second(now, measured=False)

@@ -41,8 +41,8 @@ class Drawn:
         return self.play.asked[0]
 
 
-def fleet() -> Fleet:
-    """Three areas, one site each."""
+def fleet(*, checked: bool = True) -> Fleet:
+    """Three areas, one site each; with a check meter each that the agent of the next site reads, or without."""
     return Fleet(
         sites=tuple(
             Site(
@@ -51,6 +51,7 @@ def fleet() -> Fleet:
                 name_ja=id,
                 area=id,
                 meter=DeviceId(f"{id}-meter"),
+                check_meter=DeviceId(f"{id}-check") if checked else None,
                 batteries=tuple(
                     Battery(
                         id=DeviceId(f"{id}-battery-{n}"),
@@ -104,7 +105,7 @@ def work() -> tuple[WorkSpec, ...]:
     return tuple(rows)
 
 
-def draw(seed: int, *, noise: bool = True) -> Drawn:
+def draw(seed: int, *, noise: bool = True, checked: bool = True) -> Drawn:
     """Event number `seed`; without noise it is the same event, and ends soon after its failure."""
     rng = SeededRng(f"campaign/{seed}")
     sign = 1.0 if rng.uniform(0.0, 1.0) < 0.5 else -1.0
@@ -135,11 +136,17 @@ def draw(seed: int, *, noise: bool = True) -> Drawn:
     )
     play = Play(
         name=f"campaign {seed}",
-        fleet=fleet(),
+        fleet=fleet(checked=checked),
         policy=Policy(),
         sites={
-            id: SiteModel(load=((0.0, LOAD_W),), noise_w=noise_w, noise_tau_s=NOISE_TAU_S, soc=soc[id])
-            for id in SITES
+            id: SiteModel(
+                load=((0.0, LOAD_W),),
+                noise_w=noise_w,
+                noise_tau_s=NOISE_TAU_S,
+                soc=soc[id],
+                check_read_by=reader if checked else None,
+            )
+            for id, reader in zip(SITES, (*SITES[1:], SITES[0]), strict=True)
         },
         work=work(),
         asked=(asked,),

@@ -349,8 +349,8 @@ async def open_house(
                     on_message=lambda site, message: (
                         house.engine.from_site(site, message) if house.alive else None
                     ),
-                    on_linked=lambda site, up, why: (
-                        house.engine.linked(site, up, why) if house.alive else None
+                    on_linked=lambda site, up, why, silent: (
+                        house.engine.linked(site, up, why, silent) if house.alive else None
                     ),
                 ),
                 make_solver=solver,

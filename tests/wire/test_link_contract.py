@@ -86,7 +86,7 @@ class Ends:
         self.at_centre.append(message)
         self._stirred.set()
 
-    def on_link(self, site: SiteId, up: bool, reason: str = "") -> None:
+    def on_link(self, site: SiteId, up: bool, reason: str = "", silent: bool = False) -> None:
         assert site == SITE
         self.links.append(up)
         self.reasons.append(reason)

@@ -103,7 +103,7 @@ def shown_w(
     baseline = baselines.of(instruction, state)
     if baseline is None or state.load_w is None:
         return 0.0
-    return baseline - state.load_w + state.credit_w(now, policy.reversion_s)
+    return baseline - state.load_w + state.credit_w(now, policy)
 
 
 def delivered_w(

@@ -89,10 +89,10 @@ class BatteryDispatch:
             state = self._sites[id]
             steps = (*current.get(id, ()), *self._later.get(id, ()))
             # What a credited site holds is what we count on: it is not changed before the site has spoken.
-            counted_on = bool(steps) and state.credited(now, self._policy.reversion_s)
+            counted_on = bool(steps) and state.credited(now, self._policy)
             if not state.linked and (measured or counted_on):
                 continue
-            schedule = self._schedules.update(id, steps, now)
+            schedule = self._schedules.update(id, steps, now, self._alone_import_w(id))
             if schedule is not None:
                 result.append(schedule)
         return result
@@ -102,6 +102,14 @@ class BatteryDispatch:
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
         self.plan = closed_form(problem, explain=False)
         return steps_of(self.plan, rows, None, self._timeline.next_change(now))
+
+    def _alone_import_w(self, site: SiteId) -> float | None:
+        """What the PCC of a site shows once its setpoints and the shifts that are coming are real."""
+        state = self._sites[site]
+        if self.plan is None or state.load_w is None or not state.sight:
+            return None
+        given_w = math.fsum(share.regulation_w for share in self.plan.shares if share.site == site)
+        return state.load_w - state.coming_w - given_w
 
     def _forecast(self, now: float) -> None:
         """Steps of coming segments; made again when the timeline or the usable batteries change."""

@@ -26,6 +26,8 @@ class Policy:
     """A setpoint that changes by less than this share of the battery's rating is not sent again."""
     reversion_s: float = 30.0
     """Device reversion timer: so long after its last refresh a battery is back in local control."""
+    hold_s: float = 900.0
+    """An agent without the centre carries its schedule on for so long."""
     commit_within_s: float = 5.0
     """A shift order that has not begun after this is not begun any more."""
     listen_s: float = 1.0

@@ -62,13 +62,22 @@ class Schedules:
         """The agent of this site is new or was away: send it the schedule again."""
         self._sent.pop(site, None)
 
-    def update(self, site: SiteId, steps: tuple[Step, ...], now: float) -> SiteSchedule | None:
+    def update(
+        self, site: SiteId, steps: tuple[Step, ...], now: float, alone_import_w: float | None = None
+    ) -> SiteSchedule | None:
         """The schedule to send, or None when the site already holds the same within the deadband."""
         sent = self._sent.get(site)
         if sent is not None and self._same(sent.steps, steps):
             return None
         self._seq[site] = self._seq.get(site, 0) + 1
-        schedule = SiteSchedule(site=site, epoch=self.epoch, seq=self._seq[site], issued_at=now, steps=steps)
+        schedule = SiteSchedule(
+            site=site,
+            epoch=self.epoch,
+            seq=self._seq[site],
+            issued_at=now,
+            steps=steps,
+            alone_import_w=alone_import_w,
+        )
         self._sent[site] = schedule
         return schedule
 

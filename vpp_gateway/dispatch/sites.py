@@ -3,8 +3,11 @@
     load = import at the PCC + what our usable batteries discharge
 
 The load is what we would see had we commanded no battery; workload shifts are inside it. A battery that cannot be
-read, does not obey, or is blocked by the operator, stays inside it too, as if it were load: so its loss is corrected without guessing. While a whole site is lost,
-its batteries are credited until their reversion timers have run out: an agent that died leaves them holding.
+read, does not obey, or is blocked by the operator, stays inside it too, as if it were load: so its loss is corrected
+without guessing. While a whole site is lost, its batteries are credited: until their reversion timers have run out
+where the agent is gone, as long as an agent alone carries on where its link fell silent. Alone it keeps its import at
+the PCC (`SiteSchedule.alone_import_w`), so what was seen last still holds. With a check meter that another agent
+reads nothing of this is assumed: its import is what counts.
 """
 
 from __future__ import annotations
@@ -13,13 +16,17 @@ import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
+from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
+from vpp_gateway.metering.two_meters import Sight, TwoMeters
 from vpp_gateway.metering.unseen import Unseen
 from vpp_gateway.metering.watch import MeterWatch
 
+CHECK_OLD_S = 2.5
+"""A reading of a check meter that is older says nothing of now."""
 PROBATION_S = 60.0
 """A battery that did not obey is left out so long after it looks well again: released, every battery looks well."""
 
@@ -39,6 +46,11 @@ class SiteState:
     site: Site
     window: LoadWindow
     watch: MeterWatch
+    meters: TwoMeters
+    sight: Sight = ""
+    """By which meter the load is seen now; "" = it is not."""
+    seen_w: float | None = None
+    """Import at the PCC by that meter, W."""
     unseen: Unseen = field(default_factory=Unseen)
     shifted_w: float = 0.0
     """Regulation that workload shifts of ours give here by their own word, W."""
@@ -46,6 +58,8 @@ class SiteState:
     linked: bool = False
     lost_at: float | None = None
     lost_reason: str = ""
+    alone: bool = False
+    """Its link fell silent: the agent is taken to live and to carry on by itself."""
     load_w: float | None = None
     """Load without our batteries, W: as seen last, or what it probably is since then."""
     coming_w: float = 0.0
@@ -64,13 +78,18 @@ class SiteState:
 
     @property
     def fresh(self) -> bool:
-        """The meter and the link can be relied on now."""
-        return self.linked and self.reading is not None and self.reading.meter is not None
+        """What flows at the PCC is known now, by its meter or by its check meter."""
+        return self.import_w is not None
 
     @property
     def import_w(self) -> float | None:
-        """Import at the PCC, or None while the meter is not to be trusted."""
-        return self.reading.meter.import_w if self.fresh and self.reading and self.reading.meter else None
+        """Import at the PCC, or None while no meter is to be trusted.
+
+        A meter that is only behind for a moment is shown, though not followed.
+        """
+        if self.seen_w is not None or not self.linked or self.watch.doubt:
+            return self.seen_w
+        return None if self.reading is None else _metered_w(self.reading)
 
     def expect(self, expected: tuple[float, float] | None) -> None:
         """Fast shifts were ordered here: (regulation together, W; when). What the load has already done counts off."""
@@ -84,27 +103,31 @@ class SiteState:
         left = total - seen
         self.coming_w = max(0.0, min(total, left)) if total >= 0 else min(0.0, max(total, left))
 
-    def credited(self, now: float, reversion_s: float) -> bool:
+    def credited(self, now: float, policy: Policy) -> bool:
         """The site is lost, but its batteries are taken to hold what they held."""
-        return not self.linked and self.lost_at is not None and now < self.lost_at + reversion_s
+        lasting_s = policy.hold_s if self.alone else policy.reversion_s
+        return not self.linked and self.lost_at is not None and now < self.lost_at + lasting_s
 
-    def held_w(self, now: float, reversion_s: float) -> float:
+    def held_w(self, now: float, policy: Policy) -> float:
         """discharge_w of its batteries, read or credited."""
-        return self.battery_w if self.linked else self.credit_w(now, reversion_s)
+        return self.battery_w if self.linked else self.credit_w(now, policy)
 
-    def credit_w(self, now: float, reversion_s: float) -> float:
+    def credit_w(self, now: float, policy: Policy) -> float:
         """discharge_w that the batteries of a lost site are taken to hold still."""
-        return self.battery_w if self.credited(now, reversion_s) else 0.0
+        return self.battery_w if self.credited(now, policy) else 0.0
 
 
 class Sites:
     """All sites of the fleet, folded from snapshots and link facts."""
 
-    def __init__(self, fleet: Fleet, window_s: float) -> None:
-        self.fleet = fleet
+    def __init__(self, fleet: Fleet, policy: Policy) -> None:
+        self.fleet, self._policy = fleet, policy
         self._states = {
             site.id: SiteState(
-                site=site, window=LoadWindow(window_s), watch=MeterWatch(power_w=_power_w(site))
+                site=site,
+                window=LoadWindow(policy.baseline_window_s),
+                watch=MeterWatch(power_w=_power_w(site)),
+                meters=TwoMeters(power_w=_power_w(site)),
             )
             for site in fleet.sites
         }
@@ -123,39 +146,51 @@ class Sites:
     def fold(self, snapshot: Snapshot) -> None:
         """Take one second of readings in."""
         seen = {reading.site: reading for reading in snapshot.sites}
+        checks = {
+            row.device: row.import_w
+            for reading in snapshot.sites
+            for row in reading.checks
+            if row.at > snapshot.at - CHECK_OLD_S and math.isfinite(row.import_w)
+        }
         for state in self._states.values():
             reading = seen.get(state.site.id)
+            check_w = None if state.site.check_meter is None else checks.get(state.site.check_meter)
             if reading is None:
-                self._lose(state, snapshot.at, "no readings from the site")
-            if reading is None or not self._take(state, reading):
-                probable_w = state.unseen.load_w(snapshot.at, state.shifted_w)
-                state.load_w = state.load_w if probable_w is None else probable_w
+                self._lose(state, snapshot.at, "no readings from the site", silent=True)
+            else:
+                self._take(state, reading)
+            self._see(state, snapshot.at, None if reading is None else _metered_w(reading), check_w)
 
-    def link(self, site: SiteId, up: bool, at: float, reason: str) -> None:
+    def link(self, site: SiteId, up: bool, at: float, reason: str, silent: bool) -> None:
         """A site agent came (its readings follow) or went."""
         state = self._states.get(site)
         if state is not None and not up:
-            self._lose(state, at, reason)
+            self._lose(state, at, reason, silent=silent)
 
     def begin(self, at: float) -> None:
         """A new centre took over: nothing is heard yet, and each meter is watched anew, live and on replay alike."""
         for state in self._states.values():
-            self._lose(state, at, "waiting for the site agent")
-            state.watch, state.unseen = MeterWatch(power_w=state.watch.power_w), Unseen()
+            self._lose(state, at, "waiting for the site agent", silent=False)
+            power_w = state.watch.power_w
+            state.watch, state.meters, state.unseen = (
+                MeterWatch(power_w=power_w),
+                TwoMeters(power_w),
+                Unseen(),
+            )
 
     def disturb(self, sites: Set[SiteId], shifted_w: Mapping[SiteId, float]) -> None:
         """Where workload shifts of ours change the load now, and by how much by their own word (regulation, W)."""
         for id, state in self._states.items():
             state.disturbed, state.shifted_w = id in sites, shifted_w.get(id, 0.0)
 
-    def _lose(self, state: SiteState, at: float, reason: str) -> None:
+    def _lose(self, state: SiteState, at: float, reason: str, *, silent: bool) -> None:
         if state.linked or state.lost_at is None:
-            state.lost_at, state.lost_reason = at, reason
-        state.linked = False
+            state.lost_at, state.lost_reason, state.alone = at, reason, silent
+        state.linked, state.sight, state.seen_w = False, "", None
         state.usable, state.readable = {}, {}
 
-    def _take(self, state: SiteState, reading: SiteReading) -> bool:
-        """Take one reading in; whether its load is seen and believed."""
+    def _take(self, state: SiteState, reading: SiteReading) -> None:
+        """Take the batteries of one reading in."""
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
@@ -164,18 +199,37 @@ class Sites:
             id: b for id, b in state.readable.items() if not state.site.is_blocked(id, reading.at, reading.at)
         }
         state.battery_w = math.fsum(b.discharge_w for b in state.usable.values())
-        if reading.meter is None or not math.isfinite(reading.meter.import_w):
-            return False
-        doubted = state.watch.doubt
-        if not state.watch.believes(reading.at, reading.meter.import_w, state.battery_w):
-            if state.watch.doubt == "reversed" != doubted:
-                state.unseen.distrust()
-            return False
-        state.load_w = reading.meter.import_w + state.battery_w
-        state.unseen.saw(reading.at, state.load_w, state.shifted_w)
+
+    def _see(self, state: SiteState, at: float, meter_w: float | None, check_w: float | None) -> None:
+        """The load by the meter that is to be believed; else what it probably is."""
+        state.sight = state.meters.sight(meter_w, check_w)
+        believed = meter_w is None or self._believes(state, at, meter_w, alone=check_w is None)
+        if state.sight == "meter" and not believed:
+            state.sight = "" if check_w is None else "check"
+        state.seen_w = meter_w if state.sight == "meter" else check_w if state.sight == "check" else None
+        if state.seen_w is None:
+            probable_w = state.unseen.load_w(at, state.shifted_w)
+            held = state.alone and state.credited(at, self._policy)
+            state.load_w = state.load_w if probable_w is None or held else probable_w
+            return
+        state.load_w = state.seen_w + state.held_w(at, self._policy)
+        state.unseen.saw(at, state.load_w, state.shifted_w)
         if not state.disturbed:
-            state.window.add(reading.at, state.load_w)
-        return True
+            state.window.add(at, state.load_w)
+
+    def _believes(self, state: SiteState, at: float, meter_w: float, *, alone: bool) -> bool:
+        """What the batteries say of the meter; a check meter that agrees with it says more."""
+        doubted = state.watch.doubt
+        if state.watch.believes(at, meter_w, state.battery_w):
+            return True
+        if alone and state.watch.doubt == "reversed" != doubted:
+            state.unseen.distrust()
+        return not alone and state.meters.parted == ""
+
+
+def _metered_w(reading: SiteReading) -> float | None:
+    meter = reading.meter
+    return meter.import_w if meter is not None and math.isfinite(meter.import_w) else None
 
 
 def _power_w(site: Site) -> float:

@@ -68,6 +68,8 @@ class Linked:
     site: SiteId
     up: bool
     reason: str = ""
+    silent: bool = False
+    """Nothing came any more although nobody closed the link: its agent may live, and carries on by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

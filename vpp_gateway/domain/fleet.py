@@ -114,6 +114,8 @@ class Site:
     feeders: tuple[Feeder, ...] = ()
     """Each battery is behind one of them at most."""
     blocked: tuple[Blocked, ...] = ()
+    check_meter: DeviceId | None = None
+    """A second meter at the same connection, read on another way than `meter`, best by the agent of another site."""
 
     def feeder_of(self, device: DeviceId) -> Feeder | None:
         """The feeder that `device` is behind, if any."""

@@ -42,6 +42,9 @@ class SiteSchedule:
     """Counts schedules inside an epoch."""
     issued_at: float
     steps: tuple[Step, ...]
+    alone_import_w: float | None = None
+    """Import at the PCC that the agent keeps with the batteries of running steps while the centre is away; None =
+    their setpoints as they are."""
 
 
 class ShiftVerb(StrEnum):

@@ -85,6 +85,8 @@ class SiteReading:
     """One row per device of the site."""
     applied_seq: int = 0
     """Sequence of the schedule that the agent holds (0 = none)."""
+    checks: tuple[MeterReading, ...] = ()
+    """Check meters that this agent reads, of whichever site; only good readings of this cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

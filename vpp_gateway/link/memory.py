@@ -21,7 +21,7 @@ class MemoryCentre:
         clock: Clock,
         epoch: Callable[[], int],
         on_message: Callable[[SiteId, Up], None],
-        on_linked: Callable[[SiteId, bool, str], None],
+        on_linked: Callable[[SiteId, bool, str, bool], None],
     ) -> None:
         self._clock = clock
         self._epoch, self.on_message, self.on_linked = epoch, on_message, on_linked
@@ -38,14 +38,14 @@ class MemoryCentre:
         """An agent dials."""
         self._agents[hello.site] = agent
         agent.deliver(Welcome(epoch=self._epoch(), at=self._clock.utc()))
-        self.on_linked(hello.site, True, "")
+        self.on_linked(hello.site, True, "", False)
 
-    def detach(self, site: SiteId, reason: str) -> None:
-        """An agent's end breaks."""
+    def detach(self, site: SiteId, reason: str, *, silent: bool = False) -> None:
+        """An agent's end breaks; `silent`: nobody closed it, its agent may live."""
         agent = self._agents.pop(site, None)
         if agent is not None:
             agent.drop()
-            self.on_linked(site, False, reason)
+            self.on_linked(site, False, reason, silent)
 
     async def run(self) -> None:
         """Nothing to serve; lives as long as the real one would."""

@@ -54,7 +54,7 @@ class LinkCentre:
         clock: Clock,
         epoch: Callable[[], int],
         on_message: Callable[[SiteId, Up], None],
-        on_linked: Callable[[SiteId, bool, str], None],
+        on_linked: Callable[[SiteId, bool, str, bool], None],
     ) -> None:
         self._path, self._secret, self._sites, self._epoch = path, secret, sites, epoch
         self._clock = clock
@@ -100,17 +100,17 @@ class LinkCentre:
             old.close()
         self._writers[site] = writer
         writer.write(DOWN.dump_json(Welcome(epoch=self._epoch(), at=self._clock.utc())) + b"\n")
-        self._on_linked(site, True, "")
-        reason = "the site agent closed the link"
+        self._on_linked(site, True, "", False)
+        reason, silent = "the site agent closed the link", False
         try:
             await self._listen(site, reader)
         except (PeerError, OSError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
+            reason, silent = str(error) or type(error).__name__, isinstance(error, TimeoutError)
         finally:
             writer.close()
             if self._writers.get(site) is writer:
                 del self._writers[site]
-                self._on_linked(site, False, reason)
+                self._on_linked(site, False, reason, silent)
 
     async def _greet(self, reader: asyncio.StreamReader) -> SiteId:
         async with asyncio.timeout(HELLO_WITHIN_S):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.domain.fact import Lost, Obeyed, Outcome, Refused
 from vpp_gateway.domain.fleet import Battery, Site
+from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health, MeterReading
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate, ConstantLoad, NoisyLoad
 from vpp_gateway.southbound.modbus.wire import DeviceOrder
@@ -299,14 +300,15 @@ class ModelBattery:
 
 
 class ModelMeter:
-    """The meter at the grid connection point as the agent reads it."""
+    """A meter at the grid connection point as an agent reads it."""
 
-    def __init__(self, physics: SitePhysics, clock: Clock) -> None:
+    def __init__(self, physics: SitePhysics, clock: Clock, device: DeviceId | None = None) -> None:
         self.fault = ""
         """"" | dead (no answer) | stuck (the last value again) | reversed (counts the other way)."""
         self._physics, self._clock = physics, clock
+        self._id = physics.site.meter if device is None else device
         self._reading: MeterReading | None = None
-        self._health = DeviceHealth(device=physics.site.meter, health=Health.LOST, reason="not read yet")
+        self._health = DeviceHealth(device=self._id, health=Health.LOST, reason="not read yet")
 
     @property
     def reading(self) -> MeterReading | None:
@@ -318,7 +320,7 @@ class ModelMeter:
 
     async def cycle(self, deadline_s: float) -> None:
         """Read once."""
-        now, id = self._clock.utc(), self._physics.site.meter
+        now, id = self._clock.utc(), self._id
         if self.fault == "dead":
             self._health = DeviceHealth(device=id, health=Health.LOST, reason="no answer")
             return

@@ -4,7 +4,7 @@
     schedule in    (epoch, seq) newer than held? hold it, apply it at once
     step boundary  apply what begins or ends, to the instant
     no step        release to the device's own control
-    centre away    hold the schedule for `hold_s`, then release everything
+    centre away    hold the schedule for `hold_s` and keep the import it was to give, then release everything
     agent dead     nobody refreshes: the devices' reversion timers end the order
 
 One writer per device; each device is owned by one task of its client. The agent imports no solver and stays small.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
@@ -24,7 +23,7 @@ from vpp_gateway.domain.fact import Lost, Obeyed, Offered, Outcome, Refused, Shi
 from vpp_gateway.domain.fleet import Site
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.order import PluginName, ShiftOrder, SiteSchedule, Step
-from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, MeterReading, SiteReading
+from vpp_gateway.domain.reading import MeterReading, SiteReading
 from vpp_gateway.link.messages import (
     LINK_VERSION,
     Down,
@@ -40,6 +39,8 @@ from vpp_gateway.link.messages import (
     Up,
     Welcome,
 )
+from vpp_gateway.site.alone import alone, rules
+from vpp_gateway.site.drivers import BatteryDriver, MeterDriver, Plugins, Uplink
 from vpp_gateway.site.still import StillMeter
 from vpp_gateway.site.store import AgentStore
 from vpp_gateway.southbound.modbus.wire import DeviceOrder
@@ -51,44 +52,6 @@ BEHIND_BEATS = 3
 """So many beats of the centre, one a second, must say that this clock is ahead before it goes back."""
 
 log = structlog.get_logger()
-
-
-class BatteryDriver(Protocol):
-    """A battery as the agent drives it; `southbound.modbus.client.BatteryClient` is one."""
-
-    @property
-    def reading(self) -> BatteryReading | None: ...
-    @property
-    def health(self) -> DeviceHealth: ...
-    def order(self, order: DeviceOrder | None) -> None: ...
-    def arm(self) -> None: ...
-    async def cycle(self, deadline_s: float) -> None: ...
-    async def run(self) -> None: ...
-
-
-class MeterDriver(Protocol):
-    """A meter as the agent reads it."""
-
-    @property
-    def reading(self) -> MeterReading | None: ...
-    @property
-    def health(self) -> DeviceHealth: ...
-    async def cycle(self, deadline_s: float) -> None: ...
-    async def run(self) -> None: ...
-
-
-class Plugins(Protocol):
-    """A plug-in host as the agent uses it."""
-
-    def order(self, order: ShiftOrder) -> None: ...
-    async def run(self) -> None: ...
-
-
-class Uplink(Protocol):
-    """The agent's end of the link."""
-
-    def send(self, message: Up, *, keep: bool) -> None: ...
-    async def run(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +74,7 @@ class SiteAgent:
         store: Loaded memory of an earlier life.
         secret: Shared secret of the link.
         modelled: The field is simulated: no meter hardware stands behind the readings.
+        checks: Drivers of check meters that are read here, of whichever site.
     """
 
     def __init__(
@@ -124,9 +88,10 @@ class SiteAgent:
         secret: str,
         clock: Clock,
         modelled: bool = False,
+        checks: Mapping[DeviceId, MeterDriver] | None = None,
     ) -> None:
         self.site, self._modelled = site, modelled
-        self._batteries, self._meter = dict(batteries), meter
+        self._batteries, self._meter, self._checks = dict(batteries), meter, dict(checks or {})
         self._still = StillMeter(sum(max(b.discharge_max_w, b.charge_max_w) for b in site.batteries))
         self._store, self._holding, self._secret, self._clock = store, holding, secret, clock
         self._plugins: dict[PluginName, Plugins] = {}
@@ -139,6 +104,8 @@ class SiteAgent:
         self._stirred = asyncio.Event()
         self._applied: dict[DeviceId, DeviceOrder | None] = {}
         self._last: SiteReading | None = None
+        self._alone_w: dict[DeviceId, float] = {}
+        """discharge_w that this agent gives by itself instead of the setpoints it holds."""
 
     # -- wiring ---------------------------------------------------------------------------------------------
 
@@ -165,7 +132,8 @@ class SiteAgent:
         assert self._uplink is not None, "connect() comes before run()"
         async with asyncio.TaskGroup() as group:
             group.create_task(self._uplink.run())
-            group.create_task(self._meter.run())
+            for meter in (self._meter, *self._checks.values()):
+                group.create_task(meter.run())
             for battery in self._batteries.values():
                 group.create_task(battery.run())
             for plugin in self._plugins.values():
@@ -189,7 +157,7 @@ class SiteAgent:
 
     def on_linked(self, up: bool) -> None:
         """The link came (after the centre's welcome) or went."""
-        self._linked = up
+        self._linked, self._alone_w = up, {}
         self._heard_at = self._clock.monotonic()
         if up:
             for offered in self._offered.values():
@@ -285,18 +253,18 @@ class SiteAgent:
         """Read everything once and tell the centre."""
         at = self._clock.utc()
         self._apply()
-        drivers: Sequence[BatteryDriver | MeterDriver] = (self._meter, *self._batteries.values())
+        meters = (self._meter, *self._checks.values())
+        drivers: Sequence[BatteryDriver | MeterDriver] = (*meters, *self._batteries.values())
         await asyncio.gather(*(driver.cycle(CYCLE_DEADLINE_S) for driver in drivers))
         self._last = self._reading(at)
         self._send(Readings(reading=self._last), keep=False)
+        self._keep_alone(self._last)
 
     def _reading(self, at: float) -> SiteReading:
-        meter = self._meter.reading
-        if meter is not None and self._modelled:
-            meter = replace(meter, modelled=True)
         readings = (driver.reading for driver in self._batteries.values())
         batteries = tuple(r for r in readings if r is not None and r.at >= at - 0.5)
-        meter = self._still.believe(meter if meter is not None and meter.at >= at - 0.5 else None, batteries)
+        meter = self._still.believe(self._metered(self._meter, at), batteries)
+        checks = (self._metered(driver, at) for driver in self._checks.values())
         schedule = self._store.memory.schedule
         return SiteReading(
             site=self.site.id,
@@ -305,10 +273,28 @@ class SiteAgent:
             batteries=batteries,
             health=(
                 self._still.judge(self._meter.health, at),
+                *(driver.health for driver in self._checks.values()),
                 *(driver.health for driver in self._batteries.values()),
             ),
             applied_seq=0 if schedule is None else schedule.seq,
+            checks=tuple(reading for reading in checks if reading is not None),
         )
+
+    def _metered(self, driver: MeterDriver, at: float) -> MeterReading | None:
+        """What a meter said in this cycle."""
+        reading = driver.reading
+        if reading is None or reading.at < at - 0.5:
+            return None
+        return replace(reading, modelled=True) if self._modelled else reading
+
+    def _keep_alone(self, reading: SiteReading) -> None:
+        """The centre is away: keep the import that it wanted, as it would do each second."""
+        schedule = self._store.memory.schedule
+        self._alone_w = {}
+        if not self._linked and schedule is not None and self._steps():
+            held = {id: order.discharge_w for id, order in self._applied.items() if order is not None}
+            self._alone_w = alone(schedule, held, reading, self.site)
+        self._apply()
 
     # -- the schedule ---------------------------------------------------------------------------------------
 
@@ -369,10 +355,12 @@ class SiteAgent:
 
     def _device_order(self, schedule: SiteSchedule, step: Step) -> DeviceOrder:
         end_at = schedule.issued_at + self._holding.hold_s if step.end_at is None else step.end_at
+        own_w = self._alone_w.get(step.device) if rules(schedule, step) else None
+        discharge_w = step.discharge_w if own_w is None else own_w
         return DeviceOrder(
             epoch=schedule.epoch,
             seq=schedule.seq,
-            discharge_w=step.discharge_w,
+            discharge_w=discharge_w,
             deadline_at=end_at,
             instruction=step.instruction,
         )

@@ -167,6 +167,7 @@ class _House:
             secret="-",
             clock=self._clock,
             modelled=True,
+            checks=self._make_checks(id),
         )
         made.append(agent)
         uplink = MemoryAgent(
@@ -188,6 +189,15 @@ class _House:
         self._agents[id], self._uplinks[id] = agent, uplink
         assert self._group is not None
         self._agent_tasks[id] = self._group.create_task(agent.run())
+
+    def _make_checks(self, reader: SiteId) -> dict[DeviceId, ModelMeter]:
+        """The check meters that the agent of one site reads."""
+        made = {}
+        for site in self._play.fleet.sites:
+            by = self._play.sites[site.id].check_read_by or site.id
+            if site.check_meter is not None and by == reader:
+                made[site.check_meter] = ModelMeter(self._physics[site.id], self._clock, site.check_meter)
+        return made
 
     # -- playing --------------------------------------------------------------------------------------------
 
@@ -250,7 +260,7 @@ class _House:
                 if self._work is not None:
                     self._work.fail(how)
             case "link" if begins:
-                self._centre.detach(site, "the link was cut")
+                self._centre.detach(site, "the link was cut", silent=True)
             case "link" if site in self._agent_tasks:
                 self._uplinks[site].dial()
             case "site" if begins:
@@ -305,7 +315,7 @@ class _House:
                 baseline = self._gateway.baselines.of(id, state)
                 if baseline is not None:
                     self._course.baselines.setdefault(id, {}).setdefault(state.site.id, baseline)
-        doubts = tuple(state.site.id for state in self._gateway.sites if not state.fresh)
+        doubts = tuple(state.site.id for state in self._gateway.sites if not state.sight)
         self._course.seconds[-1] = Second(
             at_s=last.at_s,
             sites=last.sites,

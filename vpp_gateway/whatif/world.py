@@ -41,6 +41,8 @@ class SiteModel:
     """(s from the start, W): what the sun would give."""
     soc: float = 0.5
     """State of charge of its batteries at the start, 0..1."""
+    check_read_by: SiteId | None = None
+    """The site whose agent reads its check meter; None = its own agent does, where it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
