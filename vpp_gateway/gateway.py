@@ -351,6 +351,7 @@ class Gateway:
 
     def _mark_disturbed(self, now: float) -> None:
         self.sites.disturb(self.shifts.disturbed_sites(now), self.shifts.active_w())
+        self.battery.expect(now)
 
     # -- links and epochs -----------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ At each whole second it sets all batteries that can be reached, so that the next
 
 It knows the load's mean, its noise's memory, and the shifts that the gateway really made. Two of them are played: one
 sees every true meter a second late, whatever fails (`all`); one sees only what the gateway's own meters can show
-(`seen`): of a site that is lost, cut off or metered wrongly it knows the last noise, which fades. Energy does not bind
+(`seen`): of a site that is lost, cut off or metered wrongly and has no check meter it knows the last noise, which fades. Energy does not bind
 in these events, and a battery's full swing takes a second.
 """
 
@@ -78,6 +78,8 @@ class _Best:
         return fault.at_s <= at_s and (fault.for_s is None or at_s < fault.at_s + fault.for_s)
 
     def _sees(self, site: SiteId, at_s: float) -> bool:
+        if self._drawn.play.fleet.site(site).check_meter is not None:
+            return True
         fault = self._drawn.fault
         hit = fault.what in ("meter", "link", "site") and fault.where in (site, f"{site}-meter")
         return not (hit and self._failing(at_s))

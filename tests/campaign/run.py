@@ -1,7 +1,7 @@
-"""Program: a campaign of random events. `python -m tests.campaign.run FIRST COUNT [--still] [--jobs N] [--json FILE]`
+"""Program: a campaign of random events. `python -m tests.campaign.run FIRST COUNT [--still] [--unchecked] [--jobs N] [--json FILE]`
 
 One line per event as it ends, then the statistics, per cause of failure and altogether. `--still` plays the same
-events without noise, shorter, and times the recovery. An event is played again alone by its number.
+events without noise, shorter, and times the recovery. `--unchecked` leaves the check meters of the sites out. An event is played again alone by its number.
 """
 
 from __future__ import annotations

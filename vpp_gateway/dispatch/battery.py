@@ -71,12 +71,16 @@ class BatteryDispatch:
         reach = TRIM_REACH * asked
         self._trim[id] = clamp(self._trim.get(id, 0.0) + TRIM_GAIN * error_w, -reach, reach)
 
-    def schedules(self, now: float, *, measured: bool) -> list[SiteSchedule]:
-        """Schedules that differ from what the sites hold, to be sent now."""
-        rows = self._timeline.at(now)
+    def expect(self, now: float) -> None:
+        """Count on fast shifts from the load that was seen when they were ordered."""
         expected = self._shifts.expected_w(now)
         for state in self._sites:
             state.expect(expected.get(state.site.id))
+
+    def schedules(self, now: float, *, measured: bool) -> list[SiteSchedule]:
+        """Schedules that differ from what the sites hold, to be sent now."""
+        rows = self._timeline.at(now)
+        self.expect(now)
         self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
         current: dict[SiteId, tuple[Step, ...]] = {}
         if rows:

@@ -73,6 +73,9 @@ class TwoMeters:
         if meter_w is None or check_w is None:
             return "meter" if meter_w is not None else "check" if check_w is not None else ""
         least_w = max(STILL_MIN_W, STILL_SHARE * self.power_w)
+        if self._agree(-meter_w, check_w) and not self._agree(meter_w, check_w):
+            self.parted = "reversed" if (check_w >= 0) == self._positive else ""
+            return "check" if self.parted else "meter"
         if self._meter.stands_still(check_w, least_w):
             self.parted = "stuck"
             return "check"
@@ -81,9 +84,6 @@ class TwoMeters:
             return "meter"
         if self._check.stands_still(meter_w, least_w):
             return "meter"
-        if self._agree(-meter_w, check_w):
-            self.parted = "reversed" if (check_w >= 0) == self._positive else ""
-            return "check" if self.parted else "meter"
         self.parted = "apart"
         return "meter"
 

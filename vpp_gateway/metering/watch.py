@@ -7,6 +7,7 @@ sign it looks like twice that. The batteries are the only part that we move ours
     batteries moved by m since the meter last said something new       import moved by  -m   well
                                                                        import moved by   0   stands still
                                                                        import moved by  +m   wrong sign
+    import jumps to its own mirror image, whatever the batteries do                          wrong sign
 
 A load that seems to have moved so is not believed, at once, and so no harm is done while the meter is only slow. What
 lasts is named.
@@ -32,6 +33,10 @@ STUCK_S = 10.0
 """A meter that stands still so long while the batteries move is stuck; some meters speak only every few seconds."""
 REVERSED_TIMES = 2
 """So many movements with the wrong sign, and none with the right one between them, are no chance."""
+MIRROR_SHARE = 0.05
+"""A jump to the other sign of the same size, within this share of it, is no change of load."""
+MIRROR_TIMES = 0.5
+"""If the jump is larger than so many times what the batteries can move."""
 REVERSED_S = 60.0
 """After so long, one movement with the wrong sign is taken for a jump of the load that just fitted."""
 
@@ -91,7 +96,7 @@ class MeterWatch:
         self._new = (at, import_w, battery_w)
         if self.doubt == "stuck":
             self.doubt = ""
-        return self._signed(at, import_w - self._last[0], battery_w - self._last[1], least)
+        return self._signed(at, import_w, battery_w - self._last[1], least)
 
     def _still(self, lasted_s: float, moved: float, least: float) -> bool:
         """The meter says what it said before."""
@@ -101,10 +106,16 @@ class MeterWatch:
             self.doubt = "stuck"
         return False
 
-    def _signed(self, at: float, import_moved: float, battery_moved: float, least: float) -> bool:
+    def _signed(self, at: float, import_w: float, battery_moved: float, least: float) -> bool:
         """The meter says something new: with the right sign?"""
+        was_w = 0.0 if self._last is None else self._last[0]
+        if self._mirrored(import_w, was_w):
+            was_right = self.doubt != "reversed"
+            self.doubt = "reversed" if was_right else ""
+            self._wrong, self._wrong_at = (REVERSED_TIMES if was_right else 0), at
+            return not was_right
         telling = abs(battery_moved) >= max(least, MOVED_NOISES * self._noise_w)
-        ratio = import_moved / battery_moved if telling else 0.0
+        ratio = (import_w - was_w) / battery_moved if telling else 0.0
         low, high = SAME_SHARE
         if low <= ratio <= high:
             self._wrong, self._wrong_at = self._wrong + 1, at
@@ -114,3 +125,8 @@ class MeterWatch:
         if low <= -ratio <= high:
             self._wrong, self.doubt = 0, ""
         return self.doubt == "" and (self._wrong == 0 or at >= self._wrong_at + REVERSED_S)
+
+    def _mirrored(self, import_w: float, was_w: float) -> bool:
+        """The meter says the opposite of what it said, as no load does."""
+        jump_w = abs(import_w - was_w)
+        return jump_w > MIRROR_TIMES * self.power_w > 0 and abs(import_w + was_w) <= MIRROR_SHARE * jump_w
