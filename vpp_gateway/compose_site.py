@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vpp_gateway.clock import Clock, Rng
-from vpp_gateway.domain.fleet import Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import PluginName
 from vpp_gateway.profile import load_profile
@@ -64,7 +63,12 @@ def compose_agent(
             )
             for battery, row in zip(site.batteries, own.batteries, strict=True)
         },
-        meter=_meter(settings, site, own, timing, clock, rng),
+        meter=_meter(settings, own, own.meter, timing, clock, rng),
+        checks={
+            DeviceId(row.check_meter.id): _meter(settings, row, row.check_meter, timing, clock, rng)
+            for row in settings.sites
+            if row.check_meter is not None and (row.check_meter.read_by or row.id) == site_id
+        },
         store=store,
         holding=Holding(hold_s=settings.timing.hold_s, arm_lead_s=settings.timing.arm_lead_s),
         secret=secret,
@@ -97,13 +101,14 @@ def compose_agent(
 
 
 def _meter(
-    settings: Settings, site: Site, own: SiteSettings, timing: Timing, clock: Clock, rng: Rng
+    settings: Settings, of: SiteSettings, meter: DeviceSettings, timing: Timing, clock: Clock, rng: Rng
 ) -> MeterClient:
+    site = fleet(settings).site(SiteId(of.id))
     power_w = sum(b.discharge_max_w for b in site.batteries) + site.import_max_w + site.export_max_w
     return MeterClient(
-        device=DeviceId(own.meter.id),
-        address=Address(host=own.meter.host, port=own.meter.port),
-        profile=_profile(settings, own.meter),
+        device=DeviceId(meter.id),
+        address=Address(host=meter.host, port=meter.port),
+        profile=_profile(settings, meter),
         timing=timing,
         clock=clock,
         rng=rng,

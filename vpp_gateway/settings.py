@@ -141,6 +141,13 @@ class MeterSettings(DeviceSettings):
     """The meter at the grid connection point."""
 
 
+class CheckMeterSettings(DeviceSettings):
+    """A second meter at the same connection, so that neither a meter nor an agent nor a link alone makes a site unseen."""
+
+    read_by: Identifier | None = None
+    """Id of the site whose agent reads it, best another one; without it, the site's own agent."""
+
+
 class BatterySettings(DeviceSettings):
     """One battery with its operating window."""
 
@@ -179,6 +186,8 @@ class SiteSettings(Section):
     """Allowed export at the grid connection point, kW; 0 = no reverse flow."""
     meter: MeterSettings
     """The meter at the grid connection point."""
+    check_meter: CheckMeterSettings | None = None
+    """A second meter there, or the same one on another way (another port or gateway)."""
     batteries: tuple[BatterySettings, ...] = ()
     """Batteries behind the grid connection point."""
     feeders: tuple[FeederSettings, ...] = ()
@@ -342,6 +351,7 @@ def _site(site: SiteSettings) -> Site:
         name_ja=site.name_ja,
         area=site.area,
         meter=DeviceId(site.meter.id),
+        check_meter=None if site.check_meter is None else DeviceId(site.check_meter.id),
         batteries=tuple(_battery(site.id, battery) for battery in site.batteries),
         import_max_w=site.import_max_kw * 1000,
         export_max_w=site.export_max_kw * 1000,

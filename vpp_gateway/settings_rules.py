@@ -78,6 +78,8 @@ def _unique(views: Iterable[View]) -> Iterator[Finding]:
 def _devices(root: View) -> Iterator[View]:
     for site in root["sites"].each():
         yield site["meter"]
+        if site["check_meter"].value is not None:
+            yield site["check_meter"]
         yield from site["batteries"].each()
 
 
@@ -103,14 +105,18 @@ def _one_device(root: View) -> Iterator[Finding]:
 def _known_sites(root: View) -> Iterator[Finding]:
     known = [site["id"].text for site in root["sites"].each()]
     names = list(dict.fromkeys(name for name in known if name is not None))
-    for plugin in root["plugins"].each():
-        for view in (plugin["host_site"], *plugin["sites"].each()):
-            if view.text is not None and view.text not in names:
-                values = (("found", view.text), ("allowed", ", ".join(names) or "-"))
-                yield Finding(
-                    loc=view.loc, code="problem.unknown_site", values=values, near=near(view.text, names)
-                )
-        yield from _unique(plugin["sites"].each())
+    plugins = list(root["plugins"].each())
+    for view in (
+        *(site["check_meter"]["read_by"] for site in root["sites"].each()),
+        *(view for row in plugins for view in (row["host_site"], *row["sites"].each())),
+    ):
+        if view.text is not None and view.text not in names:
+            values = (("found", view.text), ("allowed", ", ".join(names) or "-"))
+            yield Finding(
+                loc=view.loc, code="problem.unknown_site", values=values, near=near(view.text, names)
+            )
+    for row in plugins:
+        yield from _unique(row["sites"].each())
     for room in root["northbound"].each():
         for site, row in room["resource_ids"].items():
             if site not in names:

@@ -61,7 +61,6 @@ def test_recovery_without_noise() -> None:
 
 @pytest.mark.soak
 def test_events_on_the_whole_house_with_modbus() -> None:
-    """Failures that blind the centre end after 20 s at the latest here; all others last."""
     rows = [whole_house.play_one(seed) for seed in range(HOUSE_EVENTS)]
     said = "\n".join(whole_house.line(row) for row in rows)
     print(said)

@@ -287,6 +287,7 @@ async def open_house(
     seed: int = 1,
     sigma_w: float = 0.0,
     tau_s: float = 60.0,
+    checked: bool = False,
     vtn: bool = False,
     listening: bool = True,
     order: tuple[float, float] | None = None,
@@ -315,7 +316,7 @@ async def open_house(
         more: further sections of the settings.
     """
     rng = SeededRng(seed)
-    spec = field_spec(seed, sigma_w, work=work, tau_s=tau_s)
+    spec = field_spec(seed, sigma_w, work=work, tau_s=tau_s, checked=checked)
     memory_work = MemoryWork(jobs(), clock, tempo=tempo) if work else None
     loads = {} if memory_work is None else {site: memory_work.load(SiteId(site), 0.0) for site in SITES}
     factories: dict[str, TransportFactory] = {

@@ -18,9 +18,14 @@ JOBS, JOB_W, SLOTS = 6, 10_000.0, 10
 
 
 def field_spec(
-    seed: int, sigma_w: float = 0.0, batteries: int = 2, work: bool = False, tau_s: float = 60.0
+    seed: int,
+    sigma_w: float = 0.0,
+    batteries: int = 2,
+    work: bool = False,
+    tau_s: float = 60.0,
+    checked: bool = False,
 ) -> FieldSpec:
-    """Three sites with their devices; of the load, the jobs bring their own part."""
+    """Three sites with their devices, with check meters or without; of the load, the jobs bring their own part."""
     return FieldSpec(
         seed=seed,
         sites=tuple(
@@ -30,6 +35,7 @@ def field_spec(
                 sigma_w=sigma_w,
                 tau_s=tau_s,
                 meter=MeterSpec(id=f"{site}-meter"),
+                check_meter=MeterSpec(id=f"{site}-check") if checked else None,
                 batteries=tuple(
                     BatterySpec(
                         id=f"{site}-b{n}",
@@ -63,7 +69,7 @@ def jobs() -> list[Job]:
 
 
 def settings_of(field: SimField, spec: FieldSpec, state_dir: Path, **more: object) -> Settings:
-    """The operator's settings for a simulated field."""
+    """The operator's settings for a simulated field; a check meter is read by the agent of the next site."""
 
     def device(id: str, profile: str) -> dict[str, object]:
         host, port = field.address(id)
@@ -81,6 +87,9 @@ def settings_of(field: SimField, spec: FieldSpec, state_dir: Path, **more: objec
                     "import_max_kw": 2000.0,
                     "export_max_kw": 0.0,
                     "meter": device(site.meter.id, "sunspec-meter"),
+                    "check_meter": None
+                    if site.check_meter is None
+                    else {**device(site.check_meter.id, "sunspec-meter"), "read_by": reader.id},
                     "batteries": [
                         {
                             **device(battery.id, "sunspec-700-battery"),
@@ -91,7 +100,7 @@ def settings_of(field: SimField, spec: FieldSpec, state_dir: Path, **more: objec
                         for battery in site.batteries
                     ],
                 }
-                for site in spec.sites
+                for site, reader in zip(spec.sites, (*spec.sites[1:], spec.sites[0]), strict=True)
             ],
             "dispatch": {"baseline_window_s": 60.0},
             **more,

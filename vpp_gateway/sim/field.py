@@ -91,6 +91,8 @@ class SiteSpec(_Spec):
     """Constant generation."""
     pv: PvSpec | None = None
     meter: MeterSpec
+    check_meter: MeterSpec | None = None
+    """A second meter at the same connection."""
     batteries: tuple[BatterySpec, ...] = ()
     load_module: str | None = None
     """`package.module:factory` of a further load, see LoadFactory."""
@@ -141,15 +143,18 @@ class SimField:
         if site.load_module is not None:
             plant.extra.append(load_factory(site.load_module)(site.id, site.load_config))
         self.sites[site.id] = plant
-        self._enter(site.meter.id, site.meter.port)
-        self.meters[site.meter.id] = SimMeter(
-            site.meter.id,
-            plant.import_w,
-            clock=self._clock,
-            rng=rng.fork(site.meter.id),
-            accuracy=site.meter.accuracy,
-            delay_ms=site.meter.delay_ms,
-        )
+        for meter in (site.meter, site.check_meter):
+            if meter is None:
+                continue
+            self._enter(meter.id, meter.port)
+            self.meters[meter.id] = SimMeter(
+                meter.id,
+                plant.import_w,
+                clock=self._clock,
+                rng=rng.fork(meter.id),
+                accuracy=meter.accuracy,
+                delay_ms=meter.delay_ms,
+            )
 
     def _pv(self, spec: PvSpec, rng: SeededRng) -> PvPlant:
         plate = PvPlate(**spec.model_dump(exclude={"meter"}))
