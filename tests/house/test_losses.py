@@ -9,7 +9,7 @@ import pytest
 
 from tests.house.day import BASELINE_S, ORIGIN, REACH_S, assert_met, assert_quiet, play
 from tests.house.house import House, open_house
-from tests.house.world import SITES
+from tests.house.world import LOAD_W, SITES
 from tests.unit.test_journal_full import files_limited_to
 from vpp_gateway.clock import Clock, LoopClock, SeededRng
 from vpp_gateway.compose_centre import journal_types
@@ -23,6 +23,8 @@ from vpp_gateway.sim.loop import VirtualLoop, run
 from vpp_gateway.solver import OnSolved
 
 W = 120_000.0
+STEP_W = 30_000.0
+"""What the load of a site changes by while nobody but its own agent, or its check meter, sees it."""
 REVERSION_S = 30.0
 LOST = SITES[0]
 OTHERS = SITES[1:]
@@ -95,6 +97,71 @@ def test_the_link_of_one_site_is_lost_and_its_agent_holds(tmp_path: Path) -> Non
         assert house.record("E").state == "completed"
 
     play(tmp_path, scene, vtn=True)
+
+
+def test_an_agent_whose_link_fell_silent_keeps_its_import_by_itself(tmp_path: Path) -> None:
+    """The load of the cut site wanders; the centre takes it that the agent holds, and nobody delivers anything twice."""
+
+    async def scene(house: House) -> None:
+        event = await running_event(house, 200)
+        site = SiteId(LOST)
+        house.centre.detach(site, "nothing heard for 5 s", silent=True)
+        cut_at = house.clock.utc()
+        wanted = house.agents[site].schedule
+        assert wanted is not None and wanted.alone_import_w is not None
+        await house.run_for(60)
+        house.field.set_load(LOST, LOAD_W + STEP_W)
+        await house.until(event.start_at + 190)
+        assert house.link(LOST).health == "bad"
+        assert_met(house, cut_at, event.start_at + 190, W, but_s=REACH_S)
+        imports = [rows[LOST] for at, rows in house.seen if at > cut_at + 60 + REACH_S]
+        assert max(abs(w - wanted.alone_import_w) for w in imports) < 12_000.0, (
+            "within two seconds of its noise"
+        )
+        house.uplinks[site].dial()
+        back_at = house.clock.utc()
+        await house.until(event.start_at + 200 + 10)
+        assert_met(house, back_at, event.start_at + 200, W)
+        assert_quiet(house, event.start_at + 200 + REACH_S, house.clock.utc(), off_w=STEP_W + 10_000.0)
+
+    play(tmp_path, scene, vtn=True, sigma_w=2_000.0)
+
+
+def test_a_check_meter_that_another_agent_reads_shows_what_a_dead_agent_does_not(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        event = await running_event(house, 200)
+        await house.kill_agent(SiteId(LOST))
+        died_at = house.clock.utc()
+        await house.run_for(10)
+        house.field.set_load(LOST, LOAD_W + STEP_W)
+        await house.until(event.start_at + 190)
+        state = house.engine.gateway.sites[SiteId(LOST)]
+        assert not state.linked and state.sight == "check"
+        assert house.status().sites[0].import_w == pytest.approx(house.seen[-1][1][LOST], rel=0.02)
+        fell_at = house.field.batteries[f"{LOST}-b1"].reversions[0]
+        assert_met(house, died_at, fell_at - 0.5, W, but_s=REACH_S)
+        assert_met(house, fell_at, event.start_at + 190, W)
+
+    play(tmp_path, scene, vtn=True, sigma_w=2_000.0, checked=True)
+
+
+@pytest.mark.parametrize("how", ["frozen", "kill"])
+def test_a_meter_fails_and_its_check_meter_is_followed(tmp_path: Path, how: str) -> None:
+    async def scene(house: House) -> None:
+        event = await running_event(house, 120)
+        id = f"{LOST}-meter"
+        if how == "kill":
+            await house.field.kill(id)
+        else:
+            house.field.meters[id].fault(how)
+        failed_at = house.clock.utc()
+        await house.run_for(10)
+        house.field.set_load(LOST, LOAD_W + STEP_W)
+        await house.until(event.start_at + 120)
+        assert house.engine.gateway.sites[SiteId(LOST)].sight == "check"
+        assert_met(house, failed_at, event.start_at + 120, W, but_s=REACH_S)
+
+    play(tmp_path, scene, vtn=True, sigma_w=2_000.0, checked=True)
 
 
 def test_an_agent_dies_and_its_devices_fall_back_by_themselves(tmp_path: Path) -> None:
