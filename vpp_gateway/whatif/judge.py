@@ -14,16 +14,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vpp_gateway.domain.instruction import (
-    Delta,
-    Demand,
-    InstructionId,
-    Level,
-    Limit,
-    Multiplier,
-    Setpoint,
-    SiteId,
-)
+from vpp_gateway.dispatch.allocation import regulation_asked_w
+from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, SiteId
 from vpp_gateway.domain.order import ShiftVerb
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
@@ -211,15 +203,7 @@ def _sample(
 
 def target_w(demand: Demand, baseline_w: float) -> float:
     """A demand as regulation against the summed baseline of its sites, W; 0 for a limit."""
-    match demand:
-        case Delta(regulation_w=w) | Level(regulation_w=w):
-            return w
-        case Setpoint(import_w=w):
-            return baseline_w - w
-        case Multiplier(factor=share):
-            return baseline_w * (1.0 - share)
-        case Limit():
-            return 0.0
+    return 0.0 if isinstance(demand, Limit) else regulation_asked_w(demand, baseline_w)
 
 
 def _hand_overs(course: Course, id: InstructionId, samples: tuple[Sample, ...]) -> tuple[HandOver, ...]:
