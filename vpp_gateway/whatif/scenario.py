@@ -10,6 +10,7 @@ and half of the energy comes back within 15 min.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -136,11 +137,18 @@ def play_of(
     names = [row.name for row in asked]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise SpecError("problem.whatif.name_twice", found=twice)
+    checks = {SiteId(row.id): row.check_meter for row in settings.sites}
+    readers = {id: SiteId(row.read_by) if row and row.read_by else None for id, row in checks.items()}
     return Play(
         name=scenario.name,
         fleet=portfolio,
         policy=policy_of(settings),
-        sites={site.id: _site(scenario.sites.get(site.id), site.import_max_w) for site in portfolio.sites},
+        sites={
+            site.id: replace(
+                _site(scenario.sites.get(site.id), site.import_max_w), check_read_by=readers[site.id]
+            )
+            for site in portfolio.sites
+        },
         work=_work(settings, scenario, portfolio),
         asked=asked,
         faults=tuple(fault_said(said, known) for said in (*scenario.failures, *failures)),
