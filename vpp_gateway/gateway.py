@@ -79,6 +79,7 @@ class Gateway:
         self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
         self.epoch = 0
         self.started_at: float | None = None
+        self.last_problem: Problem | None = None
         self.last_plan: Plan | None = None
         self.solver_trouble = ""
         self._asked: _Asked | None = None
@@ -326,7 +327,7 @@ class Gateway:
         asked, self._asked = self._asked, None
         if asked is None:
             return []
-        self.last_plan = plan
+        self.last_problem, self.last_plan = asked.problem, plan
         verb = ShiftVerb.COMMIT if now >= asked.problem.at else asked.verb
         ruler = {
             s: row.instruction.id for row in self.timeline.at(max(now, asked.problem.at)) for s in row.sites

@@ -15,7 +15,7 @@ from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
-from vpp_gateway.domain.plan import Plan
+from vpp_gateway.domain.plan import Plan, Problem
 from vpp_gateway.domain.quantity import clamp
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import InForce, Timeline
@@ -46,6 +46,8 @@ class BatteryDispatch:
         self._trim: dict[InstructionId, float] = {}
         self._later: dict[SiteId, tuple[Step, ...]] = {}
         self._later_key: tuple[object, ...] = ()
+        self.problem: Problem | None = None
+        """What was asked of the batteries in the last second; None: nothing."""
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -86,7 +88,7 @@ class BatteryDispatch:
         if rows:
             current = self._current(rows, now)
         else:
-            self.plan = None
+            self.problem = self.plan = None
         self._forecast(now)
         result = []
         for id in self._sites.ids:
@@ -104,7 +106,7 @@ class BatteryDispatch:
     def _current(self, rows: tuple[InForce, ...], now: float) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
-        self.plan = closed_form(problem, explain=False)
+        self.problem, self.plan = problem, closed_form(problem, explain=False)
         return steps_of(self.plan, rows, None, self._timeline.next_change(now))
 
     def _alone_import_w(self, site: SiteId) -> float | None:

@@ -17,7 +17,8 @@ import math
 import sqlite3
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,11 +85,22 @@ def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Rep
     Raises:
         JournalError: It cannot be read, or a record does not match its hash.
     """
+    with journal_copy(path) as journal:
+        return _fold(journal, ground, decided)
+
+
+@contextmanager
+def journal_copy(path: Path) -> Iterator[Journal]:
+    """A copy of the journal at `path`, open to be read; the original is only read, also while it is written.
+
+    Raises:
+        JournalError: It cannot be read, or a record does not match its hash.
+    """
     with tempfile.TemporaryDirectory(prefix="vppgw-replay-") as folder:
         copy = Path(folder) / "journal.db"
         _copy(path, copy)
         with Journal.open(copy, FactCodec(FACT_TYPES), reserve_bytes=0) as journal:
-            return _fold(journal, ground, decided)
+            yield journal
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -112,7 +124,7 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
     gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
     found = Replayed(problem=journal.problem)
     from_at = _gaps(journal, found) + ground.policy.baseline_window_s if decided is None else -math.inf
-    judge: _Written | _Proven = _Proven(_steps_w(ground)) if decided is None else _Written(deque(decided))
+    judge: _Written | Proven = Proven(steps_w(ground)) if decided is None else _Written(deque(decided))
     seq = 0
     for entry in journal.entries():
         seq = entry.seq
@@ -152,7 +164,7 @@ def _gaps(journal: Journal, found: Replayed) -> float:
     return ended_at
 
 
-def _steps_w(ground: Ground) -> dict[DeviceId, float]:
+def steps_w(ground: Ground) -> dict[DeviceId, float]:
     """How coarse each battery's setpoint may be, W."""
     return {
         battery.id: REGISTER_SHARE * max(battery.discharge_max_w, battery.charge_max_w)
@@ -181,8 +193,12 @@ class _Written:
 
 
 @dataclass(slots=True)
-class _Proven:
-    """Only the facts are there: what they prove of the run's decisions must be what the replay decides."""
+class Proven:
+    """Only the facts are there: what they prove of the run's decisions must be what the replay decides.
+
+    Args:
+        steps_w: How coarse each battery's setpoint may be, W.
+    """
 
     steps_w: Mapping[DeviceId, float]
     compared: int = 0
@@ -192,6 +208,7 @@ class _Proven:
     _records: list[DeliveryRecord] = field(default_factory=list)
 
     def differs(self, fact: Fact, commands: Iterable[Command]) -> tuple[str, str] | None:
+        """What the run did and the replay does where the fact proves them different; else None."""
         wrong = self._against(fact)
         for command in commands:
             match command:
