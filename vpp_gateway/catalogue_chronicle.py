@@ -199,6 +199,10 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "Hand-over done: the meters show {kw} kW of work, the batteries are down to {other_kw} kW.",
         "引き継ぎ完了: ワークロード {kw} kW がメーターに現れ、蓄電池は {other_kw} kW に下がった。",
     ),
+    "why.share.unusable": (
+        "{device} at {site} gives nothing: it cannot be used ({why}).",
+        "{site} の {device} は使えない({why})。",
+    ),
     # --- limits and batteries ------------------------------------------------------------------------------------
     "why.limit.export": (
         "The export limit at {site} binds: its batteries could give more, other sites give it.",
@@ -269,7 +273,10 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "A shortfall begins: {kw} of {total_kw} kW cannot be had.",
         "不足が始まった: {total_kw} kW のうち {kw} kW を用意できない。",
     ),
-    "why.short.over": ("The shortfall is over.", "不足は解消した。"),
+    "why.short.over": (
+        "The shortfall is over; {kw} kW were missing at most.",
+        "不足は解消した。最大の不足量は {kw} kW。",
+    ),
     "why.band.off": (
         "More than 10 % off the order at the meters: {kw} instead of {total_kw} kW, though the resources suffice; they are "
         "being moved.",

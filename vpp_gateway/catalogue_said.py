@@ -25,6 +25,11 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.link_foreign": ("not a message of an agent", "エージェントのメッセージではない"),
     # --- readings ------------------------------------------------------------------------------------------------
     "said.not_read": ("not read yet", "まだ読み取っていない"),
+    "said.silent": ("no answer", "応答がない"),
+    "said.no_reading_now": ("no reading", "計測値がない"),
+    "said.blocked": ("blocked by the operator now", "運用者が使用停止中"),
+    "said.plugin_doubted": ("it died over an order", "命令の途中で停止した"),
+    "said.no_such_order": ("there is no such order or offer", "そのような命令やオファーはない"),
     "said.no_reading": ("no reading yet", "まだ計測値がない"),
     "said.reading_old": ("last reading {age} s ago", "最後の計測値は {age} 秒前"),
     "said.out_of_range": (

@@ -29,6 +29,14 @@ class BatteryLook:
     """Why it gives what it gives."""
 
     @property
+    def reason_named(self) -> Reason:
+        """The same with the battery's own name in it, to be said as a sentence."""
+        if self.trouble:
+            values = (("device", self.id), ("site", self.site), ("why", self.trouble))
+            return Reason(code="share.unusable", values=values)
+        return Reason(code=self.reason.code, values=(("device", self.id), *self.reason.values))
+
+    @property
     def state(self) -> str:
         """full | bridging | no_room | fine."""
         code = self.reason.code.removeprefix("share.")

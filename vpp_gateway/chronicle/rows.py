@@ -70,6 +70,8 @@ class Chronicle:
     _last: Look | None = None
     _started_at: float | None = None
     _plan_key: frozenset[Reason] = frozenset()
+    _worst_w: float = 0.0
+    """The most that has been missing since the last shortfall began, W."""
     _awaiting: bool = False
     """Work is ordered and not yet real at the meters."""
 
@@ -110,6 +112,9 @@ class Chronicle:
         last, self._last = self._last, look
         self._phases(last, look)
         self._plans(look)
+        short_w = abs(look.short_w)
+        began = short_w > SHORT_W and (last is None or abs(last.short_w) <= SHORT_W)
+        self._worst_w = short_w if began and not self._told("short") else max(short_w, self._worst_w)
         if look.phase is not None:
             gone = {name: ("", 0.0) for name in self._subjects if name.startswith("plugin ")}
             states = {**gone, **_states(look, self._settled(look))}
@@ -124,6 +129,10 @@ class Chronicle:
         if why:
             self._rows.append(Row(at=at, kind=kind, why=why))
 
+    def _told(self, subject: str) -> str:
+        known = self._subjects.get(subject)
+        return "" if known is None else known.told
+
     def _settled(self, look: Look) -> bool:
         return self._started_at is not None and look.at >= self._started_at + SETTLE_S
 
@@ -133,9 +142,9 @@ class Chronicle:
             if before is None:
                 self._subjects.clear()
                 self._started_at = look.phase.start_at if self._started_at is None else self._started_at
-            self._add(look.phase.start_at, "phase", telling.asked(look))
+            self._add(look.phase.start_at, "phase", *telling.asked(look), *telling.taken(last, look))
             self._add(look.at, "shares", *telling.sites(look))
-        elif look.phase is not None and last is not None and look.lost != last.lost:
+        elif last is not None and look.phase is not None and look.lost != last.lost:
             self._add(look.at, "phase", *telling.taken(last, look))
         if look.phase is None and before is not None:
             self._add(before.end_at or look.at, "phase", Reason(code="phase.over"))
@@ -185,7 +194,7 @@ class Chronicle:
         if state == known.told or look.at - known.since.at < lasts_s:
             return
         was, known.told = known.told, state
-        kind, why = telling.change(subject, was, state, last, known.since)
+        kind, why = telling.change(subject, was, state, last, known.since, self._worst_w)
         self._add(known.since.at, kind, *why)
 
 
@@ -203,6 +212,7 @@ def _states(look: Look, settled: bool) -> Mapping[str, tuple[str, float]]:
     for plugin, why in look.plugins:
         found[f"plugin {plugin}"] = (why, 0.0)
     short = abs(look.short_w) > SHORT_W
+    found["binds"] = (telling.bound(look) if short else "", LASTS_S)
     found["short"] = ("short", 0.0) if short else ("", LASTS_S)
     off = settled and not within(look.delivered_w, look.asked_w)
     found["band"] = ("off", 0.0) if off and not short else ("", LASTS_S)

@@ -16,21 +16,22 @@ NAMED_MAX = 4
 """So many batteries are named; more are counted."""
 
 
-def asked(look: Look) -> Reason:
-    """What is asked from this second on."""
+def asked(look: Look) -> Iterator[Reason]:
+    """What is asked from this second on of the sites that it rules."""
     sites = ("sites", ", ".join(site.id for site in look.sites))
     demand = None if look.phase is None else look.phase.demand
     if isinstance(demand, Limit):
         for way, most in (("import", demand.import_max_w), ("export", demand.export_max_w)):
             if most is not None:
-                return Reason(code=f"phase.limit_{way}", values=(("w", f"{most:.0f}"), sites))
-    way = "down" if look.asked_w >= 0.0 else "up"
-    return Reason(code=f"phase.{way}", values=(("w", f"{abs(look.asked_w):.0f}"), sites))
+                yield Reason(code=f"phase.limit_{way}", values=(("w", f"{most:.0f}"), sites))
+    elif look.sites:
+        way = "down" if look.asked_w >= 0.0 else "up"
+        yield Reason(code=f"phase.{way}", values=(("w", f"{abs(look.asked_w):.0f}"), sites))
 
 
-def taken(last: Look, look: Look) -> Iterator[Reason]:
+def taken(last: Look | None, look: Look) -> Iterator[Reason]:
     """Sites that a more urgent instruction took, and those that came back."""
-    before, now = dict(last.lost), dict(look.lost)
+    before, now = dict(last.lost if last is not None else ()), dict(look.lost)
     for site, other in now.items():
         if before.get(site) != other:
             yield Reason(code="phase.taken", values=(("site", site), ("other", other)))
@@ -112,13 +113,14 @@ def result(record: DeliveryRecord) -> Reason:
 
 
 def change(
-    subject: str, was: str, state: str, last: Look | None, look: Look
+    subject: str, was: str, state: str, last: Look | None, look: Look, worst_w: float
 ) -> tuple[str, tuple[Reason, ...]]:
     """The kind of row and the reasons of a subject that is in another state now.
 
     Args:
         last: The second before, where it is known: what others have taken over is the difference.
         look: The first second of the new state.
+        worst_w: The most that was missing in the shortfall that runs or has just ended, W.
     """
     what, _, name = subject.partition(" ")
     match what:
@@ -133,7 +135,10 @@ def change(
             code = f"limit.{way}" if state else f"limit.{way}_free"
             return "limit", (Reason(code=code, values=(("site", name),)),)
         case "short":
-            return "shortfall", tuple(_short(state, look))
+            return "shortfall", tuple(_short(state, look, worst_w))
+        case "binds":
+            told = was and state and was != state
+            return "shortfall", tuple(_binding(look)) if told else ()
         case _:
             return "shortfall", (_band(state, look),)
 
@@ -191,14 +196,23 @@ def _taken_over(last: Look | None, look: Look) -> Iterator[Reason]:
     yield Reason(code="battery.taken_over", values=values)
 
 
-def _short(state: str, look: Look) -> Iterator[Reason]:
+def bound(look: Look) -> str:
+    """What binds, as one word to compare; figures left out."""
+    return "; ".join(sorted(str(lasting(reason)) for reason in _binding(look)))
+
+
+def _binding(look: Look) -> Iterator[Reason]:
+    return (reason for reason in look.binding if reason.code != "bind.missing")
+
+
+def _short(state: str, look: Look, worst_w: float) -> Iterator[Reason]:
     if not state:
-        yield Reason(code="short.over")
+        yield Reason(code="short.over", values=(("w", f"{worst_w:.0f}"),))
         return
     values = (("w", f"{abs(look.short_w):.0f}"), ("total_w", f"{abs(look.asked_w):.0f}"))
     yield Reason(code="short.begun", values=values)
-    yield from (reason for reason in look.binding if reason.code != "bind.missing")
-    yield from (reason for reason in look.rejected if reason.code.startswith(("lever.", "offer.")))
+    yield from _binding(look)
+    yield from look.rejected
 
 
 def _band(state: str, look: Look) -> Reason:
