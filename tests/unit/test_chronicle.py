@@ -237,7 +237,7 @@ def test_an_order_and_its_hand_over() -> None:
     rows = told(
         second(0, orders=(order,)),
         second(1, orders=(active,)),
-        second(2, orders=(active,), battery_w=100_000.0),
+        second(2, orders=(active,), delivered_w=300_000.0),
         second(3, orders=(active,), battery_w=100_000.0),
         second(4, orders=(back,), battery_w=100_000.0),
         second(5),
@@ -248,7 +248,7 @@ def test_an_order_and_its_hand_over() -> None:
         (4.0, ["order.back"]),
         (5.0, ["order.returned"]),
     ]
-    assert of_kind(rows, "hand_over") == [(2.0, ["hand_over"])]
+    assert of_kind(rows, "hand_over") == [(3.0, ["hand_over"])]
     (done,) = (row for row in rows if row.kind == "hand_over")
     assert said(done) == [
         "Hand-over done: the meters show 100.0 kW of work, the batteries are down to 100.0 kW."

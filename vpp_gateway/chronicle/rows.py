@@ -21,7 +21,7 @@ LASTS_S = 3.0
 TOLD_STATES = ("prepared", "active", "failed", "returned")
 """Of an order; between them it is on its way."""
 HANDED_OVER = 0.9
-"""Of what the open orders stand for: so much at the meters is a hand-over done."""
+"""Of what the open orders stand for: with so much at the meters and the batteries down, a hand-over is done."""
 KINDS = (
     "answer",
     "failure",
@@ -181,7 +181,8 @@ class Chronicle:
         due_w = sum(order.regulation_w for order in standing)
         if not self._awaiting or not standing or any(order.state != "active" for order in standing):
             return
-        if look.sign * look.workload_w >= HANDED_OVER * look.sign * due_w:
+        real = look.sign * look.workload_w >= HANDED_OVER * look.sign * due_w
+        if real and within(look.delivered_w, look.asked_w):
             self._awaiting = False
             self._add(look.at, "hand_over", telling.hand_over(look))
 

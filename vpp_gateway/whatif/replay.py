@@ -14,7 +14,7 @@ The journal itself is not touched: a copy is read, also while a gateway writes i
 from __future__ import annotations
 
 import math
-import sqlite3
+import shutil
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Obeyed, Shifted, Solved
@@ -34,6 +35,9 @@ from vpp_gateway.journal.store import Journal
 from vpp_gateway.whatif.keep import Ground, spell
 
 KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
+COPIES_MAX = 10
+LOG_HEAD_BYTES = 32
+"""SQLite's header of a write-ahead log: another one each time the log begins anew."""
 SHORT = 240
 """So much of a decision is shown."""
 REGISTER_SHARE = 0.001
@@ -84,6 +88,7 @@ def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Rep
 
     Raises:
         JournalError: It cannot be read, or a record does not match its hash.
+        Told: `ground` lacks what the journal speaks of.
     """
     with journal_copy(path) as journal:
         return _fold(journal, ground, decided)
@@ -104,20 +109,45 @@ def journal_copy(path: Path) -> Iterator[Journal]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it."""
+    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it.
+
+    The writer locks its file against every other connection, so the files are copied as such. What is written goes
+    to the end of the log beside it; only a checkpoint touches the file, and it shows: then everything is copied anew.
+
+    Raises:
+        JournalError: It cannot be read, or never stood still for so long.
+    """
+    log, log_copy = _beside(source), _beside(target)
     try:
-        anchor = source.with_suffix(".head")
-        if anchor.exists():
-            target.with_suffix(".head").write_bytes(anchor.read_bytes())
-        with (
-            sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True) as one,
-            sqlite3.connect(target) as other,
-        ):
-            one.backup(other)
-        one.close()
-        other.close()
-    except (OSError, sqlite3.Error) as error:
+        for _ in range(COPIES_MAX):
+            before = _standing(source, log)
+            for one, copy in (
+                (source.with_suffix(".head"), target.with_suffix(".head")),
+                (source, target),
+                (log, log_copy),
+            ):
+                copy.unlink(missing_ok=True)
+                if one.exists():
+                    shutil.copyfile(one, copy)
+            if _standing(source, log) == before:
+                return
+    except OSError as error:
         raise JournalError(f"{source} cannot be read: {error}") from error
+    raise JournalError(f"{source} is written faster than it can be copied; try again")
+
+
+def _standing(source: Path, log: Path) -> tuple[int, int, bytes]:
+    """What changes with each checkpoint: the file's time and size, and the head of its log."""
+    found = source.stat()
+    head = b""
+    if log.exists():
+        with log.open("rb") as opened:
+            head = opened.read(LOG_HEAD_BYTES)
+    return found.st_mtime_ns, found.st_size, head
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
@@ -134,7 +164,7 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
         found.facts += 1
         found.first_at = fact.at if found.first_at is None else found.first_at
         found.last_at = fact.at
-        commands = gateway.step(fact, fact.at)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
+        commands = step_known(gateway, fact)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
         found.decisions += len(commands)
         wrong = judge.differs(fact, commands)  # type: ignore[arg-type]  # as above
         if fact.at < from_at:
@@ -147,6 +177,18 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
     if left := judge.left():
         found.difference = _difference(seq, "", found.last_at or 0.0, left, "")
     return found
+
+
+def step_known(gateway: Gateway, fact: Fact) -> list[Command]:
+    """Fold one fact of a journal in.
+
+    Raises:
+        Told: The configuration lacks a site, battery or plug-in that the fact speaks of: it is not that of the run.
+    """
+    try:
+        return gateway.step(fact, fact.at)
+    except KeyError as unknown:
+        raise Told("replay.other_config", name=unknown.args[0]) from unknown
 
 
 def _difference(seq: int, kind: str, at: float, was: str, now: str) -> Difference:

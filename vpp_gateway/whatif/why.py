@@ -25,7 +25,7 @@ from vpp_gateway.domain.instruction import Instruction, InstructionId
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.store import Entry, Journal
 from vpp_gateway.whatif.keep import Ground
-from vpp_gateway.whatif.replay import KINDS, Proven, journal_copy, steps_w
+from vpp_gateway.whatif.replay import KINDS, Proven, journal_copy, step_known, steps_w
 
 LOOK_BACK_S = 1000.0
 """Readings so long before an instruction leave nothing behind: the longest memory is that of a load unseen."""
@@ -84,7 +84,7 @@ def why_of(path: Path, ground: Ground, wanted: str, at: Callable[[Instruction], 
         at: The second that is asked for, UTC (Unix s), of the instruction that was found.
 
     Raises:
-        Told: There is no such event, or several.
+        Told: There is no such event, or several; or `ground` lacks what the journal speaks of.
         JournalError: The journal cannot be read, or a record does not match its hash.
     """
     with journal_copy(path) as journal:
@@ -192,7 +192,7 @@ class _Fold:
 
     def _take(self, entry: Entry) -> None:
         fact: Fact = self._journal.decode(entry)  # type: ignore[assignment]  # its kind is one of FACT_TYPES
-        commands = self._gateway.step(fact, fact.at)
+        commands = step_known(self._gateway, fact)
         self._found.facts += 1
         wrong = self._proven.differs(fact, commands)
         if fact.at < self._sure_at:
