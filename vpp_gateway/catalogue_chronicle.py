@@ -257,10 +257,22 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{name} is out of reach ({why}): its batteries hold what they were ordered until their own timers end it.",
         "{name} と通信できない({why}): 蓄電池は復帰タイマーが切れるまで、命令どおりに続ける。",
     ),
+    "why.site.alone": (
+        "{name} is silent ({why}): its agent is taken to carry on alone and to keep what was ordered last.",
+        "{name} から応答がない({why}): 拠点エージェントが単独で、最後の命令を続けているとみなす。",
+    ),
     "why.site.back": ("{name} can be reached again.", "{name} と再び通信できる。"),
     "why.meter.lost": (
         "The meter at {site} cannot be read or believed: its load is taken for what it probably is.",
         "{site} のメーターを読めない、または信頼できない: 負荷は推定値で扱う。",
+    ),
+    "why.meter.check": (
+        "The meter at {site} cannot be read or believed: its check meter counts instead.",
+        "{site} のメーターを読めない、または信頼できない: 照合用メーターの値を使う。",
+    ),
+    "why.meter.apart": (
+        "The meter at {site} and its check meter differ, and nothing tells which is wrong: the meter counts.",
+        "{site} のメーターと照合用メーターの値が異なり、どちらが誤りか分からない: メーターの値を使う。",
     ),
     "why.meter.back": ("The meter at {name} counts again.", "{name} のメーターは再び使える。"),
     "why.plugin.gone": (

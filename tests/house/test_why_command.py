@@ -45,9 +45,13 @@ failures:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A play with a failing battery and an event that is refused, kept."""
-    folder = tmp_path_factory.mktemp("why")
+    return played(tmp_path_factory.mktemp("why"), SCENARIO)
+
+
+def played(folder: Path, said: str) -> Path:
+    """The folder of a play, as `simulate --keep` leaves it."""
     scenario = folder / "scenario.yaml"
-    scenario.write_text(SCENARIO, "utf-8")
+    scenario.write_text(said, "utf-8")
     settings = load_settings(SCENARIOS / "gateway.yaml", files=False)
     play = play_of(settings, load_scenario(scenario, settings))
     with quiet_log():
@@ -227,6 +231,25 @@ def test_another_configuration_than_that_of_the_run_is_noticed(run: Path, tmp_pa
     told = why(folder, "EV-1")
     assert told.exit_code == 6 and "the replay decides otherwise than the run did from" in told.output
     assert document(folder)["replay_differs_at"] is not None
+
+
+LOST = """
+name: Lost
+events:
+  - down 1MW area=tokyo in 20s for 80s name=EV-1
+failures:
+  - meter tokyo-dc-meter dead in 40s for 15s
+  - link tokyo-dc in 65s for 20s
+"""
+
+
+def test_a_meter_and_a_link_that_are_lost(tmp_path: Path) -> None:
+    found = document(played(tmp_path, LOST))
+    codes = [code for _, codes in sentences(found, "failure") for code in codes]
+    assert [code for code in codes if code.startswith("meter.")][:2] == ["meter.check", "meter.back"]
+    lost, back = [code for code in codes if code.startswith("site.")]
+    assert lost in ("site.alone", "site.gone") and back == "site.back"
+    assert found["whole"] is True
 
 
 def test_an_event_that_still_runs_is_told_so_far(run: Path, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def site(name: str, cap_w: float = 1e6) -> SiteLook:
     return SiteLook(
         id=SiteId(name),
         linked=True,
+        alone=False,
         trouble="",
         meter="",
         baseline_w=1e6,
@@ -267,6 +268,14 @@ def test_links_meters_and_plugins() -> None:
         (1.0, ["site.gone", "meter.stuck", "plugin.gone"]),
         (2.0, ["plugin.back", "site.back", "meter.back"]),
     ]
+    assert all(said(row) for row in rows)
+
+
+def test_an_agent_alone_and_a_check_meter() -> None:
+    alone = replace(site("a"), linked=False, alone=True, trouble="no readings from the site")
+    checked = replace(site("b"), meter="check")
+    rows = told(second(0), second(1, sites=(alone, checked)), second(2, sites=(site("a"), checked)))
+    assert of_kind(rows, "failure") == [(1.0, ["site.alone", "meter.check"]), (2.0, ["site.back"])]
     assert all(said(row) for row in rows)
 
 

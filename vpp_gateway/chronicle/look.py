@@ -49,10 +49,12 @@ class SiteLook:
 
     id: SiteId
     linked: bool
+    alone: bool
+    """It is not linked, and its agent is taken to carry on by itself."""
     trouble: str
-    """Why it is not linked, or its meter is not believed, in English; empty when all is well."""
+    """Why it is not linked, in English; empty when it is."""
     meter: str
-    """"" | lost | stuck | reversed."""
+    """"" | lost | stuck | reversed | check (the check meter counts instead) | apart (the two differ)."""
     baseline_w: float | None
     import_w: float | None
     delivered_w: float

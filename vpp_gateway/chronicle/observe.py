@@ -39,7 +39,7 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
         lost=row.lost,
         asked_w=gateway.battery.asked_w(row),
         delivered_w=math.fsum(at_site.values()),
-        battery_w=math.fsum(s.held_w(now, gateway.policy.reversion_s) for s in states),
+        battery_w=math.fsum(s.held_w(now, gateway.policy) for s in states),
         short_w=0.0 if plan is None else math.fsum(w for _, w in plan.shortfall_w),
         binding=() if plan is None else plan.binding,
         batteries=tuple(_batteries(states, problem, shares)),
@@ -83,21 +83,28 @@ def _site(
     bounds = {} if problem is None else {bound.site: bound for bound in problem.bounds}
     bound = bounds.get(state.site.id)
     up = problem is not None and math.fsum(t.regulation_w for t in problem.targets) < 0.0
-    meter, trouble = "", state.lost_reason if not state.linked else ""
-    if state.linked and state.watch.doubt:
-        meter = state.watch.doubt
-    elif state.linked and not state.fresh:
-        meter, trouble = "lost", _said_of(state, state.site.meter)
     return SiteLook(
         id=state.site.id,
         linked=state.linked,
-        trouble=trouble,
-        meter=meter,
+        alone=not state.linked and state.alone,
+        trouble="" if state.linked else state.lost_reason,
+        meter=_meter(state),
         baseline_w=gateway.baselines.of(id, state),
         import_w=state.import_w,
         delivered_w=delivered,
         cap_w=0.0 if bound is None else bound.up_max_w if up else bound.down_max_w,
     )
+
+
+def _meter(state: SiteState) -> str:
+    """What is wrong with the meter of a site, and what counts instead."""
+    if state.sight == "check":
+        return "check"
+    if state.linked and state.watch.doubt:
+        return state.watch.doubt
+    if state.linked and not state.fresh:
+        return "lost"
+    return "apart" if state.meters.parted == "apart" else ""
 
 
 def _batteries(

@@ -177,7 +177,8 @@ def _gone(what: str, name: str, state: str, last: Look | None, look: Look) -> It
     elif what == "meter":
         yield Reason(code=f"meter.{state}", values=(("site", name),))
     else:
-        yield Reason(code=f"{what}.gone", values=(("name", name), ("why", state)))
+        alone = what == "site" and any(site.alone for site in look.sites if site.id == name)
+        yield Reason(code="site.alone" if alone else f"{what}.gone", values=(("name", name), ("why", state)))
         yield from _taken_over(last, look)
 
 
