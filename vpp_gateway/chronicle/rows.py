@@ -36,8 +36,8 @@ KINDS = (
     "over",
 )
 """In this order within a second: cause before consequence."""
-SHORT_W = 1.0
-"""A shortfall below it is none."""
+SHORT_SHARE, SHORT_MIN_W = 0.02, 1.0
+"""Of what is asked, and W: less that cannot be had is noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +112,7 @@ class Chronicle:
         last, self._last = self._last, look
         self._phases(last, look)
         self._plans(look)
-        short_w = abs(look.short_w)
-        began = short_w > SHORT_W and (last is None or abs(last.short_w) <= SHORT_W)
-        self._worst_w = short_w if began and not self._told("short") else max(short_w, self._worst_w)
+        self._worst_w = max(abs(look.short_w), self._worst_w if self._told("short") else 0.0)
         if look.phase is not None:
             gone = {name: ("", 0.0) for name in self._subjects if name.startswith("plugin ")}
             states = {**gone, **_states(look, self._settled(look))}
@@ -202,7 +200,10 @@ class Chronicle:
 def _states(look: Look, settled: bool) -> Mapping[str, tuple[str, float]]:
     """Subject -> its state ("" = nothing to say) and how long that must last before it is told, s."""
     found: dict[str, tuple[str, float]] = {}
+    away = {site.id for site in look.sites if not site.linked}
     for battery in look.batteries:
+        if battery.site in away:
+            continue  # its site says it
         found[f"device {battery.id}"] = (battery.trouble, 0.0)
         state = "" if battery.trouble or battery.state == "fine" else battery.state
         found[f"battery {battery.id}"] = (state, LASTS_S)
@@ -212,7 +213,7 @@ def _states(look: Look, settled: bool) -> Mapping[str, tuple[str, float]]:
         found[f"limit {site.id}"] = (telling.limit(look, site), LASTS_S)
     for plugin, why in look.plugins:
         found[f"plugin {plugin}"] = (why, 0.0)
-    short = abs(look.short_w) > SHORT_W
+    short = abs(look.short_w) > SHORT_SHARE * abs(look.asked_w) + SHORT_MIN_W
     found["binds"] = (telling.bound(look) if short else "", LASTS_S)
     found["short"] = ("short", 0.0) if short else ("", LASTS_S)
     off = settled and not within(look.delivered_w, look.asked_w)

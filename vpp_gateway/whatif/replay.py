@@ -25,13 +25,14 @@ from pathlib import Path
 from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
-from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Obeyed, Shifted, Solved
-from vpp_gateway.domain.instruction import DeviceId
-from vpp_gateway.domain.order import OrderId
+from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Linked, Obeyed, Shifted, Solved, Tick
+from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.order import OrderId, SiteSchedule
 from vpp_gateway.errors import JournalError
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
+from vpp_gateway.site.alone import rules
 from vpp_gateway.whatif.keep import Ground, spell
 
 KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
@@ -244,7 +245,9 @@ class Proven:
 
     steps_w: Mapping[DeviceId, float]
     compared: int = 0
-    _schedules: dict[str, deque[Arrange]] = field(default_factory=dict)
+    _schedules: dict[SiteId, deque[Arrange]] = field(default_factory=dict)
+    _away_at: dict[SiteId, float] = field(default_factory=dict)
+    """When a site was last not heard."""
     _orders: set[OrderId] = field(default_factory=set)
     _problems: set[str] = field(default_factory=set)
     _records: list[DeliveryRecord] = field(default_factory=list)
@@ -276,6 +279,11 @@ class Proven:
                 return self._known(fact.order in self._orders, f"order {fact.order}")
             case Solved():
                 return self._known(fact.problem in self._problems, f"problem {fact.problem}")
+            case Linked() if not fact.up:
+                self._away_at[fact.site] = fact.at
+            case Tick():
+                there = {reading.site for reading in fact.snapshot.sites}
+                self._away_at.update((site, fact.at) for site in self._schedules if site not in there)
             case Concluded():
                 return self._concluded(fact.record)
         return None
@@ -292,7 +300,9 @@ class Proven:
             self.compared += 1
             values = [step.discharge_w for step in schedule.steps if step.device == fact.device]
             step_w = self.steps_w.get(fact.device, 0.0)
-            if any(abs(fact.discharge_w - w) <= step_w for w in values):
+            if any(abs(fact.discharge_w - w) <= step_w for w in values) or self._may_be_its_own(
+                schedule, fact
+            ):
                 return None
             was = f"{fact.device} {fact.discharge_w:.3f} W (schedule {fact.epoch}-{fact.seq})"
             now = f"{fact.device} {', '.join(f'{w:.3f} W' for w in values) or '-'}"
@@ -306,6 +316,11 @@ class Proven:
                 f"{fact.site} schedule {newest.epoch}-{newest.seq}",
             )
         return None
+
+    def _may_be_its_own(self, schedule: SiteSchedule, fact: Obeyed) -> bool:
+        """An agent that was without the centre since the schedule went out may have kept its import by itself."""
+        own = any(rules(schedule, step) for step in schedule.steps if step.device == fact.device)
+        return own and schedule.issued_at <= self._away_at.get(fact.site, -math.inf) <= fact.at
 
     def _concluded(self, record: DeliveryRecord) -> tuple[str, str] | None:
         self.compared += 1
