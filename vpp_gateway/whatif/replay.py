@@ -25,7 +25,17 @@ from pathlib import Path
 from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
-from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Linked, Obeyed, Shifted, Solved, Tick
+from vpp_gateway.domain.fact import (
+    FACT_TYPES,
+    Concluded,
+    Fact,
+    Linked,
+    Obeyed,
+    Shifted,
+    Solved,
+    Started,
+    Tick,
+)
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import OrderId, SiteSchedule
 from vpp_gateway.errors import JournalError
@@ -247,7 +257,7 @@ class Proven:
     compared: int = 0
     _schedules: dict[SiteId, deque[Arrange]] = field(default_factory=dict)
     _away_at: dict[SiteId, float] = field(default_factory=dict)
-    """When a site was last not heard."""
+    """When a site was last without the centre, or not heard."""
     _orders: set[OrderId] = field(default_factory=set)
     _problems: set[str] = field(default_factory=set)
     _records: list[DeliveryRecord] = field(default_factory=list)
@@ -279,6 +289,8 @@ class Proven:
                 return self._known(fact.order in self._orders, f"order {fact.order}")
             case Solved():
                 return self._known(fact.problem in self._problems, f"problem {fact.problem}")
+            case Started():
+                self._away_at.update(dict.fromkeys(self._schedules, fact.at))
             case Linked() if not fact.up:
                 self._away_at[fact.site] = fact.at
             case Tick():
