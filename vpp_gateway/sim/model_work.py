@@ -220,11 +220,8 @@ class ModelWork:
         """What is left of each spec; offers that were open go on until they are renewed, as far as nothing of them was taken."""
         self._edition += 1
         now = self._clock.utc()
-        self._published = {
-            id: row
-            for id, row in self._published.items()
-            if int(id.rpartition("/")[2]) > self._edition - KEPT
-        }
+        if renewed:
+            self._published.clear()
         offers = []
         for spec in self._specs.values():
             left = self._left(spec)
