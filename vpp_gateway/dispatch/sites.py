@@ -216,7 +216,7 @@ class Sites:
             sight=state.sight,
             linked=state.linked,
             speaks=meter_w is not None,
-            parted=state.meters.parted,
+            meters=state.meters,
             alone=state.watch.doubt,
         )
         state.lasting.hear(at, doubt)

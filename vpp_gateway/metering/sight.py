@@ -4,7 +4,7 @@
     well       well           meter        -
     fails      well           check        stuck_checked, reversed_checked, apart_checked, silent_checked
     (agent)    well           check        away_checked: the site's own agent is not heard, another one reads the check meter
-    well       fails          meter        - (the row of the check meter says it)
+    well       fails          meter        check_stuck, check_reversed
     differ, nothing tells     meter        apart
     fails      none           -            stuck, reversed
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vpp_gateway.metering.two_meters import Parted, Sight
+from vpp_gateway.metering.two_meters import Parted, Sight, TwoMeters
 from vpp_gateway.metering.watch import MeterDoubt
 
 LASTS_S = 3.0
@@ -32,6 +32,8 @@ SightDoubt = Literal[
     "apart_checked",
     "silent_checked",
     "away_checked",
+    "check_stuck",
+    "check_reversed",
 ]
 """Code of the sentence `why.meter.…`; "" = nothing is to be said."""
 _FOLLOWED: dict[Parted, SightDoubt] = {
@@ -40,24 +42,25 @@ _FOLLOWED: dict[Parted, SightDoubt] = {
     "reversed": "reversed_checked",
     "apart": "apart_checked",
 }
+_ASTRAY: dict[Parted, SightDoubt] = {"stuck": "check_stuck", "reversed": "check_reversed"}
 
 
-def doubt_of(*, sight: Sight, linked: bool, speaks: bool, parted: Parted, alone: MeterDoubt) -> SightDoubt:
+def doubt_of(*, sight: Sight, linked: bool, speaks: bool, meters: TwoMeters, alone: MeterDoubt) -> SightDoubt:
     """What is to be said of a site, by this second alone.
 
     Args:
         sight: Which of its meters is believed.
         linked: The site's own agent is heard.
         speaks: The meter says something usable.
-        parted: How the two differ.
+        meters: How the two differ.
         alone: What the batteries say of the meter; it counts while no check meter says more.
     """
     if sight == "check":
         if not linked:
             return "away_checked"
-        return _FOLLOWED[parted] if speaks else "silent_checked"
+        return _FOLLOWED[meters.parted] if speaks else "silent_checked"
     if sight == "meter":
-        return "apart" if parted == "apart" else ""
+        return "apart" if meters.parted == "apart" else _ASTRAY.get(meters.astray, "")
     return alone
 
 
