@@ -84,13 +84,13 @@ class TwoMeters:
         if self._meter.stands_still(check_w, least_w):
             self.parted = "stuck"
             return "check"
-        if self._agree(meter_w, check_w):
+        agree = self._agree(meter_w, check_w)
+        if agree:
             self._positive = meter_w >= 0
-            return "meter"
         if self._check.stands_still(meter_w, least_w):
             self.astray = "stuck"
-            return "meter"
-        self.parted = "apart"
+        elif not agree:
+            self.parted = "apart"
         return "meter"
 
     def _agree(self, meter_w: float, check_w: float) -> bool:
