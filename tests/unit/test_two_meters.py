@@ -17,7 +17,7 @@ from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, DeviceId
 from vpp_gateway.domain.reading import MeterReading, SiteReading, Snapshot
 from vpp_gateway.gateway import Gateway
-from vpp_gateway.metering.sight import Lasting, doubt_of
+from vpp_gateway.metering.sight import Lasting, SightDoubt, doubt_of
 from vpp_gateway.metering.two_meters import Parted, Sight, TwoMeters
 from vpp_gateway.metering.watch import MeterDoubt
 from vpp_gateway.sim.link_plant import LinkPlant
@@ -96,7 +96,9 @@ def test_what_is_said_of_two_meters(
 def test_a_doubt_is_said_when_it_lasts_and_at_once_where_the_batteries_proved_it() -> None:
     lasting = Lasting()
     heard = []
-    for at, doubt in enumerate(("silent_checked",) * 3 + ("",) + ("apart",) * 4 + ("stuck", "", "apart")):
+    seconds: tuple[SightDoubt, ...] = ("silent_checked",) * 3
+    seconds += ("", "apart", "apart", "apart", "apart", "stuck", "", "apart")
+    for at, doubt in enumerate(seconds):
         lasting.hear(1000.0 + at, doubt)
         heard.append(lasting.doubt)
     assert heard == [""] * 7 + ["apart", "stuck", "", ""]
