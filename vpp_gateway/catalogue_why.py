@@ -251,6 +251,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "word.link.cancelled": ("cancelled", "登録取消"),
     "word.link.lost": ("lost", "通信断"),
     "word.link.linked": ("linked", "接続中"),
+    "word.link.alone": ("alone", "自律継続"),
     "word.link.ready": ("ready", "待機中"),
     "word.link.gone": ("gone", "停止"),
     "word.link.starting": ("starting", "起動中"),

@@ -144,10 +144,11 @@ class LiveSource:
                 refused_messages=status.refused_messages,
             )
         for state in engine.gateway.sites:
+            alone = state.alone and state.credited(now, engine.gateway.policy)
             yield _link(
                 state.site.id,
                 "site",
-                "linked" if state.linked else "lost",
+                "linked" if state.linked else "alone" if alone else "lost",
                 "good" if state.linked else "bad",
                 state.lost_reason,
                 age_s(None if state.reading is None else state.reading.at, now),
