@@ -21,6 +21,19 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.site_awaited": ("waiting for the site agent", "拠点エージェントの接続待ち"),
     "said.agent_away": ("the site agent is not connected", "拠点エージェントが未接続"),
     "said.agent_closed": ("the site agent closed the link", "拠点エージェントがリンクを閉じた"),
+    "said.reader_away": (
+        "read by {site}, whose agent is not linked",
+        "{site} が読み取るが、その拠点エージェントが未接続",
+    ),
+    "said.check_followed": ("its check meter is followed", "副計器に従う"),
+    "said.check_sees": (
+        "what flows is seen by its check meter",
+        "受電電力は副計器で見ている",
+    ),
+    "said.carries_on": (
+        "its agent is taken to carry on alone",
+        "拠点エージェントは自律継続しているとみなす",
+    ),
     "said.link_line": ("a line longer than {limit} bytes", "1 行が {limit} バイトを超えた"),
     "said.link_foreign": ("not a message of an agent", "エージェントのメッセージではない"),
     # --- readings ------------------------------------------------------------------------------------------------

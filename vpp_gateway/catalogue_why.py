@@ -104,6 +104,39 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "proven.",
         "{site} の電力量計が蓄電池と逆向きに動く(符号の誤りか)。そこでの実績は証明できない。",
     ),
+    "why.meter.apart": (
+        "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
+        "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
+    ),
+    "why.meter.stuck_checked": (
+        "The meter at {site} stands still; its check meter is followed.",
+        "{site} の電力量計の値が変わらない。副計器に従う。",
+    ),
+    "why.meter.reversed_checked": (
+        "The meter at {site} says the opposite of its check meter (wrong sign?); its check meter is followed.",
+        "{site} の電力量計が副計器と逆の値を示す(符号の誤りか)。副計器に従う。",
+    ),
+    "why.meter.apart_checked": (
+        "The meter at {site} differs from its check meter and does not show what the batteries do; its check meter is "
+        "followed.",
+        "{site} の電力量計が副計器と食い違い、蓄電池の動きも示さない。副計器に従う。",
+    ),
+    "why.meter.silent_checked": (
+        "The meter at {site} says nothing usable; its check meter is followed.",
+        "{site} の電力量計から使える値が得られない。副計器に従う。",
+    ),
+    "why.meter.away_checked": (
+        "The agent at {site} is not heard; what flows there is seen by its check meter.",
+        "{site} の拠点エージェントと通信できない。受電電力は副計器で見ている。",
+    ),
+    "why.meter.check_stuck": (
+        "The check meter at {site} stands still while the meter moves; the meter is followed.",
+        "電力量計が動いても {site} の副計器の値が変わらない。電力量計に従う。",
+    ),
+    "why.meter.check_reversed": (
+        "The check meter at {site} says the opposite of the meter (wrong sign?); the meter is followed.",
+        "{site} の副計器が電力量計と逆の値を示す(符号の誤りか)。電力量計に従う。",
+    ),
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
         "ワークロードシフト {offer} に失敗: {why}。蓄電池が補う。",
@@ -145,6 +178,19 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "Site {site}: no link to its agent ({why}). Its batteries fall back by their own timers.",
         "拠点 {site}: 拠点エージェントと通信できない({why})。蓄電池は自身の復帰タイマーで既定制御に戻る。",
     ),
+    "alarm.site_alone": (
+        "Site {site}: its link fell silent ({why}). Its agent is taken to live and to keep its import by itself for up to "
+        "{hold_s} s.",
+        "拠点 {site}: リンクが途絶えた({why})。拠点エージェントは動いているとみなす。最長 {hold_s} 秒、自律して受電電力を保つ。",
+    ),
+    "alarm.check_followed": (
+        "Site {site} is seen by its check meter {device} alone: {why}",
+        "拠点 {site} は副計器 {device} だけで見ている: {why}",
+    ),
+    "alarm.check_meter": (
+        "Check meter {device} at {site} is {health}: {why}. The site is seen by its meter alone.",
+        "{site} の副計器 {device}: {health}({why})。この拠点は電力量計だけで見ている。",
+    ),
     "alarm.device": (
         "{device} at {site} is {health}: {why}.",
         "{site} の {device}: {health}({why})。",
@@ -185,6 +231,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "word.health.lost": ("lost", "通信断"),
     "word.health.warning": ("warning", "注意"),
     "word.health.bad": ("bad", "使用不可"),
+    "status.column.seen": ("seen by", "計測元"),
+    "word.sight.meter": ("meter", "電力量計"),
+    "word.sight.check": ("check meter", "副計器"),
+    "word.sight.": ("not seen", "不明"),
     "word.severity.trip": ("trip", "緊急"),
     "word.severity.alarm": ("alarm", "警報"),
     "word.severity.warning": ("warning", "注意"),
@@ -201,6 +251,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "word.link.cancelled": ("cancelled", "登録取消"),
     "word.link.lost": ("lost", "通信断"),
     "word.link.linked": ("linked", "接続中"),
+    "word.link.alone": ("alone", "自律継続"),
     "word.link.ready": ("ready", "待機中"),
     "word.link.gone": ("gone", "停止"),
     "word.link.starting": ("starting", "起動中"),

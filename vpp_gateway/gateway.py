@@ -266,7 +266,7 @@ class Gateway:
             }
             battery = sum(s.held_w(now, self.policy) for s in states)
             for state in states:
-                self.account.doubted(row.instruction.id, state.site.id, state.watch.doubt)
+                self.account.doubted(row.instruction.id, state.site.id, state.doubt)
             asked = self.battery.asked_w(row)
             self.account.sample(row.instruction.id, now, asked, by_site, battery)
             self.battery.trim(row, asked - sum(by_site.values()), now)
