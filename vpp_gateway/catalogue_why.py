@@ -179,6 +179,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "Workload plug-in {plugin} offers nothing: {why}.",
         "ワークロードのプラグイン {plugin} からオファーがない({why})。",
     ),
+    "alarm.plugin_offers": (
+        "Offers of a workload plug-in are refused, the others stand: {why}.",
+        "ワークロードのプラグインのオファーを一部拒否した。ほかのオファーは有効({why})。",
+    ),
     "alarm.solver": (
         "The solver is {state}: {why}. The closed form holds meanwhile.",
         "ソルバー: {state}({why})。その間は閉形式解で配分する。",

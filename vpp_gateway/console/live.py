@@ -247,8 +247,8 @@ class LiveSource:
             )
         shifts = engine.gateway.shifts
         for name in shifts.host_of:
-            why = shifts.absent.get(name, "" if name in shifts.offers else "not heard of yet")
-            yield _link(name, "plugin", "gone" if why else "ready", "bad" if why else "good", why)
+            state, why = shifts.health(name)
+            yield _link(name, "plugin", "gone" if state == "bad" else "ready", state, why)
         ready = self._solver.state == "ready"
         detail = self._solver.reason or engine.gateway.solver_trouble
         yield _link("solver", "solver", self._solver.state, "good" if ready else "warning", detail)
@@ -259,9 +259,9 @@ class LiveSource:
     def _plugins(self) -> Iterator[PluginView]:
         shifts = self._engine.gateway.shifts
         for name, host in shifts.host_of.items():
-            why = shifts.absent.get(name, "" if name in shifts.offers else "not heard of yet")
+            health, why = shifts.health(name)
             standing = [r for r in shifts.orders.values() if r.order.plugin == name]
-            state = "gone" if why else (standing[-1].state or "ordered") if standing else "ready"
+            state = "gone" if health == "bad" else (standing[-1].state or "ordered") if standing else "ready"
             yield PluginView(
                 name=name,
                 site=host,
@@ -301,7 +301,8 @@ class LiveSource:
             state = f"word.link.{link.state}"
             values = {"room": link.name, "plugin": link.name, "state": state, "why": link.detail or "-"}
             if link.kind in ("openadr2", "plugin", "solver") and link.health != "good":
-                code = {"openadr2": "room", "plugin": "plugin", "solver": "solver"}[link.kind]
+                plugin = "plugin" if link.health == "bad" else "plugin_offers"
+                code = {"openadr2": "room", "plugin": plugin, "solver": "solver"}[link.kind]
                 rows.append((code, "alarm" if link.health == "bad" else "warning", link.name, values))
         plan = self._engine.gateway.battery.plan
         for id, w in () if plan is None else plan.shortfall_w:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fact import Offered, Shifted
@@ -104,6 +105,8 @@ class Shifts:
     offers: dict[PluginName, tuple[Offer, ...]] = field(default_factory=dict)
     absent: dict[PluginName, str] = field(default_factory=dict)
     """Why a plug-in offers nothing."""
+    refused: dict[PluginName, str] = field(default_factory=dict)
+    """What of a plug-in's offers was refused, and why."""
     orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
@@ -121,6 +124,15 @@ class Shifts:
         self.absent.pop(fact.plugin, None)
         if fact.reason:
             self.absent[fact.plugin] = fact.reason
+        self.refused[fact.plugin] = "; ".join(fact.refused)
+
+    def health(self, plugin: PluginName) -> tuple[Literal["good", "warning", "bad"], str]:
+        """How a plug-in stands: good, warning (some offers refused) or bad (none there), and why."""
+        absent = self.absent.get(plugin, "" if plugin in self.offers else "not heard of yet")
+        if absent:
+            return "bad", absent
+        refused = self.refused.get(plugin, "")
+        return "warning" if refused else "good", refused
 
     def fold_state(self, fact: Shifted) -> ShiftRecord | None:
         """Take an order's new state in; returns its record, or None if the order is not ours."""
