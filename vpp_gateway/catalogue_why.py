@@ -66,7 +66,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "why.bind.link": (
         "The link from {source} to {destination} carries no more work.",
-        "{source} から {destination} への連系路は、これ以上のワークロードを移せない。",
+        "{source} から {destination} への拠点間回線の上限に達しており、これ以上ワークロードを移せない。",
     ),
     "why.bind.rooms": (
         "All {count} batteries of its sites give all they have.",
