@@ -38,8 +38,8 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "why.call.short_lived": (
         "{offer} is called at {share} of its size although it must be given back {minutes} min before the end: nothing "
-        "that lasts longer is left (cost {cost}).",
-        "{offer} を規模の {share} で呼び出す: 終了の {minutes} 分前に戻さなければならないが、より長く続く手段が残っていない"
+        "that lasts longer was left (cost {cost}).",
+        "{offer} を規模の {share} で呼び出す: 終了の {minutes} 分前に戻さなければならないが、より長く続く手段が残っていなかった"
         "(費用 {cost})。",
     ),
     "why.call.held": (

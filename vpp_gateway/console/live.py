@@ -247,13 +247,13 @@ class LiveSource:
             )
         shifts = engine.gateway.shifts
         for name in shifts.host_of:
-            state, why = shifts.health(name)
-            yield _link(name, "plugin", "gone" if state == "bad" else "ready", state, why)
+            health, why = shifts.health(name)
+            yield _link(name, "plugin", "gone" if health == "bad" else "ready", health, why)
         ready = self._solver.state == "ready"
         detail = self._solver.reason or engine.gateway.solver_trouble
         yield _link("solver", "solver", self._solver.state, "good" if ready else "warning", detail)
         trouble = engine.journal.problem or engine.trouble.get("journal", "")
-        health: LinkHealth = "bad" if engine.journal.degraded else "warning" if trouble else "good"
+        health = "bad" if engine.journal.degraded else "warning" if trouble else "good"
         yield _link("journal", "journal", "degraded" if engine.journal.degraded else "ok", health, trouble)
 
     def _plugins(self) -> Iterator[PluginView]:

@@ -245,8 +245,8 @@ def _call(lever: Lever, calls: Mapping[OfferId, float]) -> Call:
     share = step_up(lever, calls.get(lever.offer, lever.at_least))
     step = next((i for i, value in enumerate(lever.steps) if value >= share - 1e-9), -1) if share else -1
     code = "call.needed" if share > lever.at_least else "call.held" if share else "call.not_needed"
-    values = (("share", f"{share:.2f}"), ("cost", f"{lever.cost:g}"))
-    if code == "call.needed" and lever.short_s > 0.0:
+    values: tuple[tuple[str, str], ...] = (("share", f"{share:.2f}"), ("cost", f"{lever.cost:g}"))
+    if share and lever.short_s > 0.0:
         code, values = "call.short_lived", (*values, ("minutes", f"{math.ceil(lever.short_s / 60.0)}"))
     return Call(
         offer=lever.offer,

@@ -134,7 +134,9 @@ def posed(problem: Problem) -> Posed:
         leg_node=_ints([leg[1] for leg in legs]),
         leg_w=_floats([leg[2] for leg in legs]),
         least=_floats([v.at_least for v in problem.levers]),
-        most=_floats([1.0 if w > 0.0 else v.at_least for v, w in zip(problem.levers, size, strict=True)]),
+        most=_floats(
+            [_most(v) if w > 0.0 else v.at_least for v, w in zip(problem.levers, size, strict=True)]
+        ),
         move_rank=_ints([rank[_rank_of(v)] for v in problem.levers]),
         price=_floats([w * _cost(v) for v, w in zip(problem.levers, size, strict=True)]),
         downtime=_floats([v.downtime_s for v in problem.levers]),
@@ -158,7 +160,7 @@ def _rank_of(one: Resource | Lever) -> Rank:
 
 
 def _ranks(problem: Problem) -> dict[Rank, int]:
-    keys = {_rank_of(one) for one in (*problem.resources, *problem.levers)}
+    keys = {_rank_of(r) for r in problem.resources} | {_rank_of(v) for v in problem.levers}
     order = sorted(keys, key=lambda key: (key[0], problem.tiers.index(key[1]), key[2]))
     return {key: rank for rank, key in enumerate([*order, REST])}
 
@@ -181,6 +183,11 @@ def _sites(problem: Problem) -> dict[SiteId, int]:
         *(leg.site for v in problem.levers for leg in v.legs),
     )
     return {site: at for at, site in enumerate(dict.fromkeys(named))}
+
+
+def _most(lever: Lever) -> float:
+    """An order that stands can be held or taken back, not raised: its only step is its share."""
+    return max(lever.steps[-1], lever.at_least)
 
 
 def _cost(lever: Lever) -> float:
