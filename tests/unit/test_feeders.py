@@ -341,3 +341,13 @@ def test_an_offer_that_would_not_last_is_called_when_nothing_else_is_left_and_th
     told = replace(reasons["short"], values=(("offer", "short"), *reasons["short"].values))
     assert "given back 30 min before the end" in sentence(told, "en")
     assert "終了の 30 分前" in sentence(told, "ja")
+
+
+def test_an_order_that_stands_is_held_or_taken_back_but_not_raised() -> None:
+    """Its only step is its share: the program must look elsewhere for the rest."""
+    held = replace(move(A, B, 80.0, steps=(0.25,)), offer=OfferId("order:1"), at_least=0.25)
+    fresh = replace(move(A, B, 80.0), cost=9.0)
+    batteries = (battery("a1", A, 0, 0), battery("b1", B, 100, 100))
+    plan = solve(problem((target("t", (A,), 40.0), target("u", (B,), 0.0)), batteries, (held, fresh)))
+    assert {call.offer: call.share for call in plan.calls} == {held.offer: 0.25, fresh.offer: 0.25}
+    assert all(missing == 0.0 for _, missing in plan.shortfall_w)

@@ -159,7 +159,7 @@ def by_moving(of: Fleet, load_w: float = 400_000.0) -> tuple[House, float]:
 def test_a_link_bounds_what_is_moved_and_is_named_when_it_costs_something() -> None:
     assert by_moving(fleet(power_w=25_000.0))[1] == 80_000.0
     link = SiteLink(source=TOKYO, destination=KANAGAWA, max_w=50_000.0)
-    house, moved = by_moving(replace(fleet(batteries=1, power_w=40_000.0), links=(link,)))
+    house, moved = by_moving(replace(fleet(batteries=1, power_w=42_000.0), links=(link,)))
     assert moved == 40_000.0
     rest = replace(offer("move", (0, -120_000.0), (2, 120_000.0)), id=OfferId("rest"))
     house.feed(Offered(at=house.now, plugin=LEVER, offers=(rest,)))
@@ -176,6 +176,16 @@ def test_a_link_of_nothing_moves_nothing_and_the_other_direction_is_free() -> No
     there = replace(back, source=TOKYO, destination=KANAGAWA)
     house, moved = by_moving(replace(fleet(), links=(there,)))
     assert moved == 0.0 and not house.shifts
+
+
+@pytest.mark.parametrize(("max_w", "opt"), [(160_000.0, "in"), (150_000.0, "in"), (100_000.0, "out")])
+def test_no_more_is_promised_than_a_link_carries(max_w: float, opt: str) -> None:
+    """100 kW of batteries and a move of 160 kW in quarters: nine tenths of 210 kW need 89 kW of link, in whole steps 120."""
+    link = SiteLink(source=TOKYO, destination=KANAGAWA, max_w=max_w)
+    house = house_of(replace(fleet(), links=(link,)))
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=(offer("move", (0, -160_000.0), (2, 160_000.0)),)))
+    asked(house, 210_000.0, scope=(TOKYO,))
+    assert house.answers[-1].opt == opt
 
 
 @pytest.mark.parametrize(("room_w", "moved"), [(100_000.0, 80_000.0), (50_000.0, 40_000.0), (30_000.0, 0.0)])
@@ -220,6 +230,15 @@ def test_one_that_is_needed_all_the_same_is_said_given_back_in_time_and_the_batt
     assert total == pytest.approx(200_000.0, rel=0.02) or any(
         shift.order.offer == "short+" for shift in house.shifts
     )
+
+
+def test_the_least_promised_offer_is_called_first_whatever_it_costs() -> None:
+    house = house_of(fleet())
+    promised = replace(lasting("promised", 0, 7200.0, 0.1), sla_tier=2)
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=(promised, lasting("nobody's", 1, 7200.0, 50.0))))
+    asked(house, 200_000.0)
+    house.run_until(1100.0)
+    assert {shift.order.offer for shift in house.shifts} == {"nobody's"}
 
 
 # --- what cannot be true ------------------------------------------------------------------------------------

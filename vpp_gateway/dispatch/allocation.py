@@ -22,10 +22,11 @@ from dataclasses import dataclass, field, replace
 
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
-from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, Site, SiteLink
+from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, SiteLink
 from vpp_gateway.domain.instruction import (
     Delta,
     Demand,
+    DeviceId,
     InstructionId,
     Level,
     Limit,
@@ -248,11 +249,16 @@ def _feeder(state: SiteState, line: Feeder) -> FeederBounds:
     )
 
 
-def _resource(site: Site, battery: Battery, room: Room, easy_down_w: float, easy_up_w: float) -> Resource:
-    feeder = site.feeder_of(battery.id) if site.feeders else None
+def _behind(site: Site) -> dict[DeviceId, FeederId]:
+    return {device: line.id for line in site.feeders for device in line.devices}
+
+
+def _resource(
+    battery: Battery, feeder: FeederId | None, room: Room, easy_down_w: float, easy_up_w: float
+) -> Resource:
     return Resource(
         id=battery.id,
-        site=site.id,
+        site=battery.site,
         tier=BATTERY,
         down_room_w=room.down_w,
         up_room_w=room.up_w,
@@ -260,7 +266,7 @@ def _resource(site: Site, battery: Battery, room: Room, easy_down_w: float, easy
         easy_up_w=easy_up_w,
         weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
         weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
-        feeder=None if feeder is None else feeder.id,
+        feeder=feeder,
     )
 
 
@@ -270,6 +276,7 @@ def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tupl
         hold = holds.get(state.site.id)
         if hold is None:
             continue
+        behind = _behind(state.site)
         for battery in state.site.batteries:
             reading: BatteryReading | None = state.usable.get(battery.id)
             sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
@@ -277,7 +284,7 @@ def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tupl
             instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
             easy_down = min(sustained.down_w, instant.down_w * easy)
             easy_up = min(sustained.up_w, instant.up_w * easy)
-            rows.append(_resource(state.site, battery, instant, easy_down, easy_up))
+            rows.append(_resource(battery, behind.get(battery.id), instant, easy_down, easy_up))
     return tuple(rows)
 
 
@@ -322,12 +329,13 @@ def forecast_problem(
             asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
         targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked or 0.0))
         for state in states:
+            behind = _behind(state.site)
             for battery in state.site.batteries:
                 reading = state.usable.get(battery.id)
                 room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
                 if state.reading is None:
                     room = nameplate_room(battery, 60.0)
-                resources.append(_resource(state.site, battery, room, room.down_w, room.up_w))
+                resources.append(_resource(battery, behind.get(battery.id), room, room.down_w, room.up_w))
     return Problem(
         id="forecast",
         at=at,
