@@ -351,3 +351,14 @@ def test_an_order_that_stands_is_held_or_taken_back_but_not_raised() -> None:
     plan = solve(problem((target("t", (A,), 40.0), target("u", (B,), 0.0)), batteries, (held, fresh)))
     assert {call.offer: call.share for call in plan.calls} == {held.offer: 0.25, fresh.offer: 0.25}
     assert all(missing == 0.0 for _, missing in plan.shortfall_w)
+
+
+def test_no_step_is_begun_for_noise_unless_the_batteries_have_nothing_left() -> None:
+    """2.5 of 20 W needed is worth a step, 1 of 20 is not; without a reserve every watt is."""
+    lever = move(A, B, 80.0)
+    other = battery("b1", B, 100, 100)
+    for w, easy, share in ((51.0, 0.5, 0.0), (52.5, 0.5, 0.25), (101.0, 1.0, 0.25), (71.0, 0.5, 0.25)):
+        batteries = (battery("a1", A, 100, 0, easy=easy), other)
+        plan = solve(problem((target("t", (A,), w), target("u", (B,), 0.0)), batteries, (lever,)))
+        assert plan.calls[0].share == share, w
+        assert all(missing == 0.0 for _, missing in plan.shortfall_w)

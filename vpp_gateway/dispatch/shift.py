@@ -11,7 +11,7 @@ says `active`; the meter decides what the batteries do in any case.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vpp_gateway.domain.command import Shift
@@ -246,13 +246,16 @@ class Shifts:
                 dwelling = record.active_at is None or now < record.active_at + dwell_s
                 held = record.share if dwelling else 0.0
                 rows.append(
-                    _lever(
-                        _held_id(record),
-                        record.offer,
-                        (record.share,),
-                        record.offer.cost * HELD_COST,
-                        held,
-                        record.lasts_s(max(at, now)),
+                    replace(
+                        _lever(
+                            _held_id(record),
+                            record.offer,
+                            (record.share,),
+                            record.offer.cost * HELD_COST,
+                            held,
+                            record.lasts_s(max(at, now)),
+                        ),
+                        stands=True,
                     )
                 )
         return tuple(rows)

@@ -60,6 +60,8 @@ class Lever:
     """What people call it, for instance `move tokyo-1 > kanagawa-1`."""
     at_least: float = 0.0
     """Share already committed and not yet releasable (0..1)."""
+    stands: bool = False
+    """It is an order in course: it can be held or taken back, not raised."""
     sla_tier: int = 0
     """How much was promised to whom this disturbs: 0 is called first, before any cost is compared."""
     downtime_s: float = 0.0

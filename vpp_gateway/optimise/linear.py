@@ -34,6 +34,8 @@ from vpp_gateway.optimise.tree import Floats, Ints
 
 SHORT_W = 1e-3
 """What may be missing without a word."""
+LEAST_PART = 0.1
+"""No step is begun for less than this part of it: noise at the edge of a step would move work to and fro."""
 COST_LEAST, COST_MOST = 1e-3, 1e3
 """Costs compare offers of one SLA tier; an offer for nothing still waits for the batteries."""
 
@@ -49,8 +51,11 @@ def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     case = posed(problem)
     answer = solve_network(case.network, time_limit_s / 2)
     wanted = {v.offer: share for v, share in zip(problem.levers, answer.share.tolist(), strict=True)}
-    called, stopped = _whole_steps(problem, wanted)
+    called, stopped = _whole_steps(problem, wanted, LEAST_PART)
     plan = replace(closed_form(problem, called), method="highs")
+    if plan.binding:  # the batteries' reserve does not make up for what was spared
+        called, stopped = _whole_steps(problem, wanted, 0.0)
+        plan = replace(closed_form(problem, called), method="highs")
     if plan.binding:
         plan = replace(plan, binding=tuple(dict.fromkeys((*plan.binding, *stopped))))
     if float(np.abs(answer.missing).sum()) <= SHORT_W:
@@ -186,7 +191,7 @@ def _sites(problem: Problem) -> dict[SiteId, int]:
 
 
 def _most(lever: Lever) -> float:
-    """An order that stands can be held or taken back, not raised: its only step is its share."""
+    """Its last step: of an order that stands that is its share, and it cannot be raised."""
     return max(lever.steps[-1], lever.at_least)
 
 
@@ -205,17 +210,29 @@ def _ints(values: Sequence[int]) -> Ints:
 
 
 def _whole_steps(
-    problem: Problem, wanted: Mapping[OfferId, float]
+    problem: Problem, wanted: Mapping[OfferId, float], least_part: float
 ) -> tuple[dict[OfferId, float], list[Reason]]:
-    """Round every lever up to a whole step, or down where a connection or coupling, which is named, could not carry it."""
+    """Round every lever up to a whole step, or down where a connection or coupling, which is named, could not carry it.
+
+    A step of which less than `least_part` is needed is not begun, where a lower one is there to take.
+    """
     limits = Carried(problem)
     called: dict[OfferId, float] = {}
     stopped: list[Reason] = []
     for lever in sorted(problem.levers, key=lambda v: -wanted[v.offer]):
-        share = step_up(lever, wanted[lever.offer])
+        share = _worth_it(lever, wanted[lever.offer], least_part)
         options = [share, *(step for step in reversed(lever.steps) if lever.at_least <= step < share)]
         called[lever.offer] = next((s for s in options if limits.fits(lever, s)), lever.at_least)
         if called[lever.offer] < share:
             stopped.extend(limits.stops(lever, share))
         limits.take(lever, called[lever.offer])
     return called, stopped
+
+
+def _worth_it(lever: Lever, wanted: float, least_part: float) -> float:
+    """The step that gives `wanted`, or the one below it where too little of the difference is needed."""
+    share = step_up(lever, wanted)
+    below = max((step for step in lever.steps if step < share), default=0.0)
+    below = max(below, lever.at_least)
+    spared = not lever.stands and wanted - below < least_part * (share - below)
+    return min(below, share) if spared else share
