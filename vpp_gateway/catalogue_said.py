@@ -71,6 +71,10 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "confirmed {setpoint} W but delivers {found} W",
         "設定値 {setpoint} W を確認したのに、出力は {found} W",
     ),
+    "said.untrue": (
+        "{name} is {found}, which cannot be true",
+        "{name} の値 {found} はあり得ない",
+    ),
     "said.probation": (
         "looks well again, left out for another {left} s",
         "復帰したように見えるが、あと {left} 秒は使わない",

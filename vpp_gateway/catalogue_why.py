@@ -19,6 +19,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{device} at {site} gives {kw} kW, also from the part kept for bridging (room {room_kw} kW).",
         "{site} の {device} は {kw} kW: つなぎ用に残した分も使う(余力 {room_kw} kW)。",
     ),
+    "why.share.feeder": (
+        "{device} at {site} gives {kw} kW of the {room_kw} kW it could: the limit of feeder {feeder} binds.",
+        "{site} の {device} は余力 {room_kw} kW のうち {kw} kW を出す: フィーダー {feeder} の上限に達している。",
+    ),
     "why.share.not_needed": (
         "{device} at {site} is not needed now (room {room_kw} kW).",
         "{site} の {device} は今は不要(余力 {room_kw} kW)。",
@@ -31,6 +35,12 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.call.needed": (
         "{offer} is called at {share} of its size: the batteries alone would leave too little for bridging (cost {cost}).",
         "{offer} を規模の {share} で呼び出す: 蓄電池だけではつなぎの余力が足りない(費用 {cost})。",
+    ),
+    "why.call.short_lived": (
+        "{offer} is called at {share} of its size although it must be given back {minutes} min before the end: nothing "
+        "that lasts longer was left (cost {cost}).",
+        "{offer} を規模の {share} で呼び出す: 終了の {minutes} 分前に戻さなければならないが、より長く続く手段が残っていなかった"
+        "(費用 {cost})。",
     ),
     "why.call.held": (
         "{offer} is held at {share} of its size (cost {cost}).",
@@ -49,6 +59,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.bind.import": (
         "The contracted import at {site} binds.",
         "{site} の契約電力に達している。",
+    ),
+    "why.bind.feeder": (
+        "The limit of feeder {feeder} at {site} binds.",
+        "{site} のフィーダー {feeder} の上限に達している。",
+    ),
+    "why.bind.link": (
+        "The link from {source} to {destination} carries no more work.",
+        "{source} から {destination} への拠点間回線の上限に達しており、これ以上ワークロードを移せない。",
     ),
     "why.bind.rooms": (
         "All {count} batteries of its sites give all they have.",
@@ -77,6 +95,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.bind.no_number_site": (
         "A limit of {name} is not a usable number; it counts as none left.",
         "{name} の上限値が不正なため、空きなしとして扱う。",
+    ),
+    "why.bind.no_number_feeder": (
+        "A limit of feeder {name} is not a usable number; it counts as none left.",
+        "フィーダー {name} の上限値が不正なため、空きなしとして扱う。",
     ),
     "why.bind.no_number_target": (
         "The target of {name} is not a number; nothing is done for it.",
@@ -202,6 +224,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "alarm.plugin": (
         "Workload plug-in {plugin} offers nothing: {why}.",
         "ワークロードのプラグイン {plugin} からオファーがない({why})。",
+    ),
+    "alarm.plugin_offers": (
+        "Offers of a workload plug-in are refused, the others stand: {why}.",
+        "ワークロードのプラグインのオファーを一部拒否した。ほかのオファーは有効({why})。",
     ),
     "alarm.solver": (
         "The solver is {state}: {why}. The closed form holds meanwhile.",

@@ -294,8 +294,6 @@ class Gateway:
     def _ask(self, at: float, now: float, verb: ShiftVerb) -> list[Command]:
         self._planned_at, self._replan = now, False
         levers = self.shifts.levers(at, now)
-        if not levers:
-            return []
         self._problem_counter += 1
         problem = plan_problem(
             f"{self.epoch}-{self._problem_counter}",

@@ -100,7 +100,9 @@ def of_link(link: LinkView) -> Iterator[Row]:
         return
     state = f"word.link.{link.state}"
     values = {"room": link.name, "plugin": link.name, "state": state, "why": link.detail or "-"}
-    yield _ROOMS[link.kind], "alarm" if link.health == "bad" else "warning", link.name, values
+    bad = link.health == "bad"
+    code = "plugin_offers" if link.kind == "plugin" and not bad else _ROOMS[link.kind]
+    yield code, "alarm" if bad else "warning", link.name, values
 
 
 def expiring(days_left: Mapping[str, float]) -> list[Row]:

@@ -155,21 +155,21 @@ class LiveSource:
             )
         shifts = engine.gateway.shifts
         for name in shifts.host_of:
-            why = shifts.absent.get(name, "" if name in shifts.offers else "not heard of yet")
-            yield _link(name, "plugin", "gone" if why else "ready", "bad" if why else "good", why)
+            health, why = shifts.health(name)
+            yield _link(name, "plugin", "gone" if health == "bad" else "ready", health, why)
         ready = self._solver.state == "ready"
         detail = self._solver.reason or engine.gateway.solver_trouble
         yield _link("solver", "solver", self._solver.state, "good" if ready else "warning", detail)
         trouble = engine.journal.problem or engine.trouble.get("journal", "")
-        health: LinkHealth = "bad" if engine.journal.degraded else "warning" if trouble else "good"
+        health = "bad" if engine.journal.degraded else "warning" if trouble else "good"
         yield _link("journal", "journal", "degraded" if engine.journal.degraded else "ok", health, trouble)
 
     def _plugins(self) -> Iterator[PluginView]:
         shifts = self._engine.gateway.shifts
         for name, host in shifts.host_of.items():
-            why = shifts.absent.get(name, "" if name in shifts.offers else "not heard of yet")
+            health, why = shifts.health(name)
             standing = [r for r in shifts.orders.values() if r.order.plugin == name]
-            state = "gone" if why else (standing[-1].state or "ordered") if standing else "ready"
+            state = "gone" if health == "bad" else (standing[-1].state or "ordered") if standing else "ready"
             yield PluginView(
                 name=name,
                 site=host,

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
+from vpp_gateway.dispatch.plausible import plausible
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
@@ -196,6 +197,7 @@ class Sites:
 
     def _take(self, state: SiteState, reading: SiteReading) -> None:
         """Take the batteries of one reading in."""
+        reading = plausible(reading)
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
@@ -246,7 +248,8 @@ def _metered_w(reading: SiteReading) -> float | None:
 
 
 def _power_w(site: Site) -> float:
-    return math.fsum(max(battery.charge_max_w, battery.discharge_max_w) for battery in site.batteries)
+    powers = (max(battery.charge_max_w, battery.discharge_max_w) for battery in site.batteries)
+    return math.fsum(w for w in powers if math.isfinite(w))
 
 
 def _on_probation(state: SiteState, reading: SiteReading) -> set[DeviceId]:
