@@ -19,9 +19,11 @@ from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.link.messages import (
     DOWN,
     LINK_VERSION,
+    UP,
     Down,
     Hello,
     OfferedReport,
+    Parting,
     Readings,
     ScheduleOrder,
     Up,
@@ -274,9 +276,12 @@ def test_a_centre_that_falls_silent_is_lost_although_its_socket_stands(tmp_path:
     lost_at: list[float] = []
     over = asyncio.Event()
 
+    said: list[bytes] = []
+
     async def welcome_and_stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(DOWN.dump_json(Welcome(epoch=1, at=clock.utc())) + b"\n")
+        said.append(await reader.readline())
         await over.wait()
         writer.close()
         await writer.wait_closed()
@@ -305,5 +310,44 @@ def test_a_centre_that_falls_silent_is_lost_although_its_socket_stands(tmp_path:
             await asyncio.sleep(0.1)
         assert ends.linked[:2] == [True, False]
         assert 4.9 <= lost_at[0] - began <= 5.2
+        assert UP.validate_json(said[0]) == Parting(), "it lives, and says so before it hangs up"
+
+    run(main, loop=loop)
+
+
+@pytest.mark.parametrize(
+    ("end", "silent"),
+    [("hangs up", False), ("parts", True), ("says nothing any more", True)],
+)
+def test_the_centre_tells_an_agent_that_died_from_one_that_carries_on(
+    tmp_path: Path, end: str, silent: bool
+) -> None:
+    ends, path, loop = Ends(), tmp_path / "link.sock", VirtualLoop()
+    told: list[tuple[bool, bool]] = []
+    centre = LinkCentre(
+        path=path,
+        secret="s",
+        sites=(SITE,),
+        epoch=lambda: EPOCH,
+        clock=LoopClock(loop, 1_790_000_000.0),
+        on_message=ends.from_site,
+        on_linked=lambda site, up, reason, silent: told.append((up, silent)),
+    )
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(centre.run())
+            await asyncio.sleep(0.1)
+            _, writer = await asyncio.open_unix_connection(path)
+            writer.write(UP.dump_json(ends.hello()) + b"\n")
+            await asyncio.sleep(0.1)
+            if end == "parts":
+                writer.write(UP.dump_json(Parting()) + b"\n")
+            if end != "says nothing any more":
+                writer.close()
+            await asyncio.sleep(6.0)
+            writer.close()
+            task.cancel()
+        assert told[:2] == [(True, False), (False, silent)]
 
     run(main, loop=loop)

@@ -173,13 +173,23 @@ class Sites:
     def link(self, site: SiteId, up: bool, at: float, reason: str, silent: bool) -> None:
         """A site agent came (its readings follow) or went."""
         state = self._states.get(site)
-        if state is not None and not up:
-            self._lose(state, at, reason, silent=silent)
+        if state is None or up:
+            return
+        if (
+            state.alone and not silent
+        ):  # it fell silent first, and is gone now: its timers run out from now on
+            state.lost_at = None
+        self._lose(state, at, reason, silent=silent)
 
     def begin(self, at: float) -> None:
-        """A new centre took over: nothing is heard yet, and each meter is watched anew, live and on replay alike."""
+        """A new centre took over: nothing is heard yet, and each meter is watched anew, live and on replay alike.
+
+        It was the centre that fell: the agents that it heard are taken to carry on alone since then.
+        """
         for state in self._states.values():
-            self._lose(state, at, "waiting for the site agent", silent=False)
+            lives, heard_at = state.linked or state.alone, at if state.reading is None else state.reading.at
+            state.lost_at = None
+            self._lose(state, min(at, heard_at), "waiting for the site agent", silent=lives)
             power_w = state.watch.power_w
             state.watch, state.meters = MeterWatch(power_w=power_w), TwoMeters(power_w)
             state.lasting, state.unseen = Lasting(), Unseen()

@@ -84,6 +84,13 @@ class ShiftedReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parting:
+    """The agent hangs up because it hears nothing: it lives and carries on alone. A link that merely ends says nothing."""
+
+    type: Literal["parting"] = "parting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
     """The centre's answer to hello, and its sign of life each second: orders of a lower epoch are void."""
 
@@ -109,7 +116,7 @@ class ShiftCommand:
     order: ShiftOrder
 
 
-Up = Hello | Readings | ObeyedReport | RefusedReport | LostReport | OfferedReport | ShiftedReport
+Up = Hello | Readings | ObeyedReport | RefusedReport | LostReport | OfferedReport | ShiftedReport | Parting
 Down = Welcome | ScheduleOrder | ShiftCommand
 
 UP: TypeAdapter[Up] = TypeAdapter(Annotated[Up, Field(discriminator="type")])

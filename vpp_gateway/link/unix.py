@@ -19,7 +19,17 @@ from pydantic import ValidationError
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.errors import PeerError
-from vpp_gateway.link.messages import DOWN, LINE_MAX_BYTES, LINK_VERSION, UP, Down, Hello, Up, Welcome
+from vpp_gateway.link.messages import (
+    DOWN,
+    LINE_MAX_BYTES,
+    LINK_VERSION,
+    UP,
+    Down,
+    Hello,
+    Parting,
+    Up,
+    Welcome,
+)
 
 SOCKET_NAME = "link.sock"
 HELLO_WITHIN_S = 5.0
@@ -103,7 +113,7 @@ class LinkCentre:
         self._on_linked(site, True, "", False)
         reason, silent = "the site agent closed the link", False
         try:
-            await self._listen(site, reader)
+            silent = await self._listen(site, reader)
         except (PeerError, OSError, TimeoutError) as error:
             reason, silent = str(error) or type(error).__name__, isinstance(error, TimeoutError)
         finally:
@@ -126,13 +136,17 @@ class LinkCentre:
             raise PeerError(f"link: unknown site {hello.site!r}; known: {', '.join(self._sites)}")
         return hello.site
 
-    async def _listen(self, site: SiteId, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, site: SiteId, reader: asyncio.StreamReader) -> bool:
+        """Hand on what an agent says until it hangs up; whether it said that it carries on alone."""
         while True:
             async with asyncio.timeout(SILENT_S):
                 line = await _line(reader)
             if not line:
-                return
-            self._on_message(site, _parse_up(line))
+                return False
+            message = _parse_up(line)
+            if isinstance(message, Parting):
+                return True
+            self._on_message(site, message)
 
 
 class LinkAgent:
@@ -201,6 +215,8 @@ class LinkAgent:
             async with asyncio.timeout(SILENT_S):
                 return await _line(reader)
         except TimeoutError:
+            if self._writer is not None:
+                self._writer.write(UP.dump_json(Parting()) + b"\n")
             raise PeerError(f"link: the centre said nothing for {SILENT_S:g} s") from None
 
 
