@@ -383,11 +383,3 @@ class _Work:
                 product = first
             self._products[key] = product
         return self._products[key]
-
-
-def copied(timeline: Timeline) -> Timeline:
-    """A copy that stays as it is while the original goes on."""
-    copy = Timeline(sites=timeline.sites)
-    for instruction in timeline:
-        copy.admit(instruction)
-    return copy

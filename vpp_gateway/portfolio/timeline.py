@@ -1,43 +1,86 @@
 """Overlapping, prioritised instructions become one answer: who is in force where, now.
 
-    EV-1 (rank 1)        |=========|                 whole portfolio
-    EV-2 (rank 0)            |===|                   site A
-    in force at A        |111|222|11|
-    in force at B        |111111111|
+    EV-1 (rank 2)        |===============|           whole portfolio
+    EV-2 (rank 1)            |=======|               site A
+    EV-3 (rank 0)              |==|                  battery A/b1 alone
+    in force at A/b1     |111|2|33|22|111|
+    in force at A        |111|2222222|111|           from its grid connection on, less what A/b1 gives for EV-3
+    in force at B        |111111111111111|
 
 Rule: instructions in force are taken by urgency (lower rank first), then by earlier activation (its ramp does not
 count), then by earlier reception (OpenADR 2.0b rule 18: on a tie the one activated first wins). Each takes the sites of its scope that no
 earlier one has taken; what it loses is named. Limits never compete: they bound all others.
+
+An instruction for single devices takes these alone, and the rest of their site goes on. Whoever has a site has all of
+its devices that no more urgent one has taken before, and nobody takes one from it after.
+
+`sweep` is the index: a second costs the few that rule, not the thousands that are accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TypeVar
 
-from vpp_gateway.domain.instruction import Instruction, InstructionId, Limit, Phase, SiteId
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, Phase, SiteId
+from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, Taken, covered, rows_of, share_out
+
+LOOK_EDGES_MAX = 200
+"""Edges looked at for the next one that changes anything; where none of them does, the last stands for it."""
+CACHED_MAX = 256
+_at = attrgetter("at")
+_key = attrgetter("key")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """One instruction that rules some sites at a moment."""
+    """One instruction that rules some sites or devices at a moment."""
 
     instruction: Instruction
     phase: Phase
     sites: tuple[SiteId, ...]
-    """Sites it rules; a part of its scope where a more urgent one took the others."""
+    """Sites it rules from the grid connection on; a part of its scope where a more urgent one took the others."""
     lost: tuple[tuple[SiteId, InstructionId], ...]
     """Sites of its scope that another instruction took, and which one."""
+    devices: tuple[DeviceId, ...] = ()
+    """Devices it rules alone, at other sites than `sites`."""
+    lost_devices: tuple[tuple[DeviceId, InstructionId], ...] = ()
+    """Devices of its scope that another instruction took, alone or with their site, and which one."""
+
+    @property
+    def without(self) -> tuple[DeviceId, ...]:
+        """Devices that give for somebody else, also where the site is ours."""
+        return tuple(device for device, _ in self.lost_devices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A limit in force at one site."""
+    """The tightest limits in force at one place."""
 
     site: SiteId
+    device: DeviceId | None = None
+    """None = at the grid connection; else import is what this device charges, export what it discharges."""
     import_max_w: float | None
     export_max_w: float | None
-    instruction: InstructionId
+    import_by: InstructionId | None
+    """Whose limit it is."""
+    export_by: InstructionId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A stretch of time in which nothing changes about who rules what, nor about a limit that binds."""
+
+    start_at: float
+    end_at: float | None
+    """None = never, as far as is known."""
+    rows: tuple[InForce, ...]
+    bounds: tuple[Bound, ...]
 
 
 @dataclass(slots=True)
@@ -46,18 +89,70 @@ class Timeline:
 
     Args:
         sites: Every site of the portfolio, in order.
+        home: The site of every device that an instruction may name alone, in order.
     """
 
     sites: tuple[SiteId, ...]
+    home: Mapping[DeviceId, SiteId] = field(default_factory=dict)
+    changes: int = 0
+    """Counts what was admitted and withdrawn."""
     _accepted: dict[InstructionId, Instruction] = field(default_factory=dict)
+    _rows: dict[tuple[Place, ...], list[Row]] = field(default_factory=dict)
+    """Rows of demands by claim, the most urgent first."""
+    _edges: list[Edge] = field(default_factory=list)
+    _ends: list[tuple[float, InstructionId]] = field(default_factory=list)
+    _starts: list[tuple[float, InstructionId]] = field(default_factory=list)
+    """Of those that are not handed out as begun."""
+    _here: Sweep = field(default_factory=Sweep)
+    """Stands where time has come to."""
+    _ahead: Sweep = field(default_factory=Sweep)
+    """Stands where somebody looked last."""
+    _ruling: dict[int, tuple[InForce, ...]] = field(default_factory=dict)
+    """Answers by the number of edges that have passed."""
+    _bounds: dict[int, tuple[Bound, ...]] = field(default_factory=dict)
+    _coming: tuple[int, int, tuple[Segment, ...]] | None = None
+
+    # -- what is accepted -----------------------------------------------------------------------------------
 
     def admit(self, instruction: Instruction) -> None:
         """Take an instruction in, or replace its earlier modification."""
+        if instruction.id in self._accepted:
+            self._forget(self._accepted[instruction.id])
         self._accepted[instruction.id] = instruction
+        for row in rows_of(instruction, self.claim_of(instruction)):
+            start_at = row.phase.start_at
+            insort(self._edges, Edge(start_at, False, row.key, row))
+            if row.end_at < math.inf:
+                insort(self._edges, Edge(row.end_at, True, row.key, row))
+            if not isinstance(row.phase.demand, Limit):
+                insort(self._rows.setdefault(row.claim, []), row, key=_key)
+            for sweep in (self._here, self._ahead):
+                if start_at <= sweep.at < row.end_at:
+                    sweep.enter(row)
+        if instruction.end_at is not None:
+            insort(self._ends, (instruction.end_at, instruction.id))
+        insort(self._starts, (instruction.start_at, instruction.id))
+        self._changed()
 
     def withdraw(self, id: InstructionId) -> Instruction | None:
         """Forget an instruction; returns it if it was known."""
-        return self._accepted.pop(id, None)
+        known = self._accepted.pop(id, None)
+        if known is not None:
+            self._forget(known)
+            self._changed()
+        return known
+
+    def copy(self) -> Timeline:
+        """A copy that stays as it is while the original goes on."""
+        return Timeline(
+            sites=self.sites,
+            home=self.home,
+            _accepted=self._accepted.copy(),
+            _rows={claim: rows.copy() for claim, rows in self._rows.items()},
+            _edges=self._edges.copy(),
+            _ends=self._ends.copy(),
+            _starts=self._starts.copy(),
+        )
 
     def get(self, id: InstructionId) -> Instruction | None:
         return self._accepted.get(id)
@@ -66,90 +161,239 @@ class Timeline:
         return iter(self._accepted.values())
 
     def scope_of(self, instruction: Instruction) -> tuple[SiteId, ...]:
-        """The sites an instruction speaks of, in portfolio order."""
-        if not instruction.scope:
+        """The sites an instruction speaks of, as a whole or for some of their devices, in portfolio order."""
+        if not instruction.scope and not instruction.devices:
             return self.sites
-        return tuple(site for site in self.sites if site in instruction.scope)
+        named = {*instruction.scope, *(self.home[d] for d in instruction.devices if d in self.home)}
+        return tuple(site for site in self.sites if site in named)
+
+    def claim_of(self, instruction: Instruction) -> tuple[Place, ...]:
+        """Its sites, each as a whole unless devices of it are named: then these alone."""
+        named = {device for device in instruction.devices if device in self.home}
+        if not named:
+            return tuple((site, None) for site in self.scope_of(instruction))
+        narrow = {self.home[device] for device in named}
+        whole: list[Place] = [(s, None) for s in self.scope_of(instruction) if s not in narrow]
+        return (*whole, *((site, device) for device, site in self.home.items() if device in named))
+
+    def demands(self) -> Iterator[tuple[tuple[Place, ...], list[Row]]]:
+        """Phases other than limits by what they claim, the most urgent first."""
+        return iter(self._rows.items())
+
+    # -- what is in force -----------------------------------------------------------------------------------
+
+    def reach(self, now: float) -> None:
+        """Time has come to `now`: what is asked about `now` and later is at hand."""
+        if now < self._here.at:
+            self._here = Sweep()
+        self._here.advance(self._edges, now)
 
     def at(self, now: float) -> tuple[InForce, ...]:
-        """Instructions (other than limits) in force at `now`, most urgent first, with disjoint sites."""
-        taken: dict[SiteId, InstructionId] = {}
-        result: list[InForce] = []
-        for instruction, phase in self._by_urgency(now):
-            if isinstance(phase.demand, Limit):
-                continue
-            scope = self.scope_of(instruction)
-            mine = tuple(site for site in scope if site not in taken)
-            lost = tuple((site, taken[site]) for site in scope if site in taken)
-            taken.update((site, instruction.id) for site in mine)
-            result.append(InForce(instruction=instruction, phase=phase, sites=mine, lost=lost))
-        return tuple(result)
+        """Instructions (other than limits) in force at `now`, most urgent first, with disjoint places.
+
+        Those that have lost everything stand in it too: for eyes; the loop asks for `ruling`.
+        """
+        return tuple(map(_in_force, share_out(self._sweep(now).rows)))
+
+    def ruling(self, now: float) -> tuple[InForce, ...]:
+        """The rows of `at` that rule something."""
+        passed = self._passed(now)
+        if passed not in self._ruling:
+            _keep(self._ruling, passed, tuple(map(_in_force, self._sweep(now).ruling())))
+        return self._ruling[passed]
 
     def bounds_at(self, now: float) -> tuple[Bound, ...]:
-        """Limits in force at `now`, one row per instruction and site."""
+        """Limits in force at `now`, one row per site or device that is limited."""
+        passed = self._passed(now)
+        if passed not in self._bounds:
+            _keep(self._bounds, passed, _limits(self._sweep(now)))
+        return self._bounds[passed]
+
+    def lost_to(self, id: InstructionId, now: float) -> tuple[tuple[str, InstructionId], ...]:
+        """Sites and devices of an accepted instruction that others rule at `now`, and who."""
+        instruction = self._accepted.get(id)
+        if instruction is None:
+            return ()
+        rows = self.ruling(now)
+        ruler: dict[Place, InstructionId] = {
+            **{(site, None): row.instruction.id for row in rows for site in row.sites},
+            **{(self.home[d], d): row.instruction.id for row in rows for d in row.devices},
+        }
+        found = ((place, covered(place, ruler)) for place in self.claim_of(instruction))
         return tuple(
-            Bound(
-                site=site,
-                import_max_w=phase.demand.import_max_w,
-                export_max_w=phase.demand.export_max_w,
-                instruction=instruction.id,
-            )
-            for instruction, phase in self._by_urgency(now)
-            if isinstance(phase.demand, Limit)
-            for site in self.scope_of(instruction)
+            (place[1] or place[0], ruler[by]) for place, by in found if by is not None and ruler[by] != id
         )
 
-    def taken_from(self, instruction: Instruction) -> frozenset[SiteId]:
-        """Sites of its scope that a more urgent accepted instruction rules at some moment of its life."""
-        scope = set(self.scope_of(instruction))
-        return frozenset(
-            site
-            for other in self._accepted.values()
-            if other.id != instruction.id
-            and _overlap(other, instruction)
-            and _urgency(other) < _urgency(instruction)
-            for site in self.scope_of(other)
-            if site in scope and not _only_limits(other)
-        )
+    def taken_from(self, instruction: Instruction) -> frozenset[Place]:
+        """Places of its scope that a more urgent accepted instruction rules at some moment of its life.
 
-    def others(self, instruction: Instruction) -> tuple[Instruction, ...]:
-        """Every other accepted instruction."""
-        return tuple(other for other in self._accepted.values() if other.id != instruction.id)
+        A device is among them also where the instruction has the whole of its site.
+        """
+        claim = self.claim_of(instruction)
+        whole = {site for site, device in claim if device is None}
+        sites = {site for site, _ in claim}
+        urgency = (*_urgency(instruction), -1)
+        end_at = math.inf if instruction.end_at is None else instruction.end_at
+        taken: set[Place] = set()
+        for places, rows in self._rows.items():
+            meet = {p for p in places if p in claim or p[0] in (whole if p[1] else sites)} - taken
+            if meet and any(
+                row.instruction.id != instruction.id
+                and row.phase.start_at < end_at
+                and row.end_at > instruction.start_at
+                for row in rows[: bisect_left(rows, urgency, key=_key)]
+            ):
+                taken |= meet
+        return frozenset(taken)
+
+    # -- time -----------------------------------------------------------------------------------------------
 
     def idle(self, now: float, ahead_s: float = 60.0) -> bool:
         """Whether no phase is in force and none begins within `ahead_s` seconds."""
         change = self.next_change(now)
-        return not self._by_urgency(now) and (change is None or change > now + ahead_s)
+        return not self._sweep(now).count and (change is None or change > now + ahead_s)
 
     def next_change(self, now: float) -> float | None:
         """The next moment after `now` at which a phase starts or ends; None = never."""
-        moments = [
-            moment
-            for instruction in self._accepted.values()
-            for phase in instruction.phases
-            for moment in (phase.start_at, phase.end_at)
-            if moment is not None and moment > now
-        ]
-        return min(moments, default=None)
+        passed = self._passed(now)
+        return self._edges[passed].at if passed < len(self._edges) else None
+
+    def next_turn(self, now: float) -> float | None:
+        """The next moment after `now` at which it changes who rules what, or a limit that binds; None = never.
+
+        Where `LOOK_EDGES_MAX` edges change nothing, the moment of the last of them.
+        """
+        coming = self.coming(now, 1)
+        return coming[0].start_at if coming else None
+
+    def coming(self, now: float, most: int) -> tuple[Segment, ...]:
+        """The segments after the present one, at most `most` of them."""
+        passed = self._passed(now)
+        if self._coming is None or self._coming[0] != passed or self._coming[1] < most:
+            self._coming = (passed, most, tuple(self._look(now, passed, most)))
+        return self._coming[2][:most]
 
     def over(self, now: float) -> tuple[Instruction, ...]:
-        """Instructions whose end has passed."""
-        return tuple(i for i in self._accepted.values() if i.end_at is not None and i.end_at <= now)
+        """Instructions whose end has passed, the earliest first."""
+        count = bisect_right(self._ends, now, key=lambda end: end[0])
+        return tuple(self._accepted[id] for _, id in self._ends[:count])
 
-    def _by_urgency(self, now: float) -> list[tuple[Instruction, Phase]]:
-        rows = [(i, phase) for i in self._accepted.values() if (phase := i.phase_at(now)) is not None]
-        rows.sort(key=lambda row: _urgency(row[0]))
-        return rows
+    def begin(self, now: float) -> tuple[Instruction, ...]:
+        """Instructions whose start has come; each is handed out once, and again when it is modified."""
+        count = bisect_right(self._starts, now, key=lambda start: start[0])
+        begun = self._starts[:count]
+        del self._starts[:count]
+        return tuple(self._accepted[id] for _, id in begun)
+
+    # -- small hands ----------------------------------------------------------------------------------------
+
+    def _look(self, now: float, passed: int, most: int) -> Iterator[Segment]:
+        sweep = self._sweep(now).copy()
+        sweep.ruling()
+        edges, index = self._edges, passed
+        last = min(len(edges), passed + LOOK_EDGES_MAX)
+        start_at: float | None = None
+        rows: tuple[InForce, ...] = ()
+        bounds: tuple[Bound, ...] = ()
+        while index < last:
+            at, turned = edges[index].at, False
+            while index < len(edges) and edges[index].at == at:
+                turned = sweep.cross(edges[index]) or turned
+                index += 1
+            if not turned and (index < last or index == len(edges)):
+                continue
+            if start_at is not None:
+                yield Segment(start_at=start_at, end_at=at, rows=rows, bounds=bounds)
+                most -= 1
+                if not most:
+                    return
+            start_at, rows, bounds = at, tuple(map(_in_force, sweep.ruling())), _limits(sweep)
+        if start_at is not None:
+            end_at = edges[index].at if index < len(edges) else None
+            yield Segment(start_at=start_at, end_at=end_at, rows=rows, bounds=bounds)
+
+    def _passed(self, now: float) -> int:
+        return bisect_right(self._edges, now, key=_at)
+
+    def _sweep(self, now: float) -> Sweep:
+        """A sweep that stands at `now`."""
+        if now == self._here.at:
+            return self._here
+        if now < self._ahead.at or self._ahead.at < self._here.at <= now:
+            self._ahead = self._here.copy() if self._here.at <= now else Sweep()
+        self._ahead.advance(self._edges, now)
+        return self._ahead
+
+    def _forget(self, instruction: Instruction) -> None:
+        for row in rows_of(instruction, self.claim_of(instruction)):
+            start_at = row.phase.start_at
+            del self._edges[bisect_left(self._edges, Edge(start_at, False, row.key, row))]
+            if row.end_at < math.inf:
+                del self._edges[bisect_left(self._edges, Edge(row.end_at, True, row.key, row))]
+            if not isinstance(row.phase.demand, Limit):
+                rows = self._rows[row.claim]
+                del rows[bisect_left(rows, row.key, key=_key)]
+                if not rows:
+                    del self._rows[row.claim]
+            for sweep in (self._here, self._ahead):
+                if start_at <= sweep.at < row.end_at:
+                    sweep.leave(row)
+        if instruction.end_at is not None:
+            _discard(self._ends, (instruction.end_at, instruction.id))
+        _discard(self._starts, (instruction.start_at, instruction.id))
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self._ruling.clear()
+        self._bounds.clear()
+        self._coming = None
+
+
+def _in_force(taken: Taken) -> InForce:
+    row, mine, lost = taken
+    return InForce(
+        instruction=row.instruction,
+        phase=row.phase,
+        sites=tuple(site for site, device in mine if device is None),
+        lost=tuple((site, by) for (site, device), by in lost if device is None),
+        devices=tuple(device for _, device in mine if device is not None),
+        lost_devices=tuple((device, by) for (_, device), by in lost if device is not None),
+    )
+
+
+def _limits(sweep: Sweep) -> tuple[Bound, ...]:
+    rows = []
+    for place in sorted({*sweep.imports, *sweep.exports}, key=lambda one: (one[0], one[1] or "")):
+        import_max_w, import_by = sweep.imports.get(place, _OPEN)[0]
+        export_max_w, export_by = sweep.exports.get(place, _OPEN)[0]
+        rows.append(
+            Bound(
+                site=place[0],
+                device=place[1],
+                import_max_w=import_max_w,
+                export_max_w=export_max_w,
+                import_by=import_by,
+                export_by=export_by,
+            )
+        )
+    return tuple(rows)
+
+
+_OPEN: list[tuple[float | None, InstructionId | None]] = [(None, None)]
+
+
+def _keep(answers: dict[int, Answer], passed: int, answer: Answer) -> None:
+    if len(answers) >= CACHED_MAX:
+        answers.clear()
+    answers[passed] = answer
+
+
+def _discard(entries: list[tuple[float, InstructionId]], entry: tuple[float, InstructionId]) -> None:
+    index = bisect_left(entries, entry)
+    if entries[index : index + 1] == [entry]:
+        del entries[index]
 
 
 def _urgency(instruction: Instruction) -> tuple[int, float, float, str]:
     """Sorts the more urgent first."""
     return (instruction.priority.rank, instruction.active_from, instruction.received_at, instruction.id)
-
-
-def _overlap(a: Instruction, b: Instruction) -> bool:
-    return (b.end_at is None or a.start_at < b.end_at) and (a.end_at is None or b.start_at < a.end_at)
-
-
-def _only_limits(instruction: Instruction) -> bool:
-    return all(isinstance(phase.demand, Limit) for phase in instruction.phases)

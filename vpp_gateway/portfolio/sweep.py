@@ -1,0 +1,220 @@
+"""The index of the timeline: a line that sweeps over the edges of all phases and knows which are in force under it.
+
+    edges      |<      |<   >|       |<        >|  >|      sorted; `<` a phase begins, `>` it ends
+    sweep                          ^
+    in force   sorted by urgency: two of them
+
+Admitting a phase is two insertions into the sorted edges (and one into a sweep that stands inside it); going to the next
+edge is one insertion or removal. Who rules what is read from the top of the list, and the reading stops when every
+place that anybody claims is taken: the thousands below it have lost everything, and nobody looks at them.
+
+A place is a grid connection, or one device beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
+
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, Phase, SiteId
+
+Place = tuple[SiteId, DeviceId | None]
+"""A site as a whole (None), or one device of it alone."""
+Urgency = tuple[int, float, float, str, int]
+"""Rank, activation, reception, id, phase: the lower is the more urgent, no two are equal."""
+
+
+class Row(NamedTuple):
+    """One phase of one instruction, ready to be compared."""
+
+    key: Urgency
+    end_at: float
+    """inf = open."""
+    claim: tuple[Place, ...]
+    instruction: Instruction
+    phase: Phase
+
+
+class Edge(NamedTuple):
+    """A moment at which a phase begins or ends; beginnings come first, so that a phase of no length leaves nothing."""
+
+    at: float
+    ends: bool
+    key: Urgency
+    row: Row
+
+
+class Taken(NamedTuple):
+    """What one row gets of its claim."""
+
+    row: Row
+    mine: tuple[Place, ...]
+    lost: tuple[tuple[Place, InstructionId], ...]
+    """Places that a more urgent one took; devices, too, that it took out of a site that is mine."""
+
+
+_key = attrgetter("key")
+_at = attrgetter("at")
+
+
+def rows_of(instruction: Instruction, claim: tuple[Place, ...]) -> tuple[Row, ...]:
+    """One row per phase."""
+    rank, since, received = instruction.priority.rank, instruction.active_from, instruction.received_at
+    return tuple(
+        Row(
+            key=(rank, since, received, instruction.id, number),
+            end_at=math.inf if phase.end_at is None else phase.end_at,
+            claim=claim,
+            instruction=instruction,
+            phase=phase,
+        )
+        for number, phase in enumerate(instruction.phases)
+    )
+
+
+def covered(place: Place, by: Mapping[Place, object]) -> Place | None:
+    """The entry of `by` that this place falls under: itself, or its whole site."""
+    if place in by:
+        return place
+    whole: Place = (place[0], None)
+    return whole if place[1] is not None and whole in by else None
+
+
+def share_out(rows: Iterable[Row], wanted: Mapping[Place, int] | None = None) -> Iterator[Taken]:
+    """Places to rows, the most urgent row first.
+
+    Args:
+        rows: Sorted by urgency.
+        wanted: Every place that any of the rows claims; then rows that get nothing are left out, and the reading
+            stops as soon as all is taken.
+    """
+    taken: dict[Place, InstructionId] = {}
+    out_of: dict[SiteId, list[Place]] = {}
+    open_places = None if wanted is None else set(wanted)
+    for row in rows:
+        if open_places is not None and not open_places:
+            return
+        mine: list[Place] = []
+        lost: list[tuple[Place, InstructionId]] = []
+        for place in row.claim:
+            by = covered(place, taken)
+            if by is None:
+                mine.append(place)
+            else:
+                lost.append((place, taken[by]))
+        if not mine and open_places is not None:
+            continue
+        for place in mine:
+            site, device = place
+            if device is None:
+                lost += [(part, taken[part]) for part in out_of.get(site, ())]
+            else:
+                out_of.setdefault(site, []).append(place)
+        taken.update(dict.fromkeys(mine, row.instruction.id))
+        if open_places is not None:
+            whole = {site for site, device in mine if device is None}
+            open_places = {one for one in open_places if one[0] not in whole and one not in taken}
+        yield Taken(row, tuple(mine), tuple(lost))
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What is in force at one moment."""
+
+    at: float = -math.inf
+    count: int = 0
+    """Phases in force, limits among them."""
+    rows: list[Row] = field(default_factory=list)
+    """Demands, the most urgent first."""
+    wanted: Counter[Place] = field(default_factory=Counter)
+    imports: dict[Place, list[tuple[float, InstructionId]]] = field(default_factory=dict)
+    """Limits of import in force, the tightest first."""
+    exports: dict[Place, list[tuple[float, InstructionId]]] = field(default_factory=dict)
+    rulers: dict[Place, Urgency] | None = None
+    """Who had what when it was last read; None = something has changed since."""
+
+    def copy(self) -> Sweep:
+        return Sweep(
+            at=self.at,
+            count=self.count,
+            rows=self.rows.copy(),
+            wanted=self.wanted.copy(),
+            imports={place: found.copy() for place, found in self.imports.items()},
+            exports={place: found.copy() for place, found in self.exports.items()},
+            rulers=self.rulers,
+        )
+
+    def advance(self, edges: list[Edge], to: float) -> None:
+        """Go forward to the moment `to`."""
+        for index in range(bisect_right(edges, self.at, key=_at), len(edges)):
+            if edges[index].at > to:
+                break
+            self.cross(edges[index])
+        self.at = to
+
+    def cross(self, edge: Edge) -> bool:
+        """Go over one edge; whether that may change who rules what, or a limit that binds."""
+        return self.leave(edge.row) if edge.ends else self.enter(edge.row)
+
+    def enter(self, row: Row) -> bool:
+        """A phase comes into force."""
+        self.count += 1
+        if isinstance(row.phase.demand, Limit):
+            turned = False
+            for found, entry in self._bounds(row):
+                insort(found, entry)
+                turned = turned or found[0] == entry
+            return turned
+        insort(self.rows, row, key=_key)
+        self.wanted.update(row.claim)
+        rulers = self.rulers
+        if rulers is not None and not any(
+            (by := covered(place, rulers)) is None or row.key < rulers[by] for place in row.claim
+        ):
+            return False
+        self.rulers = None
+        return True
+
+    def leave(self, row: Row) -> bool:
+        """A phase ends, or is forgotten."""
+        self.count -= 1
+        if isinstance(row.phase.demand, Limit):
+            turned = False
+            for found, entry in self._bounds(row):
+                turned = turned or found[0] == entry
+                del found[bisect_left(found, entry)]
+            self.imports = {place: found for place, found in self.imports.items() if found}
+            self.exports = {place: found for place, found in self.exports.items() if found}
+            return turned
+        del self.rows[bisect_left(self.rows, row.key, key=_key)]
+        self.wanted.subtract(row.claim)
+        for place in row.claim:
+            if not self.wanted[place]:
+                del self.wanted[place]
+        if self.rulers is not None and row.key not in self.rulers.values():
+            return False
+        self.rulers = None
+        return True
+
+    def ruling(self) -> tuple[Taken, ...]:
+        """The rows that rule something, the most urgent first."""
+        found = tuple(share_out(self.rows, self.wanted))
+        self.rulers = {place: taken.row.key for taken in found for place in taken.mine}
+        return found
+
+    def _bounds(
+        self, row: Row
+    ) -> Iterator[tuple[list[tuple[float, InstructionId]], tuple[float, InstructionId]]]:
+        """The lists that a limit stands in, and its entry. A limit that is no number lets nothing pass."""
+        demand = row.phase.demand
+        assert isinstance(demand, Limit)
+        for most, lists in ((demand.import_max_w, self.imports), (demand.export_max_w, self.exports)):
+            if most is not None:
+                entry = (0.0 if math.isnan(most) else most, row.instruction.id)
+                for place in row.claim:
+                    yield lists.setdefault(place, []), entry
