@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vpp_gateway.domain.fleet import TierName
-from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Lever, Plan, Problem
 from vpp_gateway.optimise.allocate import closed_form
@@ -78,13 +78,17 @@ class Posed:
 
 
 def posed(problem: Problem) -> Posed:
-    """Sites as nodes, both parts of every battery as resources, levers as moves."""
+    """Sites as nodes, both parts of every battery as resources, levers as moves.
+
+    Devices that give for another target than their site are a node inside it: they share its connection alone.
+    """
     sites = _sites(problem)
+    inside, lies_in = _inside(problem, sites)
     bounds = {b.site: b for b in problem.bounds}
     target = {site: t for t, one in enumerate(problem.targets) for site in one.sites}
     rank = _ranks(problem)
     parts = [
-        (sites[r.site], rank[key], down, up)
+        (lies_in.get(r.id, sites[r.site]), rank[key], down, up)
         for r in problem.resources
         for key, down, up in (
             ((r.tier, 0), min(r.easy_down_w, r.down_room_w), min(r.easy_up_w, r.up_room_w)),
@@ -111,12 +115,13 @@ def posed(problem: Problem) -> Posed:
             lanes[len(limit)] = (code, site)
             uses += [(m, len(limit), sign * w) for m, w in here]
             limit.append(most)
+    free = [math.inf] * len(inside)
     size = [max((abs(leg.regulation_w) for leg in v.legs), default=0.0) for v in problem.levers]
     network = Network(
-        parent=_ints([-1] * len(sites)),
-        down_max=_floats([bounds[s].down_max_w if s in bounds else 0.0 for s in sites]),
-        up_max=_floats([bounds[s].up_max_w if s in bounds else 0.0 for s in sites]),
-        target=_ints([target.get(s, -1) for s in sites]),
+        parent=_ints([-1] * len(sites) + [sites[site] for site, _ in inside]),
+        down_max=_floats([bounds[s].down_max_w if s in bounds else 0.0 for s in sites] + free),
+        up_max=_floats([bounds[s].up_max_w if s in bounds else 0.0 for s in sites] + free),
+        target=_ints([target.get(s, -1) for s in sites] + [t for _, t in inside]),
         asked=_floats([t.regulation_w for t in problem.targets]),
         node=_ints([p[0] for p in parts]),
         rank=_ints([p[1] for p in parts]),
@@ -135,7 +140,17 @@ def posed(problem: Problem) -> Posed:
         use_w=_floats([u[2] for u in uses]),
         limit=_floats(limit),
     )
-    return Posed(network, tuple(sites), lanes)
+    return Posed(network, (*sites, *(site for site, _ in inside)), lanes)
+
+
+def _inside(
+    problem: Problem, sites: Mapping[SiteId, int]
+) -> tuple[list[tuple[SiteId, int]], dict[DeviceId, int]]:
+    """Nodes of devices that give for another target than their site: (site, target) each; and who lies in which."""
+    apart = {device: t for t, target in enumerate(problem.targets) for device in target.devices}
+    keys = {r.id: (r.site, apart[r.id]) for r in problem.resources if r.id in apart}
+    number = {key: len(sites) + at for at, key in enumerate(dict.fromkeys(keys.values()))}
+    return list(number), {device: number[key] for device, key in keys.items()}
 
 
 REST = (TierName(""), 0)
