@@ -104,6 +104,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "proven.",
         "{site} の電力量計が蓄電池と逆向きに動く(符号の誤りか)。そこでの実績は証明できない。",
     ),
+    "why.timeline.lost": (
+        "{place} is ruled by {event}, which is more urgent.",
+        "{place} は、優先度の高い {event} に従っている。",
+    ),
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
         "ワークロードシフト {offer} に失敗: {why}。蓄電池が補う。",
@@ -112,6 +116,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.opt.no_site": (
         "none of its sites belongs to this portfolio",
         "対象範囲にこのゲートウェイの拠点がない",
+    ),
+    "why.opt.no_device": (
+        "{devices}: not a device of this portfolio",
+        "{devices} はこのゲートウェイの機器ではない",
+    ),
+    "why.opt.no_meter": (
+        "{devices} stands behind no grid connection of its own: it can be asked for a change, not for an import",
+        "{devices} には専用の受電点がない。変化量は指令できるが、受電電力の目標値は指令できない",
     ),
     "why.opt.operator": ("opted out by the operator", "運用者の判断による拒否"),
     "why.opt.over": ("its end has passed", "終了時刻を過ぎている"),

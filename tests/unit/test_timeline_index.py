@@ -85,7 +85,9 @@ class Plain:
                 for place in places:
                     most = found.get(place, (math.inf, math.inf))
                     new = (phase.demand.import_max_w, phase.demand.export_max_w)
-                    found[place] = tuple(a if b is None else min(a, b) for a, b in zip(most, new))  # type: ignore[assignment]
+                    found[place] = tuple(
+                        a if b is None else min(a, b) for a, b in zip(most, new, strict=True)
+                    )  # type: ignore[assignment]
         return found
 
     def moments(self) -> list[float]:
@@ -141,9 +143,9 @@ steps = st.lists(
 
 def same(made: Timeline, plain: Plain, now: float) -> None:
     rows = plain.at(now)
-    assert comparable(made.at(now)) == comparable(rows)
+    assert comparable(made.competing(now)) == comparable(rows)
     ruling = [row for row in rows if row.sites or row.devices]
-    assert comparable(made.ruling(now)) == comparable(ruling)
+    assert comparable(made.at(now)) == comparable(ruling)
     found = {
         (b.site, b.device): tuple(math.inf if w is None else w for w in (b.import_max_w, b.export_max_w))
         for b in made.bounds_at(now)
@@ -159,9 +161,9 @@ def same(made: Timeline, plain: Plain, now: float) -> None:
     for one in plain.accepted.values():
         row = next((row for row in rows if row.instruction.id == one.id), None)
         if row is not None:
-            assert (
-                dict(made.lost_to(one.id, now)) == {**dict(row.lost), **dict(row.lost_devices)} or row.sites
-            )
+            lost = {place: by for _, place, by in made.lost_to_others([one.id], now)}
+            of_scope = (entry for entry in row.lost_devices if entry[0] in one.devices)
+            assert lost == {**dict(row.lost), **dict(of_scope)}
 
 
 @given(steps)
@@ -206,7 +208,7 @@ def test_segments_hold_from_turn_to_turn(accepted: list[Instruction], since: int
         held = next((s for s in reversed(segments) if s.start_at <= at), None)
         rows = comparable([row for row in plain.at(at) if row.sites or row.devices])
         if held is None:
-            assert at < first and rows == comparable(made.ruling(now))
+            assert at < first and rows == comparable(made.at(now))
         else:
             assert rows == comparable(held.rows) and made.bounds_at(at) == held.bounds
 
@@ -238,17 +240,18 @@ def test_a_device_and_its_site(urgent: bool) -> None:
     made = Timeline(sites=SITES, home=HOME)
     made.admit(instruction("site", rank=5, scope=SITES[:1]))
     made.admit(replace(instruction("device", rank=1 if urgent else 9), devices=DEVICES[:1]))
-    rows = {row.instruction.event_id: row for row in made.at(1100.0)}
+    rows = {row.instruction.event_id: row for row in made.competing(1100.0)}
     site, device = rows["site"], rows["device"]
     assert site.sites == SITES[:1]
     if urgent:
         assert (device.sites, device.devices) == ((), DEVICES[:1])
         assert site.lost_devices == ((DEVICES[0], "tso/device"),) and site.without == DEVICES[:1]
-        assert made.lost_to(InstructionId("tso/site"), 1100.0) == ()
+        assert list(made.lost_to_others([InstructionId("tso/site")], 1100.0)) == []
     else:
         assert (device.devices, device.lost_devices) == ((), ((DEVICES[0], "tso/site"),))
-        assert made.ruling(1100.0) == (site,)
-        assert made.lost_to(InstructionId("tso/device"), 1100.0) == ((DEVICES[0], "tso/site"),)
+        assert made.at(1100.0) == (site,)
+        lost = list(made.lost_to_others([InstructionId("tso/device")], 1100.0))
+        assert lost == [("tso/device", DEVICES[0], "tso/site")]
 
 
 def test_a_limit_that_is_no_number_lets_nothing_pass() -> None:
@@ -261,8 +264,8 @@ def test_a_limit_that_is_no_number_lets_nothing_pass() -> None:
 def test_begun_is_handed_out_once() -> None:
     made = Timeline(sites=SITES)
     made.admit(instruction("one"))
-    assert made.begin(999.0) == ()
-    assert [one.event_id for one in made.begin(1000.0)] == ["one"]
-    assert made.begin(1001.0) == ()
+    assert made.begin(999.0, 9) == ()
+    assert [one.event_id for one in made.begin(1000.0, 9)] == ["one"]
+    assert made.begin(1001.0, 9) == ()
     made.admit(instruction("one", modification=1))
-    assert [one.modification for one in made.begin(1001.0)] == [1]
+    assert [one.modification for one in made.begin(1001.0, 9)] == [1]

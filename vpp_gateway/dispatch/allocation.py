@@ -17,15 +17,16 @@ disturb the sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
-from vpp_gateway.domain.fleet import BATTERY
+from vpp_gateway.domain.fleet import BATTERY, Battery
 from vpp_gateway.domain.instruction import (
     Delta,
     Demand,
+    DeviceId,
     InstructionId,
     Level,
     Limit,
@@ -41,6 +42,12 @@ from vpp_gateway.portfolio.timeline import Bound, InForce
 MIN_WEIGHT_WH = 1.0
 
 
+def usual_w(state: SiteState) -> float | None:
+    """What the baseline of a site would be if an instruction started now, W."""
+    mean = state.window.mean_w()
+    return state.load_w if mean is None else mean
+
+
 @dataclass(slots=True)
 class Baselines:
     """Baseline per instruction and site, frozen when the instruction starts."""
@@ -52,8 +59,7 @@ class Baselines:
         frozen = self._frozen.get(instruction, {}).get(state.site.id)
         if frozen is not None:
             return frozen
-        mean = state.window.mean_w()
-        return state.load_w if mean is None else mean
+        return usual_w(state)
 
     def freeze(self, instruction: InstructionId, states: Iterable[SiteState]) -> None:
         """Fix the baseline of sites that have none yet for this instruction."""
@@ -62,6 +68,10 @@ class Baselines:
             value = self.of(instruction, state)
             if state.site.id not in known and value is not None:
                 known[state.site.id] = value
+
+    def knows(self, instruction: InstructionId) -> bool:
+        """Whether something is frozen for it."""
+        return instruction in self._frozen
 
     def forget(self, instruction: InstructionId) -> None:
         self._frozen.pop(instruction, None)
@@ -97,21 +107,50 @@ def asked_of_w(
 
 
 def shown_w(
-    instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
+    instruction: InstructionId,
+    state: SiteState,
+    baselines: Baselines,
+    now: float,
+    policy: Policy,
+    without: Collection[DeviceId] = (),
 ) -> float:
-    """Regulation that one site shows of everything but the batteries we can read, W."""
+    """Regulation that one site shows of everything but the batteries we can read, W.
+
+    Args:
+        without: Batteries that give for another instruction: of a lost site, they are not credited here.
+    """
     baseline = baselines.of(instruction, state)
     if baseline is None or state.load_w is None:
         return 0.0
-    return baseline - state.load_w + state.credit_w(now, policy)
+    return baseline - state.load_w + state.credit_w(now, policy, without)
 
 
 def delivered_w(
-    instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
+    instruction: InstructionId,
+    state: SiteState,
+    baselines: Baselines,
+    now: float,
+    policy: Policy,
+    without: Collection[DeviceId] = (),
 ) -> float:
-    """Regulation that one site delivers at its meter against its baseline, W."""
-    battery = state.battery_w if state.linked else 0.0
-    return shown_w(instruction, state, baselines, now, policy) + battery
+    """Regulation that one site delivers at its meter against its baseline, W; what `without` gives is not in it."""
+    battery = state.held_w(now, policy, without) if state.linked else 0.0
+    return shown_w(instruction, state, baselines, now, policy, without) + battery
+
+
+def given_alone_w(row: InForce, sites: Sites, now: float, policy: Policy) -> dict[SiteId, float]:
+    """What devices that an instruction rules alone give by their own readings, by site, W."""
+    given: dict[SiteId, float] = {}
+    for device in row.devices:
+        state = sites[sites.batteries[device].site]
+        given[state.site.id] = given.get(state.site.id, 0.0) + state.alone_w(device, now, policy)
+    return given
+
+
+def _credited_alone_w(row: InForce, sites: Sites, now: float, policy: Policy) -> float:
+    """What of that is not to be ordered again, for their site is lost."""
+    given = given_alone_w(row, sites, now, policy)
+    return math.fsum(w for site, w in given.items() if not sites[site].linked)
 
 
 def now_problem(
@@ -126,24 +165,27 @@ def now_problem(
     """What the batteries must give this second, levers left as they are."""
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
+    alone: dict[DeviceId, float] = {}
+    bounds = tuple(bounds)
     for row in rows:
         states = [sites[id] for id in row.sites]
-        shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy) for s in states)
+        shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy, row.without) for s in states)
+        shown += _credited_alone_w(row, sites, now, policy)
         asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+        alone.update((id, hold_s(row.instruction.end_at, now)) for id in row.devices)
         if asked is None:
-            targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=0.0))
-            holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+            targets.append(_target(row, 0.0))
             continue
         coming = math.fsum(s.coming_w for s in states)
         need = asked - shown - coming + trim_w.get(row.instruction.id, 0.0)
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=need))
-        holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+        targets.append(_target(row, need))
     return Problem(
         id="now",
         at=now,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_resources(sites, holds, 1.0),
+        resources=_limited(_resources(sites, holds, alone, 1.0), bounds),
         levers=(),
         bounds=_bounds(sites, bounds, {}),
     )
@@ -171,6 +213,8 @@ def plan_problem(
     """
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
+    alone: dict[DeviceId, float] = {}
+    bounds = tuple(bounds)
     for row in rows:
         states = [sites[id] for id in row.sites]
         whole = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
@@ -179,29 +223,64 @@ def plan_problem(
         drift = 0.0
         if at <= now:
             drift = math.fsum(
-                shown_w(row.instruction.id, s, baselines, now, policy) - active_w.get(s.site.id, 0.0)
+                shown_w(row.instruction.id, s, baselines, now, policy, row.without)
+                - active_w.get(s.site.id, 0.0)
                 for s in states
             )
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=whole - drift))
+            drift += _credited_alone_w(row, sites, now, policy)
+        targets.append(_target(row, whole - drift))
         holds.update((site, hold_s(row.instruction.end_at, at)) for site in row.sites)
+        alone.update((id, hold_s(row.instruction.end_at, at)) for id in row.devices)
     return Problem(
         id=id,
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_resources(sites, holds, 1.0 - policy.bridge_reserve),
+        resources=_limited(_resources(sites, holds, alone, 1.0 - policy.bridge_reserve), bounds),
         levers=levers,
         bounds=_bounds(sites, bounds, active_w),
     )
 
 
-def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tuple[Resource, ...]:
+def _target(row: InForce, regulation_w: float) -> Target:
+    return Target(
+        instruction=row.instruction.id,
+        sites=row.sites,
+        regulation_w=regulation_w,
+        devices=row.devices,
+        without=row.without,
+    )
+
+
+def _limited(resources: tuple[Resource, ...], bounds: Iterable[Bound]) -> tuple[Resource, ...]:
+    """With the room that limits on single devices leave: import is charging, export is discharging."""
+    limits = {bound.device: bound for bound in bounds if bound.device is not None}
+    return (
+        tuple(_within(r, limits[r.id]) if r.id in limits else r for r in resources) if limits else resources
+    )
+
+
+def _within(resource: Resource, limit: Bound) -> Resource:
+    down = math.inf if limit.export_max_w is None else limit.export_max_w
+    up = math.inf if limit.import_max_w is None else limit.import_max_w
+    return replace(
+        resource,
+        down_room_w=min(resource.down_room_w, down),
+        up_room_w=min(resource.up_room_w, up),
+        easy_down_w=min(resource.easy_down_w, down),
+        easy_up_w=min(resource.easy_up_w, up),
+    )
+
+
+def _resources(
+    sites: Sites, holds: Mapping[SiteId, float], alone: Mapping[DeviceId, float], easy: float
+) -> tuple[Resource, ...]:
     rows = []
     for state in sites:
-        hold = holds.get(state.site.id)
-        if hold is None:
-            continue
         for battery in state.site.batteries:
+            hold = alone.get(battery.id, holds.get(state.site.id))
+            if hold is None:
+                continue
             reading: BatteryReading | None = state.usable.get(battery.id)
             sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
             # The bridging part may use power that the energy would not carry to the end.
@@ -227,6 +306,8 @@ def _bounds(
 ) -> tuple[SiteBounds, ...]:
     tightest: dict[SiteId, list[Bound]] = {}
     for bound in bounds:
+        if bound.device is not None:
+            continue
         tightest.setdefault(bound.site, []).append(bound)
     rows = []
     for state in sites:
@@ -249,10 +330,12 @@ def forecast_problem(
     baselines: Baselines,
     prepared_w: Mapping[SiteId, float],
     at: float,
+    bounds: Iterable[Bound] = (),
 ) -> Problem:
     """What the batteries should begin with at `at`, as far as one can say before: load as in the baseline.
 
     Args:
+        bounds: Limits in force then; those of sites wait for the load that they bound.
         prepared_w: Regulation per site of fast shifts that will be committed at `at`.
     """
     targets, resources = [], []
@@ -261,32 +344,39 @@ def forecast_problem(
         asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
         if asked is not None:
             asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked or 0.0))
-        for state in states:
-            for battery in state.site.batteries:
-                reading = state.usable.get(battery.id)
-                room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
-                if state.reading is None:
-                    room = nameplate_room(battery, 60.0)
-                resources.append(
-                    Resource(
-                        id=battery.id,
-                        site=state.site.id,
-                        tier=BATTERY,
-                        down_room_w=room.down_w,
-                        up_room_w=room.up_w,
-                        easy_down_w=room.down_w,
-                        easy_up_w=room.up_w,
-                        weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
-                        weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
-                    )
+        targets.append(_target(row, asked or 0.0))
+        for state, battery in _batteries_of(row, sites):
+            reading = state.usable.get(battery.id)
+            room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
+            if state.reading is None:
+                room = nameplate_room(battery, 60.0)
+            resources.append(
+                Resource(
+                    id=battery.id,
+                    site=state.site.id,
+                    tier=BATTERY,
+                    down_room_w=room.down_w,
+                    up_room_w=room.up_w,
+                    easy_down_w=room.down_w,
+                    easy_up_w=room.up_w,
+                    weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
+                    weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
                 )
+            )
     return Problem(
         id="forecast",
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=tuple(resources),
+        resources=_limited(tuple(resources), bounds),
         levers=(),
         bounds=_bounds(sites, (), {}),
     )
+
+
+def _batteries_of(row: InForce, sites: Sites) -> Iterator[tuple[SiteState, Battery]]:
+    """Batteries that give for one instruction."""
+    for state in (sites[id] for id in row.sites):
+        yield from ((state, battery) for battery in state.site.batteries if battery.id not in row.without)
+    for battery in (sites.batteries[id] for id in row.devices):
+        yield sites[battery.site], battery

@@ -21,7 +21,16 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 
-from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, Phase, SiteId
+from vpp_gateway.domain.instruction import (
+    Delta,
+    DeviceId,
+    Instruction,
+    InstructionId,
+    Level,
+    Limit,
+    Phase,
+    SiteId,
+)
 
 Place = tuple[SiteId, DeviceId | None]
 """A site as a whole (None), or one device of it alone."""
@@ -38,6 +47,8 @@ class Row(NamedTuple):
     claim: tuple[Place, ...]
     instruction: Instruction
     phase: Phase
+    regulation_w: float | None
+    """What it asks for; None = that depends on a load, or it is a limit."""
 
 
 class Edge(NamedTuple):
@@ -72,6 +83,7 @@ def rows_of(instruction: Instruction, claim: tuple[Place, ...]) -> tuple[Row, ..
             claim=claim,
             instruction=instruction,
             phase=phase,
+            regulation_w=phase.demand.regulation_w if isinstance(phase.demand, Delta | Level) else None,
         )
         for number, phase in enumerate(instruction.phases)
     )

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeVar
@@ -30,7 +30,9 @@ from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId,
 from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, Taken, covered, rows_of, share_out
 
 LOOK_EDGES_MAX = 200
-"""Edges looked at for the next one that changes anything; where none of them does, the last stands for it."""
+"""Edges looked at for those that change anything; beyond, nothing is known yet."""
+LOOK_ROUND_S = 60.0
+"""What is known then ends at a whole minute where it can: it shall not move with each edge that passes."""
 CACHED_MAX = 256
 _at = attrgetter("at")
 _key = attrgetter("key")
@@ -56,6 +58,10 @@ class InForce:
     def without(self) -> tuple[DeviceId, ...]:
         """Devices that give for somebody else, also where the site is ours."""
         return tuple(device for device, _ in self.lost_devices)
+
+    def has(self, device: DeviceId, site: SiteId) -> bool:
+        """Whether it rules this device, alone or with its site."""
+        return device in self.devices or (site in self.sites and device not in self.without)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +103,7 @@ class Timeline:
     changes: int = 0
     """Counts what was admitted and withdrawn."""
     _accepted: dict[InstructionId, Instruction] = field(default_factory=dict)
+    _claims: dict[InstructionId, tuple[Place, ...]] = field(default_factory=dict)
     _rows: dict[tuple[Place, ...], list[Row]] = field(default_factory=dict)
     """Rows of demands by claim, the most urgent first."""
     _edges: list[Edge] = field(default_factory=list)
@@ -110,7 +117,7 @@ class Timeline:
     _ruling: dict[int, tuple[InForce, ...]] = field(default_factory=dict)
     """Answers by the number of edges that have passed."""
     _bounds: dict[int, tuple[Bound, ...]] = field(default_factory=dict)
-    _coming: tuple[int, int, tuple[Segment, ...]] | None = None
+    _coming: tuple[tuple[int, int], int, tuple[Segment, ...]] | None = None
 
     # -- what is accepted -----------------------------------------------------------------------------------
 
@@ -119,7 +126,8 @@ class Timeline:
         if instruction.id in self._accepted:
             self._forget(self._accepted[instruction.id])
         self._accepted[instruction.id] = instruction
-        for row in rows_of(instruction, self.claim_of(instruction)):
+        claim = self._claims[instruction.id] = self.claim_of(instruction)
+        for row in rows_of(instruction, claim):
             start_at = row.phase.start_at
             insort(self._edges, Edge(start_at, False, row.key, row))
             if row.end_at < math.inf:
@@ -148,6 +156,7 @@ class Timeline:
             sites=self.sites,
             home=self.home,
             _accepted=self._accepted.copy(),
+            _claims=self._claims.copy(),
             _rows={claim: rows.copy() for claim, rows in self._rows.items()},
             _edges=self._edges.copy(),
             _ends=self._ends.copy(),
@@ -189,18 +198,15 @@ class Timeline:
         self._here.advance(self._edges, now)
 
     def at(self, now: float) -> tuple[InForce, ...]:
-        """Instructions (other than limits) in force at `now`, most urgent first, with disjoint places.
-
-        Those that have lost everything stand in it too: for eyes; the loop asks for `ruling`.
-        """
-        return tuple(map(_in_force, share_out(self._sweep(now).rows)))
-
-    def ruling(self, now: float) -> tuple[InForce, ...]:
-        """The rows of `at` that rule something."""
+        """Instructions (other than limits) that rule something at `now`, most urgent first, with disjoint places."""
         passed = self._passed(now)
         if passed not in self._ruling:
-            _keep(self._ruling, passed, tuple(map(_in_force, self._sweep(now).ruling())))
+            _keep(self._ruling, passed, _rules(self._sweep(now)))
         return self._ruling[passed]
+
+    def competing(self, now: float) -> tuple[InForce, ...]:
+        """Those of `at`, and those in force that have lost everything: for eyes, at the price of reading all."""
+        return tuple(map(_in_force, share_out(self._sweep(now).rows)))
 
     def bounds_at(self, now: float) -> tuple[Bound, ...]:
         """Limits in force at `now`, one row per site or device that is limited."""
@@ -209,20 +215,20 @@ class Timeline:
             _keep(self._bounds, passed, _limits(self._sweep(now)))
         return self._bounds[passed]
 
-    def lost_to(self, id: InstructionId, now: float) -> tuple[tuple[str, InstructionId], ...]:
-        """Sites and devices of an accepted instruction that others rule at `now`, and who."""
-        instruction = self._accepted.get(id)
-        if instruction is None:
-            return ()
-        rows = self.ruling(now)
+    def lost_to_others(
+        self, ids: Iterable[InstructionId], now: float
+    ) -> Iterator[tuple[InstructionId, str, InstructionId]]:
+        """Of accepted instructions: which one, the site or device of its scope, and who rules that at `now`."""
+        rows = self.at(now)
         ruler: dict[Place, InstructionId] = {
             **{(site, None): row.instruction.id for row in rows for site in row.sites},
             **{(self.home[d], d): row.instruction.id for row in rows for d in row.devices},
         }
-        found = ((place, covered(place, ruler)) for place in self.claim_of(instruction))
-        return tuple(
-            (place[1] or place[0], ruler[by]) for place, by in found if by is not None and ruler[by] != id
-        )
+        for id in ids:
+            for place in self._claims.get(id, ()):
+                by = covered(place, ruler)
+                if by is not None and ruler[by] != id:
+                    yield id, place[1] or place[0], ruler[by]
 
     def taken_from(self, instruction: Instruction) -> frozenset[Place]:
         """Places of its scope that a more urgent accepted instruction rules at some moment of its life.
@@ -261,26 +267,27 @@ class Timeline:
     def next_turn(self, now: float) -> float | None:
         """The next moment after `now` at which it changes who rules what, or a limit that binds; None = never.
 
-        Where `LOOK_EDGES_MAX` edges change nothing, the moment of the last of them.
+        Where `LOOK_EDGES_MAX` edges change nothing, a moment before which nothing does.
         """
         coming = self.coming(now, 1)
         return coming[0].start_at if coming else None
 
     def coming(self, now: float, most: int) -> tuple[Segment, ...]:
         """The segments after the present one, at most `most` of them."""
-        passed = self._passed(now)
-        if self._coming is None or self._coming[0] != passed or self._coming[1] < most:
-            self._coming = (passed, most, tuple(self._look(now, passed, most)))
+        since = (self._passed(now), math.floor(now / LOOK_ROUND_S))
+        if self._coming is None or self._coming[0] != since or self._coming[1] < most:
+            self._coming = (since, most, tuple(self._look(now, since[0], most)))
         return self._coming[2][:most]
 
-    def over(self, now: float) -> tuple[Instruction, ...]:
-        """Instructions whose end has passed, the earliest first."""
+    def over(self, now: float, most: int | None = None) -> tuple[Instruction, ...]:
+        """Instructions whose end has passed, the earliest first, at most so many."""
         count = bisect_right(self._ends, now, key=lambda end: end[0])
+        count = count if most is None else min(most, count)
         return tuple(self._accepted[id] for _, id in self._ends[:count])
 
-    def begin(self, now: float) -> tuple[Instruction, ...]:
-        """Instructions whose start has come; each is handed out once, and again when it is modified."""
-        count = bisect_right(self._starts, now, key=lambda start: start[0])
+    def begin(self, now: float, most: int) -> tuple[Instruction, ...]:
+        """Instructions whose start has come, the earliest first; each is handed out once, and again when modified."""
+        count = min(most, bisect_right(self._starts, now, key=lambda start: start[0]))
         begun = self._starts[:count]
         del self._starts[:count]
         return tuple(self._accepted[id] for _, id in begun)
@@ -289,28 +296,35 @@ class Timeline:
 
     def _look(self, now: float, passed: int, most: int) -> Iterator[Segment]:
         sweep = self._sweep(now).copy()
-        sweep.ruling()
-        edges, index = self._edges, passed
+        begun = (now, _rules(sweep), _limits(sweep))
+        edges, index, found = self._edges, passed, 0
         last = min(len(edges), passed + LOOK_EDGES_MAX)
-        start_at: float | None = None
-        rows: tuple[InForce, ...] = ()
-        bounds: tuple[Bound, ...] = ()
         while index < last:
-            at, turned = edges[index].at, False
-            while index < len(edges) and edges[index].at == at:
-                turned = sweep.cross(edges[index]) or turned
-                index += 1
-            if not turned and (index < last or index == len(edges)):
-                continue
-            if start_at is not None:
-                yield Segment(start_at=start_at, end_at=at, rows=rows, bounds=bounds)
-                most -= 1
-                if not most:
-                    return
-            start_at, rows, bounds = at, tuple(map(_in_force, sweep.ruling())), _limits(sweep)
-        if start_at is not None:
-            end_at = edges[index].at if index < len(edges) else None
-            yield Segment(start_at=start_at, end_at=end_at, rows=rows, bounds=bounds)
+            at = edges[index].at
+            index, turned = _cross(sweep, edges, index)
+            if turned:
+                if found:
+                    yield _segment(begun, at)
+                    if found == most:
+                        return
+                found += 1
+                begun = (at, _rules(sweep), _limits(sweep))
+        if index == len(edges):
+            if found:
+                yield _segment(begun, None)
+            return
+        end_at = edges[index].at
+        calm_at = LOOK_ROUND_S * math.floor(end_at / LOOK_ROUND_S)
+        if calm_at <= begun[0]:
+            calm_at = end_at
+        if found:
+            yield _segment(begun, calm_at)
+        elif calm_at < end_at:
+            yield _segment((calm_at, *begun[1:]), end_at)
+        else:
+            index, _ = _cross(sweep, edges, index)
+            following = edges[index].at if index < len(edges) else None
+            yield _segment((end_at, _rules(sweep), _limits(sweep)), following)
 
     def _passed(self, now: float) -> int:
         return bisect_right(self._edges, now, key=_at)
@@ -325,7 +339,7 @@ class Timeline:
         return self._ahead
 
     def _forget(self, instruction: Instruction) -> None:
-        for row in rows_of(instruction, self.claim_of(instruction)):
+        for row in rows_of(instruction, self._claims.pop(instruction.id)):
             start_at = row.phase.start_at
             del self._edges[bisect_left(self._edges, Edge(start_at, False, row.key, row))]
             if row.end_at < math.inf:
@@ -347,6 +361,28 @@ class Timeline:
         self._ruling.clear()
         self._bounds.clear()
         self._coming = None
+
+
+Known = tuple[float, tuple[InForce, ...], tuple[Bound, ...]]
+"""Since when, who rules what, and what binds."""
+
+
+def _rules(sweep: Sweep) -> tuple[InForce, ...]:
+    return tuple(map(_in_force, sweep.ruling()))
+
+
+def _cross(sweep: Sweep, edges: list[Edge], index: int) -> tuple[int, bool]:
+    """Over all edges of one moment; the index of the next one, and whether that may have changed anything."""
+    at, turned = edges[index].at, False
+    while index < len(edges) and edges[index].at == at:
+        turned = sweep.cross(edges[index]) or turned
+        index += 1
+    return index, turned
+
+
+def _segment(known: Known, end_at: float | None) -> Segment:
+    start_at, rows, bounds = known
+    return Segment(start_at=start_at, end_at=end_at, rows=rows, bounds=bounds)
 
 
 def _in_force(taken: Taken) -> InForce:
