@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from vpp_gateway.dispatch.allocation import Baselines, plan_problem
+from vpp_gateway.dispatch.allocation import plan_problem
 from vpp_gateway.dispatch.battery import BatteryDispatch
 from vpp_gateway.dispatch.judge import Judge
+from vpp_gateway.dispatch.measured import Baselines
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites

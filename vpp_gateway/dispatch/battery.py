@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import math
 
-from vpp_gateway.dispatch.allocation import (
-    Baselines,
-    asked_of_w,
-    delivered_w,
-    forecast_problem,
-    given_alone_w,
-    now_problem,
-)
+from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
+from vpp_gateway.dispatch.measured import Baselines, asked_of_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts

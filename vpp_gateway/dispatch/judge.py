@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
-from vpp_gateway.dispatch.allocation import Baselines, asked_of_w, regulation_asked_w, usual_w
+from vpp_gateway.dispatch.measured import Baselines, asked_of_w, regulation_asked_w, usual_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState

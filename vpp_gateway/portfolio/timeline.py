@@ -26,8 +26,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeVar
 
-from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, Phase, SiteId
-from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, Taken, covered, rows_of, share_out
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
+from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, in_force, limits, rules
+from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out
+
+__all__ = ["Bound", "InForce", "Segment", "Timeline"]
 
 LOOK_EDGES_MAX = 200
 """Edges looked at for those that change anything; beyond, nothing is known yet."""
@@ -37,56 +40,6 @@ CACHED_MAX = 256
 _at = attrgetter("at")
 _key = attrgetter("key")
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
-    """One instruction that rules some sites or devices at a moment."""
-
-    instruction: Instruction
-    phase: Phase
-    sites: tuple[SiteId, ...]
-    """Sites it rules from the grid connection on; a part of its scope where a more urgent one took the others."""
-    lost: tuple[tuple[SiteId, InstructionId], ...]
-    """Sites of its scope that another instruction took, and which one."""
-    devices: tuple[DeviceId, ...] = ()
-    """Devices it rules alone, at other sites than `sites`."""
-    lost_devices: tuple[tuple[DeviceId, InstructionId], ...] = ()
-    """Devices of its scope that another instruction took, alone or with their site, and which one."""
-
-    @property
-    def without(self) -> tuple[DeviceId, ...]:
-        """Devices that give for somebody else, also where the site is ours."""
-        return tuple(device for device, _ in self.lost_devices)
-
-    def has(self, device: DeviceId, site: SiteId) -> bool:
-        """Whether it rules this device, alone or with its site."""
-        return device in self.devices or (site in self.sites and device not in self.without)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """The tightest limits in force at one place."""
-
-    site: SiteId
-    device: DeviceId | None = None
-    """None = at the grid connection; else import is what this device charges, export what it discharges."""
-    import_max_w: float | None
-    export_max_w: float | None
-    import_by: InstructionId | None
-    """Whose limit it is."""
-    export_by: InstructionId | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """A stretch of time in which nothing changes about who rules what, nor about a limit that binds."""
-
-    start_at: float
-    end_at: float | None
-    """None = never, as far as is known."""
-    rows: tuple[InForce, ...]
-    bounds: tuple[Bound, ...]
 
 
 @dataclass(slots=True)
@@ -201,18 +154,18 @@ class Timeline:
         """Instructions (other than limits) that rule something at `now`, most urgent first, with disjoint places."""
         passed = self._passed(now)
         if passed not in self._ruling:
-            _keep(self._ruling, passed, _rules(self._sweep(now)))
+            _keep(self._ruling, passed, rules(self._sweep(now)))
         return self._ruling[passed]
 
     def competing(self, now: float) -> tuple[InForce, ...]:
         """Those of `at`, and those in force that have lost everything: for eyes, at the price of reading all."""
-        return tuple(map(_in_force, share_out(self._sweep(now).rows)))
+        return tuple(map(in_force, share_out(self._sweep(now).rows)))
 
     def bounds_at(self, now: float) -> tuple[Bound, ...]:
         """Limits in force at `now`, one row per site or device that is limited."""
         passed = self._passed(now)
         if passed not in self._bounds:
-            _keep(self._bounds, passed, _limits(self._sweep(now)))
+            _keep(self._bounds, passed, limits(self._sweep(now)))
         return self._bounds[passed]
 
     def lost_to_others(
@@ -296,7 +249,7 @@ class Timeline:
 
     def _look(self, now: float, passed: int, most: int) -> Iterator[Segment]:
         sweep = self._sweep(now).copy()
-        begun = (now, _rules(sweep), _limits(sweep))
+        begun = (now, rules(sweep), limits(sweep))
         edges, index, found = self._edges, passed, 0
         last = min(len(edges), passed + LOOK_EDGES_MAX)
         while index < last:
@@ -308,7 +261,7 @@ class Timeline:
                     if found == most:
                         return
                 found += 1
-                begun = (at, _rules(sweep), _limits(sweep))
+                begun = (at, rules(sweep), limits(sweep))
         if index == len(edges):
             if found:
                 yield _segment(begun, None)
@@ -324,7 +277,7 @@ class Timeline:
         else:
             index, _ = _cross(sweep, edges, index)
             following = edges[index].at if index < len(edges) else None
-            yield _segment((end_at, _rules(sweep), _limits(sweep)), following)
+            yield _segment((end_at, rules(sweep), limits(sweep)), following)
 
     def _passed(self, now: float) -> int:
         return bisect_right(self._edges, now, key=_at)
@@ -367,10 +320,6 @@ Known = tuple[float, tuple[InForce, ...], tuple[Bound, ...]]
 """Since when, who rules what, and what binds."""
 
 
-def _rules(sweep: Sweep) -> tuple[InForce, ...]:
-    return tuple(map(_in_force, sweep.ruling()))
-
-
 def _cross(sweep: Sweep, edges: list[Edge], index: int) -> tuple[int, bool]:
     """Over all edges of one moment; the index of the next one, and whether that may have changed anything."""
     at, turned = edges[index].at, False
@@ -383,39 +332,6 @@ def _cross(sweep: Sweep, edges: list[Edge], index: int) -> tuple[int, bool]:
 def _segment(known: Known, end_at: float | None) -> Segment:
     start_at, rows, bounds = known
     return Segment(start_at=start_at, end_at=end_at, rows=rows, bounds=bounds)
-
-
-def _in_force(taken: Taken) -> InForce:
-    row, mine, lost = taken
-    return InForce(
-        instruction=row.instruction,
-        phase=row.phase,
-        sites=tuple(site for site, device in mine if device is None),
-        lost=tuple((site, by) for (site, device), by in lost if device is None),
-        devices=tuple(device for _, device in mine if device is not None),
-        lost_devices=tuple((device, by) for (_, device), by in lost if device is not None),
-    )
-
-
-def _limits(sweep: Sweep) -> tuple[Bound, ...]:
-    rows = []
-    for place in sorted({*sweep.imports, *sweep.exports}, key=lambda one: (one[0], one[1] or "")):
-        import_max_w, import_by = sweep.imports.get(place, _OPEN)[0]
-        export_max_w, export_by = sweep.exports.get(place, _OPEN)[0]
-        rows.append(
-            Bound(
-                site=place[0],
-                device=place[1],
-                import_max_w=import_max_w,
-                export_max_w=export_max_w,
-                import_by=import_by,
-                export_by=export_by,
-            )
-        )
-    return tuple(rows)
-
-
-_OPEN: list[tuple[float | None, InstructionId | None]] = [(None, None)]
 
 
 def _keep(answers: dict[int, Answer], passed: int, answer: Answer) -> None:
