@@ -22,6 +22,7 @@ from vpp_gateway.domain.instruction import (
     SiteId,
 )
 from vpp_gateway.northbound.openadr2.ramps import with_ramps
+from vpp_gateway.portfolio.look import LOOK_EDGES_MAX, LOOK_TURNS_MAX
 from vpp_gateway.portfolio.timeline import InForce, Timeline
 
 HOME = {battery.id: battery.site for battery in fleet().batteries}
@@ -184,33 +185,62 @@ def test_the_index_answers_as_a_plain_reading_of_all_instructions(todo: list[tup
             case _:
                 assert isinstance(what, int)
                 same(made, plain, 1000.0 + what)
+                held(made, plain, 1000.0 + what)
     for moment in (999.0, *plain.moments(), 1010.5, 2000.0):
         same(made, plain, moment)
         same(made.copy(), plain, moment)
 
 
+def held(made: Timeline, plain: Plain, now: float) -> None:
+    """From turn to turn nothing that rules or binds changes, and no moment is left out as far as is known."""
+    segments = made.coming(now)
+    assert made.next_turn(now) == (segments[0].start_at if segments else None)
+    assert all(a.end_at == b.start_at for a, b in pairwise(segments))
+    assert all(s.start_at > now for s in segments)
+    until = math.inf if not segments or segments[-1].end_at is None else segments[-1].end_at
+    for at in [now, *(at for at in plain.moments() if now < at < until)]:
+        segment = next((s for s in reversed(segments) if s.start_at <= at), None)
+        rows = comparable([row for row in plain.at(at) if row.sites or row.devices])
+        if segment is None:
+            assert rows == comparable(made.at(now)) and made.bounds_at(at) == made.bounds_at(now)
+        else:
+            assert rows == comparable(segment.rows) and made.bounds_at(at) == segment.bounds
+
+
 @given(st.lists(instructions(), max_size=15), st.integers(0, 20))
 @settings(max_examples=100, deadline=None)
-def test_segments_hold_from_turn_to_turn(accepted: list[Instruction], since: int) -> None:
-    """Between two of them nothing that rules or binds changes, and together they leave no moment out."""
+def test_all_is_known_of_a_few(accepted: list[Instruction], since: int) -> None:
     made, plain = Timeline(sites=SITES, home=HOME), Plain()
     for one in accepted:
         made.admit(one)
         plain.accepted[one.id] = one
-    now = 1000.0 + since
-    segments = made.coming(now, 1000)
-    assert made.next_turn(now) == (segments[0].start_at if segments else None)
-    assert all(a.end_at == b.start_at for a, b in pairwise(segments))
-    assert not segments or segments[-1].end_at is None
-    first = segments[0].start_at if segments else math.inf
-    moments = [now, *(at for at in plain.moments() if at > now)]
-    for at in moments:
-        held = next((s for s in reversed(segments) if s.start_at <= at), None)
-        rows = comparable([row for row in plain.at(at) if row.sites or row.devices])
-        if held is None:
-            assert at < first and rows == comparable(made.at(now))
-        else:
-            assert rows == comparable(held.rows) and made.bounds_at(at) == held.bounds
+    held(made, plain, 1000.0 + since)
+    segments = made.coming(1000.0 + since)
+    assert not segments or segments[-1].end_at is None or len(segments) == LOOK_TURNS_MAX
+
+
+def test_thousands_that_rule_nothing_hide_no_turn() -> None:
+    """Beyond so many edges nothing is known yet; what is known is right, and its end does not move with each edge."""
+    made, plain = Timeline(sites=SITES, home=HOME), Plain()
+    accepted = [
+        instruction("urgent", rank=1, start_at=1000.0, duration_s=None),
+        instruction("most urgent", rank=0, start_at=1301.5, duration_s=9.0),
+        *(
+            instruction(f"E{n}", rank=9, start_at=1000.0 + n, duration_s=500.0)
+            for n in range(LOOK_EDGES_MAX + 100)
+        ),
+    ]
+    for one in accepted:
+        made.admit(one)
+        plain.accepted[one.id] = one
+    turns = []
+    for now in range(1001, 1321, 20):
+        made.reach(float(now))
+        turns.append(made.next_turn(float(now)))
+    assert turns[:3] == [1200.0, 1200.0, 1200.0]
+    assert turns[-1] == 1301.5 and made.next_turn(1305.0) == 1310.5
+    for now in (1001.0, 1195.0, 1305.0):
+        held(made, plain, now)
 
 
 @given(st.lists(instructions(), max_size=10), instructions())

@@ -28,8 +28,6 @@ TRIM_REACH = 0.1
 TRIM_SETTLE_S = 3.0
 TRIM_BAND = 0.25
 """A larger error than this share of the target is a change in progress, not a bias."""
-SEGMENTS_MAX = 32
-"""Pieces of the coming hours that a site holds without the centre; an event with two ramps of ten steps has 21."""
 FORECAST_EVERY_S = 60.0
 
 
@@ -150,7 +148,7 @@ class BatteryDispatch:
         """Steps of coming segments; made again when what rules in them or the usable batteries change."""
         usable = tuple(device for state in self._sites for device in state.usable)
         prepared = self._shifts.prepared_w()
-        segments = self._timeline.coming(now, SEGMENTS_MAX)
+        segments = self._timeline.coming(now)
         key = (usable, tuple(prepared.items()), math.floor(now / FORECAST_EVERY_S))
         if key == self._later_key and (segments is self._segments or segments == self._segments):
             self._segments = segments

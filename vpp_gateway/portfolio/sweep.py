@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
@@ -69,16 +69,22 @@ class Taken(NamedTuple):
     """Places that a more urgent one took; devices, too, that it took out of a site that is mine."""
 
 
+FEW_EDGES = 8
 _key = attrgetter("key")
 _at = attrgetter("at")
 
 
+def urgency_of(instruction: Instruction) -> tuple[int, float, float, str]:
+    """Sorts the more urgent first."""
+    return (instruction.priority.rank, instruction.active_from, instruction.received_at, instruction.id)
+
+
 def rows_of(instruction: Instruction, claim: tuple[Place, ...]) -> tuple[Row, ...]:
     """One row per phase."""
-    rank, since, received = instruction.priority.rank, instruction.active_from, instruction.received_at
+    urgency = urgency_of(instruction)
     return tuple(
         Row(
-            key=(rank, since, received, instruction.id, number),
+            key=(*urgency, number),
             end_at=math.inf if phase.end_at is None else phase.end_at,
             claim=claim,
             instruction=instruction,
@@ -163,15 +169,52 @@ class Sweep:
 
     def advance(self, edges: list[Edge], to: float) -> None:
         """Go forward to the moment `to`."""
-        for index in range(bisect_right(edges, self.at, key=_at), len(edges)):
-            if edges[index].at > to:
-                break
-            self.cross(edges[index])
+        first, last = (bisect_right(edges, at, key=_at) for at in (self.at, to))
+        self.cross(edges[first:last])
         self.at = to
 
-    def cross(self, edge: Edge) -> bool:
-        """Go over one edge; whether that may change who rules what, or a limit that binds."""
-        return self.leave(edge.row) if edge.ends else self.enter(edge.row)
+    def cross(self, edges: Sequence[Edge]) -> bool:
+        """Go over these edges; whether that may change who rules what, or a limit that binds."""
+        if len(edges) > FEW_EDGES:
+            return self._cross_many(edges)
+        turned = False
+        for edge in edges:
+            turned = (self.leave(edge.row) if edge.ends else self.enter(edge.row)) or turned
+        return turned
+
+    def _cross_many(self, edges: Sequence[Edge]) -> bool:
+        """The same at once: sorting in what is sorted already is cheaper than thousands of insertions."""
+        demands = [edge for edge in edges if not isinstance(edge.row.phase.demand, Limit)]
+        limits = [edge for edge in edges if isinstance(edge.row.phase.demand, Limit)]
+        turned = False
+        for edge in limits:
+            turned = (self.leave(edge.row) if edge.ends else self.enter(edge.row)) or turned
+        if not demands:
+            return turned
+        turned = turned or any(self._matters(edge.row, ends=edge.ends) for edge in demands)
+        gone = {edge.key for edge in demands if edge.ends}
+        self.rows += [edge.row for edge in demands if not edge.ends]
+        self.rows.sort(key=_key)
+        if gone:
+            self.rows = [row for row in self.rows if row.key not in gone]
+        self.wanted.update(place for edge in demands if not edge.ends for place in edge.row.claim)
+        self.wanted.subtract(place for edge in demands if edge.ends for place in edge.row.claim)
+        self.wanted = Counter({place: count for place, count in self.wanted.items() if count})
+        self.count += sum(-1 if edge.ends else 1 for edge in demands)
+        return self._turn() if turned else False
+
+    def _turn(self) -> bool:
+        self.rulers = None
+        return True
+
+    def _matters(self, row: Row, *, ends: bool) -> bool:
+        """Whether a demand that begins or ends has a say in who rules what."""
+        rulers = self.rulers
+        if rulers is None:
+            return True
+        if ends:
+            return row.key in rulers.values()
+        return any((by := covered(place, rulers)) is None or row.key < rulers[by] for place in row.claim)
 
     def enter(self, row: Row) -> bool:
         """A phase comes into force."""
@@ -184,13 +227,7 @@ class Sweep:
             return turned
         insort(self.rows, row, key=_key)
         self.wanted.update(row.claim)
-        rulers = self.rulers
-        if rulers is not None and not any(
-            (by := covered(place, rulers)) is None or row.key < rulers[by] for place in row.claim
-        ):
-            return False
-        self.rulers = None
-        return True
+        return self._turn() if self._matters(row, ends=False) else False
 
     def leave(self, row: Row) -> bool:
         """A phase ends, or is forgotten."""
@@ -208,10 +245,7 @@ class Sweep:
         for place in row.claim:
             if not self.wanted[place]:
                 del self.wanted[place]
-        if self.rulers is not None and row.key not in self.rulers.values():
-            return False
-        self.rulers = None
-        return True
+        return self._turn() if self._matters(row, ends=True) else False
 
     def ruling(self) -> tuple[Taken, ...]:
         """The rows that rule something, the most urgent first."""

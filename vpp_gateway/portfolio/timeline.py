@@ -28,14 +28,11 @@ from typing import TypeVar
 
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
 from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, in_force, limits, rules
-from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out
+from vpp_gateway.portfolio.look import Look, look_ahead
+from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out, urgency_of
 
 __all__ = ["Bound", "InForce", "Segment", "Timeline"]
 
-LOOK_EDGES_MAX = 200
-"""Edges looked at for those that change anything; beyond, nothing is known yet."""
-LOOK_ROUND_S = 60.0
-"""What is known then ends at a whole minute where it can: it shall not move with each edge that passes."""
 CACHED_MAX = 256
 _at = attrgetter("at")
 _key = attrgetter("key")
@@ -70,7 +67,7 @@ class Timeline:
     _ruling: dict[int, tuple[InForce, ...]] = field(default_factory=dict)
     """Answers by the number of edges that have passed."""
     _bounds: dict[int, tuple[Bound, ...]] = field(default_factory=dict)
-    _coming: tuple[tuple[int, int], int, tuple[Segment, ...]] | None = None
+    _look: Look | None = None
 
     # -- what is accepted -----------------------------------------------------------------------------------
 
@@ -90,6 +87,7 @@ class Timeline:
             for sweep in (self._here, self._ahead):
                 if start_at <= sweep.at < row.end_at:
                     sweep.enter(row)
+            self._doubt(row)
         if instruction.end_at is not None:
             insort(self._ends, (instruction.end_at, instruction.id))
         insort(self._starts, (instruction.start_at, instruction.id))
@@ -191,7 +189,7 @@ class Timeline:
         claim = self.claim_of(instruction)
         whole = {site for site, device in claim if device is None}
         sites = {site for site, _ in claim}
-        urgency = (*_urgency(instruction), -1)
+        urgency = (*urgency_of(instruction), -1)
         end_at = math.inf if instruction.end_at is None else instruction.end_at
         taken: set[Place] = set()
         for places, rows in self._rows.items():
@@ -222,15 +220,15 @@ class Timeline:
 
         Where `LOOK_EDGES_MAX` edges change nothing, a moment before which nothing does.
         """
-        coming = self.coming(now, 1)
+        coming = self.coming(now)
         return coming[0].start_at if coming else None
 
-    def coming(self, now: float, most: int) -> tuple[Segment, ...]:
-        """The segments after the present one, at most `most` of them."""
-        since = (self._passed(now), math.floor(now / LOOK_ROUND_S))
-        if self._coming is None or self._coming[0] != since or self._coming[1] < most:
-            self._coming = (since, most, tuple(self._look(now, since[0], most)))
-        return self._coming[2][:most]
+    def coming(self, now: float) -> tuple[Segment, ...]:
+        """The segments after the present one, as far as is known, at most `LOOK_TURNS_MAX` of them."""
+        look = self._look
+        if look is None or not look.holds(now):
+            look = self._look = look_ahead(self._sweep(now).copy(), self._edges, now, self.home)
+        return look.segments
 
     def over(self, now: float, most: int | None = None) -> tuple[Instruction, ...]:
         """Instructions whose end has passed, the earliest first, at most so many."""
@@ -246,38 +244,6 @@ class Timeline:
         return tuple(self._accepted[id] for _, id in begun)
 
     # -- small hands ----------------------------------------------------------------------------------------
-
-    def _look(self, now: float, passed: int, most: int) -> Iterator[Segment]:
-        sweep = self._sweep(now).copy()
-        begun = (now, rules(sweep), limits(sweep))
-        edges, index, found = self._edges, passed, 0
-        last = min(len(edges), passed + LOOK_EDGES_MAX)
-        while index < last:
-            at = edges[index].at
-            index, turned = _cross(sweep, edges, index)
-            if turned:
-                if found:
-                    yield _segment(begun, at)
-                    if found == most:
-                        return
-                found += 1
-                begun = (at, rules(sweep), limits(sweep))
-        if index == len(edges):
-            if found:
-                yield _segment(begun, None)
-            return
-        end_at = edges[index].at
-        calm_at = LOOK_ROUND_S * math.floor(end_at / LOOK_ROUND_S)
-        if calm_at <= begun[0]:
-            calm_at = end_at
-        if found:
-            yield _segment(begun, calm_at)
-        elif calm_at < end_at:
-            yield _segment((calm_at, *begun[1:]), end_at)
-        else:
-            index, _ = _cross(sweep, edges, index)
-            following = edges[index].at if index < len(edges) else None
-            yield _segment((end_at, rules(sweep), limits(sweep)), following)
 
     def _passed(self, now: float) -> int:
         return bisect_right(self._edges, now, key=_at)
@@ -305,33 +271,20 @@ class Timeline:
             for sweep in (self._here, self._ahead):
                 if start_at <= sweep.at < row.end_at:
                     sweep.leave(row)
+            self._doubt(row)
         if instruction.end_at is not None:
             _discard(self._ends, (instruction.end_at, instruction.id))
         _discard(self._starts, (instruction.start_at, instruction.id))
+
+    def _doubt(self, row: Row) -> None:
+        """Look anew, unless a row that came or went has no say in what was seen."""
+        if self._look is not None and (isinstance(row.phase.demand, Limit) or self._look.heeds(row)):
+            self._look = None
 
     def _changed(self) -> None:
         self.changes += 1
         self._ruling.clear()
         self._bounds.clear()
-        self._coming = None
-
-
-Known = tuple[float, tuple[InForce, ...], tuple[Bound, ...]]
-"""Since when, who rules what, and what binds."""
-
-
-def _cross(sweep: Sweep, edges: list[Edge], index: int) -> tuple[int, bool]:
-    """Over all edges of one moment; the index of the next one, and whether that may have changed anything."""
-    at, turned = edges[index].at, False
-    while index < len(edges) and edges[index].at == at:
-        turned = sweep.cross(edges[index]) or turned
-        index += 1
-    return index, turned
-
-
-def _segment(known: Known, end_at: float | None) -> Segment:
-    start_at, rows, bounds = known
-    return Segment(start_at=start_at, end_at=end_at, rows=rows, bounds=bounds)
 
 
 def _keep(answers: dict[int, Answer], passed: int, answer: Answer) -> None:
@@ -344,8 +297,3 @@ def _discard(entries: list[tuple[float, InstructionId]], entry: tuple[float, Ins
     index = bisect_left(entries, entry)
     if entries[index : index + 1] == [entry]:
         del entries[index]
-
-
-def _urgency(instruction: Instruction) -> tuple[int, float, float, str]:
-    """Sorts the more urgent first."""
-    return (instruction.priority.rank, instruction.active_from, instruction.received_at, instruction.id)
