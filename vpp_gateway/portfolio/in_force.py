@@ -79,9 +79,10 @@ def in_force(taken: Taken) -> InForce:
 def limits(sweep: Sweep) -> tuple[Bound, ...]:
     """What binds where a sweep stands, in the order of places."""
     rows = []
-    for place in sorted({*sweep.imports, *sweep.exports}, key=lambda one: (one[0], one[1] or "")):
-        import_max_w, import_by = sweep.imports.get(place, _OPEN)[0]
-        export_max_w, export_by = sweep.exports.get(place, _OPEN)[0]
+    bounded = {place for bounds in (sweep.imports, sweep.exports) for place, found in bounds.items() if found}
+    for place in sorted(bounded, key=lambda one: (one[0], one[1] or "")):
+        import_max_w, import_by = (sweep.imports.get(place) or _OPEN)[0]
+        export_max_w, export_by = (sweep.exports.get(place) or _OPEN)[0]
         rows.append(
             Bound(
                 site=place[0],

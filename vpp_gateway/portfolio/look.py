@@ -28,18 +28,29 @@ _at = attrgetter("at")
 
 
 class Ruled(NamedTuple):
-    """Who has what in one segment."""
+    """Who has what in one segment, and what binds there."""
 
     start_at: float
     end_at: float
     ruler: Mapping[Place, Urgency]
+    bounds: Mapping[Place, tuple[float, float]]
+    """Import and export, W; inf = none."""
 
     def heeds(self, row: Row) -> bool:
-        """Whether this row has, or would have, something to rule here."""
+        """Whether this row has, or would have, something to rule here, or to bind."""
         if row.phase.start_at >= self.end_at or row.end_at <= self.start_at:
             return False
+        if row.limit is not None:
+            return any(self._binds(row.limit, place) for place in row.claim)
         by = (covered(place, self.ruler) for place in row.claim)
         return any(one is None or row.key <= self.ruler[one] for one in by)
+
+    def _binds(self, limit: Limit, place: Place) -> bool:
+        bounds = zip((limit.import_max_w, limit.export_max_w), self.bounds.get(place, _OPEN), strict=True)
+        return any(mine is not None and not mine > tightest for mine, tightest in bounds)
+
+
+_OPEN = (math.inf, math.inf)
 
 
 class Look(NamedTuple):
@@ -49,16 +60,18 @@ class Look(NamedTuple):
     """The present one, from then on."""
     segments: tuple[Segment, ...]
     ruled: tuple[Ruled, ...]
+    whole: bool
+    """All edges were looked at, or all turns found that are looked for."""
 
     def holds(self, now: float) -> bool:
         """Whether `now` is still in the first segment, and in the same minute: then as much as then is known."""
         since, until = self.first.start_at, self.first.end_at
-        same = math.floor(since / LOOK_ROUND_S) == math.floor(now / LOOK_ROUND_S)
+        same = self.whole or math.floor(since / LOOK_ROUND_S) == math.floor(now / LOOK_ROUND_S)
         return same and since <= now and (until is None or now < until)
 
     def heeds(self, row: Row) -> bool:
         """Whether this row has a say in what was seen."""
-        return isinstance(row.phase.demand, Limit) or any(one.heeds(row) for one in self.ruled)
+        return any(one.heeds(row) for one in self.ruled)
 
 
 def look_ahead(sweep: Sweep, edges: list[Edge], now: float, home: Mapping[DeviceId, SiteId]) -> Look:
@@ -70,10 +83,12 @@ def look_ahead(sweep: Sweep, edges: list[Edge], now: float, home: Mapping[Device
         home: The site of every device.
     """
     present, bounds = rules(sweep), limits(sweep)
+    unseen = len(edges) - bisect_right(edges, now, key=_at) > LOOK_EDGES_MAX
     segments = tuple(_segments(sweep, edges, now))
     end_at = segments[0].start_at if segments else None
     first = Segment(start_at=now, end_at=end_at, rows=present, bounds=bounds)
-    return Look(first, segments, tuple(_ruled(one, home) for one in (first, *segments)))
+    whole = not unseen or len(segments) == LOOK_TURNS_MAX or bool(segments and segments[-1].end_at is None)
+    return Look(first, segments, tuple(_ruled(one, home) for one in (first, *segments)), whole)
 
 
 def _ruled(segment: Segment, home: Mapping[DeviceId, SiteId]) -> Ruled:
@@ -82,7 +97,15 @@ def _ruled(segment: Segment, home: Mapping[DeviceId, SiteId]) -> Ruled:
         mine: list[Place] = [(site, None) for site in row.sites]
         mine += [(home[device], device) for device in row.devices]
         ruler.update(dict.fromkeys(mine, _urgency(row.instruction)))
-    return Ruled(segment.start_at, math.inf if segment.end_at is None else segment.end_at, ruler)
+    bounds: dict[Place, tuple[float, float]] = {
+        (one.site, one.device): (
+            math.inf if one.import_max_w is None else one.import_max_w,
+            math.inf if one.export_max_w is None else one.export_max_w,
+        )
+        for one in segment.bounds
+    }
+    end_at = math.inf if segment.end_at is None else segment.end_at
+    return Ruled(segment.start_at, end_at, ruler, bounds)
 
 
 def _segments(sweep: Sweep, edges: list[Edge], now: float) -> Iterator[Segment]:

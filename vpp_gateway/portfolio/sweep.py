@@ -49,6 +49,9 @@ class Row(NamedTuple):
     phase: Phase
     regulation_w: float | None
     """What it asks for; None = that depends on a load, or it is a limit."""
+    limit: Limit | None
+    number: int
+    """Of the claim: equal claims have the same."""
 
 
 class Edge(NamedTuple):
@@ -71,6 +74,7 @@ class Taken(NamedTuple):
 
 FEW_EDGES = 8
 _key = attrgetter("key")
+_number = attrgetter("number")
 _at = attrgetter("at")
 
 
@@ -79,19 +83,21 @@ def urgency_of(instruction: Instruction) -> tuple[int, float, float, str]:
     return (instruction.priority.rank, instruction.active_from, instruction.received_at, instruction.id)
 
 
-def rows_of(instruction: Instruction, claim: tuple[Place, ...]) -> tuple[Row, ...]:
+def rows_of(instruction: Instruction, claim: tuple[Place, ...], number: int) -> tuple[Row, ...]:
     """One row per phase."""
     urgency = urgency_of(instruction)
     return tuple(
         Row(
-            key=(*urgency, number),
+            key=(*urgency, index),
             end_at=math.inf if phase.end_at is None else phase.end_at,
             claim=claim,
             instruction=instruction,
             phase=phase,
             regulation_w=phase.demand.regulation_w if isinstance(phase.demand, Delta | Level) else None,
+            limit=phase.demand if isinstance(phase.demand, Limit) else None,
+            number=number,
         )
-        for number, phase in enumerate(instruction.phases)
+        for index, phase in enumerate(instruction.phases)
     )
 
 
@@ -103,7 +109,7 @@ def covered(place: Place, by: Mapping[Place, object]) -> Place | None:
     return whole if place[1] is not None and whole in by else None
 
 
-def share_out(rows: Iterable[Row], wanted: Mapping[Place, int] | None = None) -> Iterator[Taken]:
+def share_out(rows: Iterable[Row], wanted: set[Place] | None = None) -> Iterator[Taken]:
     """Places to rows, the most urgent row first.
 
     Args:
@@ -113,7 +119,7 @@ def share_out(rows: Iterable[Row], wanted: Mapping[Place, int] | None = None) ->
     """
     taken: dict[Place, InstructionId] = {}
     out_of: dict[SiteId, list[Place]] = {}
-    open_places = None if wanted is None else set(wanted)
+    open_places = wanted
     for row in rows:
         if open_places is not None and not open_places:
             return
@@ -144,12 +150,15 @@ def share_out(rows: Iterable[Row], wanted: Mapping[Place, int] | None = None) ->
 class Sweep:
     """What is in force at one moment."""
 
+    claims: Sequence[tuple[Place, ...]]
+    """By their numbers."""
     at: float = -math.inf
     count: int = 0
     """Phases in force, limits among them."""
     rows: list[Row] = field(default_factory=list)
     """Demands, the most urgent first."""
-    wanted: Counter[Place] = field(default_factory=Counter)
+    wanted: Counter[int] = field(default_factory=Counter)
+    """How many of the rows have which claim."""
     imports: dict[Place, list[tuple[float, InstructionId]]] = field(default_factory=dict)
     """Limits of import in force, the tightest first."""
     exports: dict[Place, list[tuple[float, InstructionId]]] = field(default_factory=dict)
@@ -158,6 +167,7 @@ class Sweep:
 
     def copy(self) -> Sweep:
         return Sweep(
+            claims=self.claims,
             at=self.at,
             count=self.count,
             rows=self.rows.copy(),
@@ -184,23 +194,22 @@ class Sweep:
 
     def _cross_many(self, edges: Sequence[Edge]) -> bool:
         """The same at once: sorting in what is sorted already is cheaper than thousands of insertions."""
-        demands = [edge for edge in edges if not isinstance(edge.row.phase.demand, Limit)]
-        limits = [edge for edge in edges if isinstance(edge.row.phase.demand, Limit)]
         turned = False
-        for edge in limits:
+        for edge in [edge for edge in edges if edge.row.limit is not None]:
             turned = (self.leave(edge.row) if edge.ends else self.enter(edge.row)) or turned
-        if not demands:
-            return turned
-        turned = turned or any(self._matters(edge.row, ends=edge.ends) for edge in demands)
-        gone = {edge.key for edge in demands if edge.ends}
-        self.rows += [edge.row for edge in demands if not edge.ends]
-        self.rows.sort(key=_key)
+        come = [edge.row for edge in edges if not edge.ends and edge.row.limit is None]
+        gone = [edge.row for edge in edges if edge.ends and edge.row.limit is None]
+        turned = turned or any(self._matters(row, ends=False) for row in come)
+        turned = turned or any(self._matters(row, ends=True) for row in gone)
+        if come:
+            self.rows += come
+            self.rows.sort(key=_key)
         if gone:
-            self.rows = [row for row in self.rows if row.key not in gone]
-        self.wanted.update(place for edge in demands if not edge.ends for place in edge.row.claim)
-        self.wanted.subtract(place for edge in demands if edge.ends for place in edge.row.claim)
-        self.wanted = Counter({place: count for place, count in self.wanted.items() if count})
-        self.count += sum(-1 if edge.ends else 1 for edge in demands)
+            keys = set(map(_key, gone))
+            self.rows = [row for row in self.rows if row.key not in keys]
+        self.wanted.update(map(_number, come))
+        self.wanted.subtract(Counter(map(_number, gone)))
+        self.count += len(come) - len(gone)
         return self._turn() if turned else False
 
     def _turn(self) -> bool:
@@ -219,37 +228,33 @@ class Sweep:
     def enter(self, row: Row) -> bool:
         """A phase comes into force."""
         self.count += 1
-        if isinstance(row.phase.demand, Limit):
+        if row.limit is not None:
             turned = False
             for found, entry in self._bounds(row):
                 insort(found, entry)
                 turned = turned or found[0] == entry
             return turned
         insort(self.rows, row, key=_key)
-        self.wanted.update(row.claim)
+        self.wanted[row.number] += 1
         return self._turn() if self._matters(row, ends=False) else False
 
     def leave(self, row: Row) -> bool:
         """A phase ends, or is forgotten."""
         self.count -= 1
-        if isinstance(row.phase.demand, Limit):
+        if row.limit is not None:
             turned = False
             for found, entry in self._bounds(row):
                 turned = turned or found[0] == entry
                 del found[bisect_left(found, entry)]
-            self.imports = {place: found for place, found in self.imports.items() if found}
-            self.exports = {place: found for place, found in self.exports.items() if found}
             return turned
         del self.rows[bisect_left(self.rows, row.key, key=_key)]
-        self.wanted.subtract(row.claim)
-        for place in row.claim:
-            if not self.wanted[place]:
-                del self.wanted[place]
+        self.wanted[row.number] -= 1
         return self._turn() if self._matters(row, ends=True) else False
 
     def ruling(self) -> tuple[Taken, ...]:
         """The rows that rule something, the most urgent first."""
-        found = tuple(share_out(self.rows, self.wanted))
+        wanted = {place for number, count in self.wanted.items() if count for place in self.claims[number]}
+        found = tuple(share_out(self.rows, wanted))
         self.rulers = {place: taken.row.key for taken in found for place in taken.mine}
         return found
 
@@ -257,9 +262,9 @@ class Sweep:
         self, row: Row
     ) -> Iterator[tuple[list[tuple[float, InstructionId]], tuple[float, InstructionId]]]:
         """The lists that a limit stands in, and its entry. A limit that is no number lets nothing pass."""
-        demand = row.phase.demand
-        assert isinstance(demand, Limit)
-        for most, lists in ((demand.import_max_w, self.imports), (demand.export_max_w, self.exports)):
+        assert row.limit is not None
+        limits = (row.limit.import_max_w, self.imports), (row.limit.export_max_w, self.exports)
+        for most, lists in limits:
             if most is not None:
                 entry = (0.0 if math.isnan(most) else most, row.instruction.id)
                 for place in row.claim:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeVar
 
-from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
 from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, in_force, limits, rules
 from vpp_gateway.portfolio.look import Look, look_ahead
 from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out, urgency_of
@@ -60,14 +60,21 @@ class Timeline:
     _ends: list[tuple[float, InstructionId]] = field(default_factory=list)
     _starts: list[tuple[float, InstructionId]] = field(default_factory=list)
     """Of those that are not handed out as begun."""
-    _here: Sweep = field(default_factory=Sweep)
+    _all_claims: list[tuple[Place, ...]] = field(default_factory=list)
+    """Every claim that was ever made, by its number."""
+    _numbers: dict[tuple[Place, ...], int] = field(default_factory=dict)
+    _here: Sweep = field(init=False)
     """Stands where time has come to."""
-    _ahead: Sweep = field(default_factory=Sweep)
+    _ahead: Sweep = field(init=False)
     """Stands where somebody looked last."""
     _ruling: dict[int, tuple[InForce, ...]] = field(default_factory=dict)
     """Answers by the number of edges that have passed."""
     _bounds: dict[int, tuple[Bound, ...]] = field(default_factory=dict)
     _look: Look | None = None
+
+    def __post_init__(self) -> None:
+        self._here = Sweep(self._all_claims)
+        self._ahead = Sweep(self._all_claims)
 
     # -- what is accepted -----------------------------------------------------------------------------------
 
@@ -77,12 +84,15 @@ class Timeline:
             self._forget(self._accepted[instruction.id])
         self._accepted[instruction.id] = instruction
         claim = self._claims[instruction.id] = self.claim_of(instruction)
-        for row in rows_of(instruction, claim):
+        if claim not in self._numbers:
+            self._numbers[claim] = len(self._all_claims)
+            self._all_claims.append(claim)
+        for row in rows_of(instruction, claim, self._numbers[claim]):
             start_at = row.phase.start_at
             insort(self._edges, Edge(start_at, False, row.key, row))
             if row.end_at < math.inf:
                 insort(self._edges, Edge(row.end_at, True, row.key, row))
-            if not isinstance(row.phase.demand, Limit):
+            if row.limit is None:
                 insort(self._rows.setdefault(row.claim, []), row, key=_key)
             for sweep in (self._here, self._ahead):
                 if start_at <= sweep.at < row.end_at:
@@ -108,6 +118,8 @@ class Timeline:
             home=self.home,
             _accepted=self._accepted.copy(),
             _claims=self._claims.copy(),
+            _all_claims=self._all_claims.copy(),
+            _numbers=self._numbers.copy(),
             _rows={claim: rows.copy() for claim, rows in self._rows.items()},
             _edges=self._edges.copy(),
             _ends=self._ends.copy(),
@@ -145,7 +157,7 @@ class Timeline:
     def reach(self, now: float) -> None:
         """Time has come to `now`: what is asked about `now` and later is at hand."""
         if now < self._here.at:
-            self._here = Sweep()
+            self._here = Sweep(self._all_claims)
         self._here.advance(self._edges, now)
 
     def at(self, now: float) -> tuple[InForce, ...]:
@@ -253,17 +265,18 @@ class Timeline:
         if now == self._here.at:
             return self._here
         if now < self._ahead.at or self._ahead.at < self._here.at <= now:
-            self._ahead = self._here.copy() if self._here.at <= now else Sweep()
+            self._ahead = self._here.copy() if self._here.at <= now else Sweep(self._all_claims)
         self._ahead.advance(self._edges, now)
         return self._ahead
 
     def _forget(self, instruction: Instruction) -> None:
-        for row in rows_of(instruction, self._claims.pop(instruction.id)):
+        claim = self._claims.pop(instruction.id)
+        for row in rows_of(instruction, claim, self._numbers[claim]):
             start_at = row.phase.start_at
             del self._edges[bisect_left(self._edges, Edge(start_at, False, row.key, row))]
             if row.end_at < math.inf:
                 del self._edges[bisect_left(self._edges, Edge(row.end_at, True, row.key, row))]
-            if not isinstance(row.phase.demand, Limit):
+            if row.limit is None:
                 rows = self._rows[row.claim]
                 del rows[bisect_left(rows, row.key, key=_key)]
                 if not rows:
@@ -278,7 +291,7 @@ class Timeline:
 
     def _doubt(self, row: Row) -> None:
         """Look anew, unless a row that came or went has no say in what was seen."""
-        if self._look is not None and (isinstance(row.phase.demand, Limit) or self._look.heeds(row)):
+        if self._look is not None and self._look.heeds(row):
             self._look = None
 
     def _changed(self) -> None:
