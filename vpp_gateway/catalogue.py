@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Final, Literal
 
 from vpp_gateway.catalogue_capacity import CAPACITY
+from vpp_gateway.catalogue_chronicle import CHRONICLE
 from vpp_gateway.catalogue_conform import CONFORM
 from vpp_gateway.catalogue_horizon import HORIZON
 from vpp_gateway.catalogue_messages import MESSAGES
@@ -37,6 +38,7 @@ TEXTS: Final = {
     **CAPACITY,
     **HORIZON,
     **WHATIF,
+    **CHRONICLE,
 }
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")

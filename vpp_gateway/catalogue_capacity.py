@@ -1,4 +1,4 @@
-"""Texts about what can be offered: `vpp-gateway capacity`, and what is wrong in products, feeders, blocked times and
+"""Texts about what can be offered: `vpp-gateway capacity`, and what is wrong in products, feeders, links, blocked times and
 awards. Key -> (English, Japanese)."""
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ CAPACITY: Final[Mapping[str, tuple[str, str]]] = {
     "problem.unknown_area": (
         "is {found}, but no site lies in this area; allowed: {allowed}",
         "{found} というエリアに拠点はありません。使えるもの: {allowed}",
+    ),
+    "problem.link_to_itself": (
+        "{found} joins a site to itself; a link joins two sites",
+        "{found} は同じ拠点どうしです。2 つの拠点を書いてください",
     ),
     "problem.two_feeders": (
         "{found} stands on two feeders, see {other} (line {line}); keep one",

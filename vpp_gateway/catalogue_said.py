@@ -21,10 +21,28 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.site_awaited": ("waiting for the site agent", "拠点エージェントの接続待ち"),
     "said.agent_away": ("the site agent is not connected", "拠点エージェントが未接続"),
     "said.agent_closed": ("the site agent closed the link", "拠点エージェントがリンクを閉じた"),
+    "said.reader_away": (
+        "read by {site}, whose agent is not linked",
+        "{site} が読み取るが、その拠点エージェントが未接続",
+    ),
+    "said.check_followed": ("its check meter is followed", "副計器に従う"),
+    "said.check_sees": (
+        "what flows is seen by its check meter",
+        "受電電力は副計器で見ている",
+    ),
+    "said.carries_on": (
+        "its agent is taken to carry on alone",
+        "拠点エージェントは自律継続しているとみなす",
+    ),
     "said.link_line": ("a line longer than {limit} bytes", "1 行が {limit} バイトを超えた"),
     "said.link_foreign": ("not a message of an agent", "エージェントのメッセージではない"),
     # --- readings ------------------------------------------------------------------------------------------------
     "said.not_read": ("not read yet", "まだ読み取っていない"),
+    "said.silent": ("no answer", "応答がない"),
+    "said.no_reading_now": ("no reading", "計測値がない"),
+    "said.blocked": ("blocked by the operator now", "運用者が使用停止中"),
+    "said.plugin_doubted": ("it died over an order", "命令の途中で停止した"),
+    "said.no_such_order": ("there is no such order or offer", "そのような命令やオファーはない"),
     "said.no_reading": ("no reading yet", "まだ計測値がない"),
     "said.reading_old": ("last reading {age} s ago", "最後の計測値は {age} 秒前"),
     "said.out_of_range": (
@@ -52,6 +70,10 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.strays": (
         "confirmed {setpoint} W but delivers {found} W",
         "設定値 {setpoint} W を確認したのに、出力は {found} W",
+    ),
+    "said.untrue": (
+        "{name} is {found}, which cannot be true",
+        "{name} の値 {found} はあり得ない",
     ),
     "said.probation": (
         "looks well again, left out for another {left} s",

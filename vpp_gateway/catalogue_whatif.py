@@ -162,6 +162,10 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "{path} does not say on which settings it was made: give --config FILE",
         "{path} には設定が残っていません。--config で設定ファイルを指定してください",
     ),
+    "replay.other_config": (
+        "the configuration has no '{name}', of which the journal speaks: give the one of the run with --config",
+        "ジャーナルに記録された '{name}' が設定にありません。--config で実行時の設定を指定してください",
+    ),
     "replay.decision": ("the run had {was}, the replay has {now}", "実行時は {was}、リプレイでは {now}"),
     "replay.missing": (
         "the run had {was}, the replay decides nothing",

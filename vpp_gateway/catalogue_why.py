@@ -19,6 +19,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{device} at {site} gives {kw} kW, also from the part kept for bridging (room {room_kw} kW).",
         "{site} の {device} は {kw} kW: つなぎ用に残した分も使う(余力 {room_kw} kW)。",
     ),
+    "why.share.feeder": (
+        "{device} at {site} gives {kw} kW of the {room_kw} kW it could: the limit of feeder {feeder} binds.",
+        "{site} の {device} は余力 {room_kw} kW のうち {kw} kW を出す: フィーダー {feeder} の上限に達している。",
+    ),
     "why.share.not_needed": (
         "{device} at {site} is not needed now (room {room_kw} kW).",
         "{site} の {device} は今は不要(余力 {room_kw} kW)。",
@@ -31,6 +35,12 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.call.needed": (
         "{offer} is called at {share} of its size: the batteries alone would leave too little for bridging (cost {cost}).",
         "{offer} を規模の {share} で呼び出す: 蓄電池だけではつなぎの余力が足りない(費用 {cost})。",
+    ),
+    "why.call.short_lived": (
+        "{offer} is called at {share} of its size although it must be given back {minutes} min before the end: nothing "
+        "that lasts longer was left (cost {cost}).",
+        "{offer} を規模の {share} で呼び出す: 終了の {minutes} 分前に戻さなければならないが、より長く続く手段が残っていなかった"
+        "(費用 {cost})。",
     ),
     "why.call.held": (
         "{offer} is held at {share} of its size (cost {cost}).",
@@ -49,6 +59,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.bind.import": (
         "The contracted import at {site} binds.",
         "{site} の契約電力に達している。",
+    ),
+    "why.bind.feeder": (
+        "The limit of feeder {feeder} at {site} binds.",
+        "{site} のフィーダー {feeder} の上限に達している。",
+    ),
+    "why.bind.link": (
+        "The link from {source} to {destination} carries no more work.",
+        "{source} から {destination} への拠点間回線の上限に達しており、これ以上ワークロードを移せない。",
     ),
     "why.bind.rooms": (
         "All {count} batteries of its sites give all they have.",
@@ -77,6 +95,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.bind.no_number_site": (
         "A limit of {name} is not a usable number; it counts as none left.",
         "{name} の上限値が不正なため、空きなしとして扱う。",
+    ),
+    "why.bind.no_number_feeder": (
+        "A limit of feeder {name} is not a usable number; it counts as none left.",
+        "フィーダー {name} の上限値が不正なため、空きなしとして扱う。",
     ),
     "why.bind.no_number_target": (
         "The target of {name} is not a number; nothing is done for it.",
@@ -107,6 +129,39 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.timeline.lost": (
         "{place} is ruled by {event}, which is more urgent.",
         "{place} は、優先度の高い {event} に従っている。",
+    ),
+    "why.meter.apart": (
+        "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
+        "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
+    ),
+    "why.meter.stuck_checked": (
+        "The meter at {site} stands still; its check meter is followed.",
+        "{site} の電力量計の値が変わらない。副計器に従う。",
+    ),
+    "why.meter.reversed_checked": (
+        "The meter at {site} says the opposite of its check meter (wrong sign?); its check meter is followed.",
+        "{site} の電力量計が副計器と逆の値を示す(符号の誤りか)。副計器に従う。",
+    ),
+    "why.meter.apart_checked": (
+        "The meter at {site} differs from its check meter and does not show what the batteries do; its check meter is "
+        "followed.",
+        "{site} の電力量計が副計器と食い違い、蓄電池の動きも示さない。副計器に従う。",
+    ),
+    "why.meter.silent_checked": (
+        "The meter at {site} says nothing usable; its check meter is followed.",
+        "{site} の電力量計から使える値が得られない。副計器に従う。",
+    ),
+    "why.meter.away_checked": (
+        "The agent at {site} is not heard; what flows there is seen by its check meter.",
+        "{site} の拠点エージェントと通信できない。受電電力は副計器で見ている。",
+    ),
+    "why.meter.check_stuck": (
+        "The check meter at {site} stands still while the meter moves; the meter is followed.",
+        "電力量計が動いても {site} の副計器の値が変わらない。電力量計に従う。",
+    ),
+    "why.meter.check_reversed": (
+        "The check meter at {site} says the opposite of the meter (wrong sign?); the meter is followed.",
+        "{site} の副計器が電力量計と逆の値を示す(符号の誤りか)。電力量計に従う。",
     ),
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
@@ -157,6 +212,19 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "Site {site}: no link to its agent ({why}). Its batteries fall back by their own timers.",
         "拠点 {site}: 拠点エージェントと通信できない({why})。蓄電池は自身の復帰タイマーで既定制御に戻る。",
     ),
+    "alarm.site_alone": (
+        "Site {site}: its link fell silent ({why}). Its agent is taken to live and to keep its import by itself for up to "
+        "{hold_s} s.",
+        "拠点 {site}: リンクが途絶えた({why})。拠点エージェントは動いているとみなす。最長 {hold_s} 秒、自律して受電電力を保つ。",
+    ),
+    "alarm.check_followed": (
+        "Site {site} is seen by its check meter {device} alone: {why}",
+        "拠点 {site} は副計器 {device} だけで見ている: {why}",
+    ),
+    "alarm.check_meter": (
+        "Check meter {device} at {site} is {health}: {why}. The site is seen by its meter alone.",
+        "{site} の副計器 {device}: {health}({why})。この拠点は電力量計だけで見ている。",
+    ),
     "alarm.device": (
         "{device} at {site} is {health}: {why}.",
         "{site} の {device}: {health}({why})。",
@@ -168,6 +236,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "alarm.plugin": (
         "Workload plug-in {plugin} offers nothing: {why}.",
         "ワークロードのプラグイン {plugin} からオファーがない({why})。",
+    ),
+    "alarm.plugin_offers": (
+        "Offers of a workload plug-in are refused, the others stand: {why}.",
+        "ワークロードのプラグインのオファーを一部拒否した。ほかのオファーは有効({why})。",
     ),
     "alarm.solver": (
         "The solver is {state}: {why}. The closed form holds meanwhile.",
@@ -197,6 +269,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "word.health.lost": ("lost", "通信断"),
     "word.health.warning": ("warning", "注意"),
     "word.health.bad": ("bad", "使用不可"),
+    "status.column.seen": ("seen by", "計測元"),
+    "word.sight.meter": ("meter", "電力量計"),
+    "word.sight.check": ("check meter", "副計器"),
+    "word.sight.": ("not seen", "不明"),
     "word.severity.trip": ("trip", "緊急"),
     "word.severity.alarm": ("alarm", "警報"),
     "word.severity.warning": ("warning", "注意"),
@@ -213,6 +289,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "word.link.cancelled": ("cancelled", "登録取消"),
     "word.link.lost": ("lost", "通信断"),
     "word.link.linked": ("linked", "接続中"),
+    "word.link.alone": ("alone", "自律継続"),
     "word.link.ready": ("ready", "待機中"),
     "word.link.gone": ("gone", "停止"),
     "word.link.starting": ("starting", "起動中"),

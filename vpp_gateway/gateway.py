@@ -85,6 +85,7 @@ class Gateway:
         self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
         self.epoch = 0
         self.started_at: float | None = None
+        self.last_problem: Problem | None = None
         self.last_plan: Plan | None = None
         self.solver_trouble = ""
         self._asked: _Asked | None = None
@@ -288,8 +289,6 @@ class Gateway:
     def _ask(self, at: float, now: float, verb: ShiftVerb) -> list[Command]:
         self._planned_at, self._replan = now, False
         levers = self.shifts.levers(at, now)
-        if not levers:
-            return []
         self._problem_counter += 1
         problem = plan_problem(
             f"{self.epoch}-{self._problem_counter}",
@@ -321,7 +320,7 @@ class Gateway:
         asked, self._asked = self._asked, None
         if asked is None:
             return []
-        self.last_plan = plan
+        self.last_problem, self.last_plan = asked.problem, plan
         verb = ShiftVerb.COMMIT if now >= asked.problem.at else asked.verb
         ruler = {
             s: row.instruction.id for row in self.timeline.at(max(now, asked.problem.at)) for s in row.sites

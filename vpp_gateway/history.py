@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vpp_gateway import report_series
+from vpp_gateway.dispatch.sites import SiteState
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD, TierName
-from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.domain.reading import Snapshot
+from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.reading import MeterReading, SiteReading, Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.northbound.turn import Sample, SpareBlock, StatusSample, UsageSample
@@ -26,7 +27,7 @@ class Second:
 
     at: float
     import_w: float
-    """Sum over the sites with a trusted meter."""
+    """Sum over the sites that are seen, by the meter that is followed."""
     baseline_import_w: float
     """What the same sites would take without any instruction."""
     target_regulation_w: float | None
@@ -37,6 +38,8 @@ class Second:
     """Every site of the portfolio is in the sums."""
     modelled: bool
     """At least one meter is a model."""
+    checked: frozenset[SiteId] = frozenset()
+    """Sites whose meter failed and whose check meter is followed."""
 
     @property
     def regulation_w(self) -> float:
@@ -84,18 +87,25 @@ class History:
         """Keep one tick."""
         rows = gateway.timeline.at(snapshot.at)
         ruler = {site: row.instruction.id for row in rows for site in row.sites}
+        heard = {reading.site: reading for reading in snapshot.sites}
+        checks = {row.device: row for reading in snapshot.sites for row in reading.checks}
+        seen = [
+            (state, meter)
+            for state in gateway.sites
+            if (meter := _followed(state, heard.get(state.site.id), checks)) is not None
+        ]
         imports, baselines, batteries = [], [], []
-        modelled = False
-        for reading in snapshot.sites:
-            if reading.meter is None:
-                continue
-            state = gateway.sites[reading.site]
-            rule = ruler.get(reading.site)
+        for state, meter in seen:
+            id = state.site.id
+            rule = ruler.get(id)
             baseline = gateway.baselines.of(rule, state) if rule is not None else state.window.mean_w()
-            imports.append((reading.site, reading.meter.import_w))
-            baselines.append((reading.site, reading.meter.import_w if baseline is None else baseline))
-            batteries.append((reading.site, math.fsum(b.discharge_w for b in reading.batteries)))
-            modelled = modelled or reading.meter.modelled
+            imports.append((id, meter.import_w))
+            baselines.append((id, meter.import_w if baseline is None else baseline))
+            if (reading := heard.get(id)) is not None:
+                battery_w = math.fsum(b.discharge_w for b in reading.batteries)
+            else:
+                battery_w = state.held_w(snapshot.at, gateway.policy)
+            batteries.append((id, battery_w))
         self._seconds.append(
             Second(
                 at=snapshot.at,
@@ -106,7 +116,8 @@ class History:
                 by_site_baseline_w=tuple(baselines),
                 by_site_battery_w=tuple(batteries),
                 complete=len(imports) == len(gateway.fleet.sites),
-                modelled=modelled,
+                modelled=any(meter.modelled for _, meter in seen),
+                checked=frozenset(state.site.id for state, _ in seen if state.sight == "check"),
             )
         )
 
@@ -118,13 +129,11 @@ class History:
                 continue
             if site is None:
                 if second.complete:
-                    result.append(
-                        UsageSample(at=second.at, import_w=second.import_w, modelled=second.modelled)
-                    )
+                    result.append(_sample(second, second.import_w, checked=bool(second.checked)))
                 continue
             w = dict(second.by_site_import_w).get(site)
             if w is not None:
-                result.append(UsageSample(at=second.at, import_w=w, modelled=second.modelled))
+                result.append(_sample(second, w, checked=site in second.checked))
         return result
 
     def extras(self, snapshot: Snapshot) -> dict[str, float]:
@@ -132,7 +141,7 @@ class History:
         gateway, last = self._gateway, self.last
         if gateway is None or last is None:
             return {}
-        found = report_series.extras(gateway.fleet, snapshot, dict(last.by_site_baseline_w))
+        found = report_series.extras(gateway.fleet, snapshot, dict(last.by_site_baseline_w), last.checked)
         found[report_series.ASKED] = last.target_regulation_w or 0.0
         return found
 
@@ -178,4 +187,23 @@ class History:
         if self._store is None or since >= oldest:
             return []
         rows = self._store.usage(site, since, min(until, oldest))
-        return [UsageSample(at=row.at, import_w=row.import_w, modelled=row.modelled) for row in rows]
+        return [
+            UsageSample(at=row.at, import_w=row.import_w, modelled=row.modelled, checked=row.checked)
+            for row in rows
+        ]
+
+
+def _followed(
+    state: SiteState, reading: SiteReading | None, checks: Mapping[DeviceId, MeterReading]
+) -> MeterReading | None:
+    """The reading of the meter that is followed, of this second; the meter's own while none is.
+
+    A meter that is only doubted is still what there is to show.
+    """
+    if state.sight == "check" and state.site.check_meter is not None:
+        return checks.get(state.site.check_meter)
+    return None if reading is None else reading.meter
+
+
+def _sample(second: Second, import_w: float, *, checked: bool) -> UsageSample:
+    return UsageSample(at=second.at, import_w=import_w, modelled=second.modelled, checked=checked)

@@ -1,6 +1,8 @@
 """Quantities for reports, from the stored seconds: what is kept beside the readings, and what follows from both.
 
-    <site>/state        bit 0: link up and meter trusted; bit 1: a device answers but takes no orders
+    <site>/state        bit 0: link up and a meter trusted; bit 1: a device answers but takes no orders
+    <site>/check_import_w   what its check meter says; kept for all that have one, whichever agent reads it
+    <site>/checked      1: its meter failed, or its agent is not heard, and the check meter is followed
     <site>/baseline_w   what the site would take without any instruction
     <site>/up_w         relief that its batteries could still add now, by their own word
     <site>/down_w       what they could still take in addition
@@ -12,11 +14,12 @@ Stored energy follows from `<site>/<device>/soc`. A second in which a part is mi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from vpp_gateway.domain.fleet import Fleet, Site
 from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.domain.reading import Health, Snapshot
+from vpp_gateway.domain.reading import Health, SiteReading, Snapshot
+from vpp_gateway.journal.telemetry import believed_w, is_checked
 from vpp_gateway.northbound.turn import Sample, StatusSample
 
 ASKED = "/asked_w"
@@ -25,24 +28,48 @@ _ONLINE, _OVERRIDE = 1, 2
 Row = Mapping[str, float]
 
 
-def extras(fleet: Fleet, snapshot: Snapshot, baseline_w: Mapping[SiteId, float]) -> dict[str, float]:
-    """What is kept of one second, by name. A site that is not heard has its state and nothing else."""
+def extras(
+    fleet: Fleet, snapshot: Snapshot, baseline_w: Mapping[SiteId, float], checked: Set[SiteId] = frozenset()
+) -> dict[str, float]:
+    """What is kept of one second, by name. A site that nobody sees has its state and nothing else.
+
+    Args:
+        fleet: All sites.
+        snapshot: The second.
+        baseline_w: Import without any instruction, W, of the sites where it is known.
+        checked: Sites whose check meter is followed.
+    """
     heard = {reading.site: reading for reading in snapshot.sites}
+    checks = {row.device: row for reading in snapshot.sites for row in reading.checks}
     kept: dict[str, float] = {}
     for site in fleet.sites:
         reading = heard.get(site.id)
-        online = reading is not None and reading.meter is not None
-        override = reading is not None and any(row.health is Health.REFUSING for row in reading.health)
-        kept[f"{site.id}/state"] = float(online * _ONLINE + override * _OVERRIDE)
-        if reading is None or reading.meter is None:
+        seen = site.id in checked or (reading is not None and reading.meter is not None)
+        kept[f"{site.id}/state"] = _state(site, reading, seen)
+        check = None if site.check_meter is None else checks.get(site.check_meter)
+        if check is not None and math.isfinite(check.import_w):
+            kept[f"{site.id}/check_import_w"] = check.import_w
+            if site.id in checked:
+                kept[f"{site.id}/checked"] = 1.0
+                kept[f"{site.id}/modelled"] = float(check.modelled)
+        if not seen:
             continue
         if site.id in baseline_w:
             kept[f"{site.id}/baseline_w"] = baseline_w[site.id]
-        refusing = {row.device for row in reading.health if row.health is Health.REFUSING}
-        able = [battery for battery in reading.batteries if battery.device not in refusing]
-        kept[f"{site.id}/up_w"] = math.fsum(max(b.discharge_room_w - b.discharge_w, 0.0) for b in able)
-        kept[f"{site.id}/down_w"] = math.fsum(max(b.charge_room_w + b.discharge_w, 0.0) for b in able)
+        if reading is not None:
+            refusing = {row.device for row in reading.health if row.health is Health.REFUSING}
+            able = [battery for battery in reading.batteries if battery.device not in refusing]
+            kept[f"{site.id}/up_w"] = math.fsum(max(b.discharge_room_w - b.discharge_w, 0.0) for b in able)
+            kept[f"{site.id}/down_w"] = math.fsum(max(b.charge_room_w + b.discharge_w, 0.0) for b in able)
     return kept
+
+
+def _state(site: Site, reading: SiteReading | None, seen: bool) -> float:
+    if reading is None:
+        return 0.0
+    own = {site.meter, *(battery.id for battery in site.batteries)}
+    override = any(row.health is Health.REFUSING and row.device in own for row in reading.health)
+    return float(seen * _ONLINE + override * _OVERRIDE)
 
 
 def series(
@@ -61,7 +88,8 @@ def series(
         known = [value for value in values if value is not None]
         if len(known) == len(values):
             modelled = any(row.get(f"{one.id}/modelled", 0.0) != 0.0 for one in chosen)
-            found.append(Sample(at=at, value=math.fsum(known), modelled=modelled))
+            checked = any(is_checked(row, one.id) for one in chosen)
+            found.append(Sample(at=at, value=math.fsum(known), modelled=modelled, checked=checked))
     return found
 
 
@@ -72,7 +100,7 @@ def statuses(seconds: Iterable[tuple[float, Row]], site: SiteId) -> list[StatusS
         state = row.get(f"{site}/state")
         if state is None:
             continue
-        import_w, baseline_w = row.get(f"{site}/import_w"), row.get(f"{site}/baseline_w")
+        import_w, baseline_w = believed_w(row, site), row.get(f"{site}/baseline_w")
         offset = None
         if import_w is not None and baseline_w is not None and baseline_w > 0:
             offset = round(100.0 * (import_w / baseline_w - 1.0), 3)

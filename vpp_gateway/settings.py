@@ -21,7 +21,15 @@ from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.profile import Source, Verified
 from vpp_gateway.settings_files import missing_files
-from vpp_gateway.settings_portfolio import BlockedSettings, CapacitySettings, FeederSettings, blocked, feeder
+from vpp_gateway.settings_portfolio import (
+    BlockedSettings,
+    CapacitySettings,
+    FeederSettings,
+    LinkSettings,
+    blocked,
+    feeder,
+    site_link,
+)
 from vpp_gateway.settings_rules import rules, sharpen
 from vpp_gateway.settings_words import (
     FilePath,
@@ -287,6 +295,8 @@ class Settings(Section):
     """Connections to utilities and aggregators."""
     sites: Annotated[tuple[SiteSettings, ...], Field(min_length=1)]
     """The data centres."""
+    links: tuple[LinkSettings, ...] = ()
+    """Links between sites that carry only so much work."""
     plugins: tuple[PluginSettings, ...] = ()
     """Workload plug-ins."""
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
@@ -341,7 +351,10 @@ def settings_schema() -> dict[str, object]:
 
 def fleet(settings: Settings) -> Fleet:
     """The portfolio in W and Wh."""
-    return Fleet(sites=tuple(_site(site) for site in settings.sites))
+    return Fleet(
+        sites=tuple(_site(site) for site in settings.sites),
+        links=tuple(site_link(row) for row in settings.links),
+    )
 
 
 def _site(site: SiteSettings) -> Site:

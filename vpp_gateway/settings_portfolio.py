@@ -1,4 +1,4 @@
-"""The parts of the settings that say what may be promised: feeders, blocked times, products and awards."""
+"""The parts of the settings that say what may be promised: feeders, links, blocked times, products and awards."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vpp_gateway.domain.fleet import Blocked, Feeder, FeederId
-from vpp_gateway.domain.instruction import DeviceId
+from vpp_gateway.domain.fleet import Blocked, Feeder, FeederId, SiteLink
+from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.settings_words import (
     Identifier,
     Kw,
@@ -41,6 +41,17 @@ class FeederSettings(Section):
     """What other things behind it take at least, kW: so much more can be discharged."""
     load_max_kw: Annotated[Kw, Field(ge=0)] = 0.0
     """What other things behind it take at most, kW: so much less can be charged."""
+
+
+class LinkSettings(Section):
+    """How much work may be moved from one site to another at a time; without it, what the grid connections carry."""
+
+    from_site: Identifier
+    """Id of the site that the work leaves."""
+    to_site: Identifier
+    """Id of the site that takes it over."""
+    max_kw: Annotated[Kw, Field(ge=0)]
+    """Most work that may be moved at a time, kW at the meter of the site it leaves; 0 = none."""
 
 
 class BlockedSettings(Section):
@@ -108,6 +119,11 @@ def feeder(row: FeederSettings) -> Feeder:
         load_min_w=1000 * row.load_min_kw,
         load_max_w=1000 * row.load_max_kw,
     )
+
+
+def site_link(row: LinkSettings) -> SiteLink:
+    """In W."""
+    return SiteLink(source=SiteId(row.from_site), destination=SiteId(row.to_site), max_w=1000 * row.max_kw)
 
 
 def blocked(row: BlockedSettings) -> Blocked:

@@ -240,6 +240,7 @@ _RULES: tuple[Rule, ...] = (
     _known_sites,
     _operating_window,
     portfolio.feeders,
+    portfolio.links,
     portfolio.blocked,
     portfolio.awards,
     _timers,

@@ -1,4 +1,4 @@
-"""What must agree among feeders, blocked times and awards; a part of `settings_rules`."""
+"""What must agree among feeders, links, blocked times and awards; a part of `settings_rules`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,27 @@ def feeders(root: View) -> Iterator[Finding]:
             if low > high:
                 order = (("low", f"{low:g}"), ("high", f"{high:g}"))
                 yield Finding(loc=feeder["load_min_kw"].loc, code="problem.load_order", values=order)
+
+
+def links(root: View) -> Iterator[Finding]:
+    """A link joins two sites of the file, and each pair is joined once in each direction."""
+    names = [name for site in root["sites"].each() if (name := site["id"].text) is not None]
+    seen: dict[tuple[str, str], View] = {}
+    for link in root["links"].each():
+        source, destination = link["from_site"], link["to_site"]
+        for view in (source, destination):
+            if view.text is not None and view.text not in names:
+                values = (("found", view.text), ("allowed", ", ".join(names) or "-"))
+                yield Finding(
+                    loc=view.loc, code="problem.unknown_site", values=values, near=near(view.text, names)
+                )
+        if source.text is None or destination.text is None:
+            continue
+        pair = (("found", f"{source.text} > {destination.text}"),)
+        if source.text == destination.text:
+            yield Finding(loc=destination.loc, code="problem.link_to_itself", values=pair)
+        elif (earlier := seen.setdefault((source.text, destination.text), link)) is not link:
+            yield Finding(loc=link.loc, code="problem.duplicate", values=pair, other=earlier.loc)
 
 
 def blocked(root: View) -> Iterator[Finding]:

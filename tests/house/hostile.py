@@ -193,6 +193,17 @@ def saying(rubbish: Callable[[], bytes]) -> Callable[[Lines, Write], object]:
     return program
 
 
+async def half_true(lines: Lines, write: Write) -> None:
+    """Offers twice the same, once with a number that is none; whatever is ordered it calls active."""
+    async for raw in lines:
+        request = json.loads(raw)
+        write(_answer(request))
+        if request["type"] == "recover":
+            one, two = (json.loads(_offers("bad", id=f"bad/{n}"))["offers"][0] for n in (1, 2))
+            one["legs"][0]["import_delta_w"] = float("nan")
+            write(_line({"type": "offers", "offers": [one, two]}))
+
+
 async def lies(lines: Lines, write: Write) -> None:
     """Promises the cheapest shift of all, says that it is active, and does nothing."""
     async for raw in lines:
@@ -216,6 +227,6 @@ PROGRAMS = {
     ),
     "offers that are no number": (
         saying(lambda: _offers("bad").replace(b"-200000.0", b"NaN")),
-        "NaN is not a number here",
+        "import_delta_w is nan, allowed are up to",
     ),
 }

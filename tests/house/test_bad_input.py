@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.house.day import REACH_S, assert_met, play
-from tests.house.hostile import PROGRAMS, THROWS, Throw, bad_events, hangs, lies
+from tests.house.hostile import PROGRAMS, THROWS, Throw, bad_events, half_true, hangs, lies
 from tests.house.house import POLL_S, House
 from tests.house.utility import STRANGER, VEN_NAME
 from tests.house.world import SITES
@@ -238,6 +238,25 @@ def test_a_plug_in_that_hangs_or_prints_rubbish(tmp_path: Path, name: str) -> No
         assert_unharmed(house, event)
 
     play(tmp_path, scene, vtn=True, work=True, programs={"bad": program})
+
+
+def test_one_offer_that_cannot_be_true_costs_only_itself(tmp_path: Path) -> None:
+    """The other one of the same plug-in is called; the operator reads which was refused, and the plug-in lives on."""
+
+    async def scene(house: House) -> None:
+        event = house.event("E", after_s=15, duration_s=60, regulation_w=250_000)
+        house.vtn.add_event(event)
+        await house.until(event.start_at + 5)
+        link = house.link("bad")
+        assert (link.state, link.health) == ("ready", "warning"), link
+        words = "plug-in bad, offer 'bad/1': import_delta_w is nan, allowed are up to"
+        assert words in link.detail
+        (alarm,) = house.alarms("plugin_offers")
+        assert words in alarm.text and "一部拒否" in alarm.text_ja
+        called = {c.order.offer for c in house.commands if isinstance(c, Shift) and c.order.plugin == "bad"}
+        assert called == {"bad/2"}
+
+    play(tmp_path, scene, vtn=True, programs={"bad": half_true})
 
 
 def test_a_plug_in_that_dies_over_its_order_is_not_asked_again_and_again(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def test_an_agent_whose_link_fell_silent_keeps_its_import_by_itself(tmp_path: Pa
         await house.run_for(60)
         house.field.set_load(LOST, LOAD_W + STEP_W)
         await house.until(event.start_at + 190)
-        assert house.link(LOST).health == "bad"
+        assert (house.link(LOST).health, house.link(LOST).state) == ("bad", "alone")
+        assert house.status().sites[0].alone and house.alarms("site_alone") and not house.alarms("site_lost")
         assert_met(house, cut_at, event.start_at + 190, W, but_s=REACH_S)
         imports = [rows[LOST] for at, rows in house.seen if at > cut_at + 60 + REACH_S]
         assert max(abs(w - wanted.alone_import_w) for w in imports) < 12_000.0, (
@@ -137,6 +138,7 @@ def test_a_check_meter_that_another_agent_reads_shows_what_a_dead_agent_does_not
         await house.until(event.start_at + 190)
         state = house.engine.gateway.sites[SiteId(LOST)]
         assert not state.linked and state.sight == "check"
+        assert house.alarms("site_lost") and house.alarms("check_followed")
         assert house.status().sites[0].import_w == pytest.approx(house.seen[-1][1][LOST], rel=0.02)
         fell_at = house.field.batteries[f"{LOST}-b1"].reversions[0]
         assert_met(house, died_at, fell_at - 0.5, W, but_s=REACH_S)
@@ -159,6 +161,9 @@ def test_a_meter_fails_and_its_check_meter_is_followed(tmp_path: Path, how: str)
         house.field.set_load(LOST, LOAD_W + STEP_W)
         await house.until(event.start_at + 120)
         assert house.engine.gateway.sites[SiteId(LOST)].sight == "check"
+        (alarm,) = house.alarms("check_followed")
+        assert alarm.severity == "warning" and not house.alarms("device") and not house.alarms("check_meter")
+        assert "check meter is followed" in " ".join(house.view(event.event_id).why)
         assert_met(house, failed_at, event.start_at + 120, W, but_s=REACH_S)
 
     play(tmp_path, scene, vtn=True, sigma_w=2_000.0, checked=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from vpp_gateway.domain.instruction import SiteId
@@ -68,8 +69,18 @@ def jobs() -> list[Job]:
     ]
 
 
-def settings_of(field: SimField, spec: FieldSpec, state_dir: Path, **more: object) -> Settings:
-    """The operator's settings for a simulated field; a check meter is read by the agent of the next site."""
+def settings_of(
+    field: SimField,
+    spec: FieldSpec,
+    state_dir: Path,
+    feeders: Mapping[str, object] | None = None,
+    **more: object,
+) -> Settings:
+    """The operator's settings for a simulated field; a check meter is read by the agent of the next site.
+
+    Args:
+        feeders: of a site, by its id.
+    """
 
     def device(id: str, profile: str) -> dict[str, object]:
         host, port = field.address(id)
@@ -86,6 +97,7 @@ def settings_of(field: SimField, spec: FieldSpec, state_dir: Path, **more: objec
                     "area": "tokyo",
                     "import_max_kw": 2000.0,
                     "export_max_kw": 0.0,
+                    "feeders": (feeders or {}).get(site.id, []),
                     "meter": device(site.meter.id, "sunspec-meter"),
                     "check_meter": None
                     if site.check_meter is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Literal
 
 from vpp_gateway.catalogue import retell
 from vpp_gateway.clock import Clock
@@ -29,6 +30,7 @@ from vpp_gateway.console.status import (
     SiteView,
     StagesView,
     Status,
+    counted,
 )
 from vpp_gateway.domain.reading import Health
 
@@ -72,10 +74,14 @@ def shift_share(t: float) -> float:
 class World:
     """The made-up gateway, begun at `begin` (UTC, Unix s)."""
 
-    def __init__(self, begin: float, *, simulated: bool = True, faulty: bool = True) -> None:
+    def __init__(
+        self, begin: float, *, simulated: bool = True, faulty: bool = True, checked: bool = False
+    ) -> None:
         self.begin = begin
         self.simulated = simulated
         self.faulty = faulty
+        self.checked = checked
+        """Each site has a check meter; the one of the second site is followed."""
 
     def active(self, at: float) -> bool:
         return START_S <= at - self.begin < END_S
@@ -117,10 +123,12 @@ class World:
 
     def site(self, index: int, at: float) -> SiteView:
         id_, name, name_ja, area, base, share = SITES[index]
-        meter = MeterView(id=f"{id_}-meter", health=Health.GOOD, reason="", reason_ja="", age_s=0.6)
-        batteries = (self.battery(index, 1, at), self.battery(index, 2, at))
-        health, reason = site_health(linked=True, link_reason="", children=(meter, *batteries))
         import_w, baseline_w = self.import_w(index, at), self.baseline_w(index, at)
+        sight: Literal["meter", "check"] = "check" if self.checked and index == 1 else "meter"
+        meter, check = self.meters(index, import_w, failed=sight == "check")
+        batteries = (self.battery(index, 1, at), self.battery(index, 2, at))
+        children, replaced = counted(sight, meter, check, batteries)
+        health, reason = site_health(linked=True, link_reason="", children=children, replaced=replaced)
         return SiteView(
             id=id_,
             name=name,
@@ -139,9 +147,38 @@ class World:
             import_max_w=base * 1.25,
             export_max_w=0.0,
             by_tier_w=self.tiers_w(index, at),
+            sight=sight,
+            alone=False,
             meter=meter,
+            check_meter=check,
             batteries=batteries,
         )
+
+    def meters(self, index: int, import_w: float, *, failed: bool) -> tuple[MeterView, MeterView | None]:
+        """The meter of a site, and its check meter that the agent of the next site reads."""
+        id_, reader = SITES[index][0], SITES[(index + 1) % len(SITES)][0]
+        reason = "no answer within 1 s" if failed else ""
+        meter = MeterView(
+            id=f"{id_}-meter",
+            health=Health.LOST if failed else Health.GOOD,
+            reason=reason,
+            reason_ja=retell(reason, "ja"),
+            age_s=34.0 if failed else 0.6,
+            import_w=None if failed else import_w,
+            read_by=id_,
+        )
+        if not self.checked:
+            return meter, None
+        check = MeterView(
+            id=f"{id_}-check",
+            health=Health.GOOD,
+            reason="",
+            reason_ja="",
+            age_s=0.7,
+            import_w=import_w * 1.0004,
+            read_by=reader,
+        )
+        return meter, check
 
     def point(self, at: float) -> HistoryPoint:
         tiers = [self.tiers_w(index, at) for index in range(len(SITES))]

@@ -57,6 +57,12 @@ def test_equals_the_core_on_arrays() -> None:
                 assert given[id] == pytest.approx(w, rel=1e-9, abs=1e-6), (seed, id)
 
 
+def free_feeder(case: Problem, id: str) -> Problem:
+    """The problem without the limit of one feeder."""
+    free = tuple(replace(f, down_max_w=1e9, up_max_w=1e9) if f.id == id else f for f in case.feeders)
+    return replace(case, feeders=free)
+
+
 def lifted(case: Problem, plan: Plan, asked: Target) -> Problem:
     """The problem without what the plan names."""
     for reason in plan.binding:
@@ -68,6 +74,8 @@ def lifted(case: Problem, plan: Plan, asked: Target) -> Problem:
                     replace(b, **{name: 1e12}) if b.site == values["site"] else b for b in case.bounds
                 )
                 case = replace(case, bounds=bounds)
+            case "bind.feeder":
+                case = free_feeder(case, values["feeder"])
             case "bind.rooms" | "bind.site_rooms":
                 sites = asked.sites if reason.code == "bind.rooms" else (values["site"],)
                 resources = tuple(
@@ -209,6 +217,12 @@ def without(case: Problem, plan: Plan) -> Problem:
                 wide = dict.fromkeys(("down_room_w", "up_room_w"), 1e7)
                 resources = tuple(replace(r, **wide) if r.site == name else r for r in case.resources)
                 case = replace(case, resources=resources)
+            case "bind.feeder":
+                case = free_feeder(case, name)
+            case "bind.link":
+                between = tuple(value for _, value in reason.values)
+                free = tuple(replace(c, limit_w=1e7) if c.between == between else c for c in case.couplings)
+                case = replace(case, couplings=free)
             case "bind.coupling":
                 couplings = tuple(replace(c, limit_w=1e7) if c.name == name else c for c in case.couplings)
                 case = replace(case, couplings=couplings)

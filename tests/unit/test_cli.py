@@ -24,6 +24,7 @@ from vpp_gateway.cli.whereabouts import find
 from vpp_gateway.cli.words import age, mw
 from vpp_gateway.console.status import Status
 from vpp_gateway.identity import make_dev_ca
+from vpp_gateway.settings import load_settings
 from vpp_gateway.yaml_source import InvalidFile
 
 BEGIN = 1_790_000_000.0
@@ -369,6 +370,19 @@ def test_init_writes_what_check_accepts(tmp_path: Path) -> None:
     checked = call("config", "check", file)
     assert checked.exit_code == 0, checked.stderr
     assert "2 sites, 6 batteries (discharge 6 MW, 12 MWh), 1 northbound, 0 plug-ins" in checked.stdout
+
+
+def test_init_shows_a_check_meter_that_another_site_reads(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    assert call("config", "init", file, "--yes", "--site", "tokyo-1", "--site", "kanagawa-1").exit_code == 0
+    assert load_settings(file, files=False).sites[0].check_meter is None, "a comment"
+    file.write_text(file.read_text("utf-8").replace("# check_meter:", "check_meter:"), "utf-8")
+    first, second = load_settings(file, files=False).sites
+    assert first.check_meter is not None and first.check_meter.read_by == "kanagawa-1"
+    assert second.check_meter is not None and second.check_meter.read_by == "tokyo-1"
+    alone = tmp_path / "alone.yaml"
+    assert call("config", "init", alone, "--yes").exit_code == 0
+    assert "# check_meter:" in alone.read_text("utf-8") and "read_by:" not in alone.read_text("utf-8")
 
 
 def test_init_asks(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from vpp_gateway.clock import LoopClock, SeededRng, SystemClock
 from vpp_gateway.compose_centre import certificates
-from vpp_gateway.console.live import expiring
+from vpp_gateway.console.alarms import expiring
 from vpp_gateway.domain.fact import FACT_TYPES, Tick
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.errors import JournalError

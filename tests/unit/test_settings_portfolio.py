@@ -1,4 +1,4 @@
-"""Feeders, blocked times, products and awards of the operator's file: what they mean, and what is refused where."""
+"""Feeders, links, blocked times, products and awards of the operator's file: what they mean, and what is refused where."""
 
 from __future__ import annotations
 
@@ -37,7 +37,12 @@ capacity:
       since: 2026-12-24T09:00+09:00
       until: 2026-12-24T09:30+09:00
 """
-FULL = GOOD.replace(SITE, MORE, 1) + CAPACITY
+LINKS = """\
+links:
+  - {from_site: tokyo-1, to_site: kanagawa-1, max_kw: 250}
+  - {from_site: kanagawa-1, to_site: tokyo-1, max_kw: 0}
+"""
+FULL = GOOD.replace(SITE, MORE, 1) + CAPACITY + LINKS
 
 
 def loaded(folder: Path, content: str = FULL) -> Settings:
@@ -68,6 +73,12 @@ def test_the_full_file_is_good_and_becomes_watts_and_utc(tmp_path: Path) -> None
     assert not site.is_blocked(DeviceId("b9"), saturday, saturday)
 
 
+def test_links_become_watts_in_one_direction_each(tmp_path: Path) -> None:
+    one, other = fleet(loaded(tmp_path)).links
+    assert (one.source, one.destination, one.max_w) == ("tokyo-1", "kanagawa-1", 250e3)
+    assert (other.source, other.destination, other.max_w) == ("kanagawa-1", "tokyo-1", 0.0)
+
+
 def test_awards_and_products_become_a_policy(tmp_path: Path) -> None:
     policy = capacity_policy(loaded(tmp_path))
     assert (policy.products, policy.confidence) == (("jp-eprx-tertiary-2",), 0.95)
@@ -85,6 +96,12 @@ def test_awards_and_products_become_a_policy(tmp_path: Path) -> None:
         ("load_min_kw: 10", "load_min_kw: 60", "load_min_kw: §60", "load_order", "sites[0].feeders[0].load_min_kw"),
         ("import_max_kw: 900", "import_max_kw: -1", "import_max_kw: §-1", "flipped_sign", "sites[0].feeders[0].import_max_kw"),
         ("export_max_kw: 800, ", "", "§{id: east", "missing", "sites[0].feeders[0].export_max_kw"),
+        ("to_site: kanagawa-1", "to_site: kanagawa-9", "to_site: §kanagawa-9", "unknown_site", "links[0].to_site"),
+        ("to_site: kanagawa-1", "to_site: tokyo-1", "to_site: §tokyo-1", "link_to_itself", "links[0].to_site"),
+        ("kanagawa-1, to_site: tokyo-1, max_kw: 0", "tokyo-1, to_site: kanagawa-1, max_kw: 0",
+         "§{from_site: tokyo-1, to_site: kanagawa-1, max_kw: 0", "duplicate", "links[1]"),
+        ("max_kw: 250", "max_kw: .nan", "max_kw: §.nan", "finite", "links[0].max_kw"),
+        ("max_kw: 250", "max_kw: -1", "max_kw: §-1", "flipped_sign", "links[0].max_kw"),
         ("since: 2026-12-24T09:00+09:00, until", "since: 2026-12-24T09:00, until", "since: §2026-12-24T09:00, until", "moment",
          "sites[0].blocked[0].since"),
         ("until: 2026-12-24T17:00+09:00", "until: 2026-12-24T08:00+09:00", "until: §2026-12-24T08:00+09:00", "span_order",

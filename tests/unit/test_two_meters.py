@@ -17,7 +17,9 @@ from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, DeviceId
 from vpp_gateway.domain.reading import MeterReading, SiteReading, Snapshot
 from vpp_gateway.gateway import Gateway
-from vpp_gateway.metering.two_meters import TwoMeters
+from vpp_gateway.metering.sight import Lasting, SightDoubt, doubt_of
+from vpp_gateway.metering.two_meters import Parted, Sight, TwoMeters
+from vpp_gateway.metering.watch import MeterDoubt
 from vpp_gateway.sim.link_plant import LinkPlant
 
 POWER_W = 100_000.0
@@ -55,6 +57,51 @@ def test_the_other_sign_is_seen_at_once_at_either_of_them() -> None:
 
 def test_where_nothing_tells_which_is_wrong_the_meter_holds_and_it_is_said() -> None:
     assert seen([(4e5, 4e5), (3.9e5, 3.5e5), (3.91e5, 3.51e5)]) == ("mmm", "apart")
+
+
+def test_what_is_wrong_with_the_check_meter_is_known_too() -> None:
+    meters = TwoMeters(power_w=POWER_W)
+    for meter, check in ((4e5, 4e5), (3.99e5, 4e5), (3.98e5, 4e5)):
+        assert meters.sight(meter, check) == "meter"
+    assert (meters.astray, meters.parted) == ("stuck", "")
+    meters = TwoMeters(power_w=POWER_W)
+    for meter, check in ((4e5, 4e5), (3.9e5, -3.9e5)):
+        assert meters.sight(meter, check) == "meter"
+    assert (meters.astray, meters.parted) == ("reversed", "")
+    assert meters.sight(4e5, 4e5) == "meter" and meters.astray == ""
+
+
+@pytest.mark.parametrize(
+    ("sight", "linked", "speaks", "parted", "alone", "said"),
+    [
+        ("meter", True, True, "", "", ""),
+        ("meter", True, True, "apart", "", "apart"),
+        ("check", True, True, "stuck", "", "stuck_checked"),
+        ("check", True, True, "reversed", "reversed", "reversed_checked"),
+        ("check", True, True, "apart", "stuck", "apart_checked"),
+        ("check", True, False, "", "", "silent_checked"),
+        ("check", False, False, "", "stuck", "away_checked"),
+        ("", True, True, "", "stuck", "stuck"),
+        ("", False, False, "", "", ""),
+    ],
+)
+def test_what_is_said_of_two_meters(
+    sight: Sight, linked: bool, speaks: bool, parted: Parted, alone: MeterDoubt, said: str
+) -> None:
+    meters = TwoMeters(power_w=POWER_W, parted=parted)
+    doubt = doubt_of(sight=sight, linked=linked, speaks=speaks, meters=meters, alone=alone)
+    assert doubt == said
+
+
+def test_a_doubt_is_said_when_it_lasts_and_at_once_where_the_batteries_proved_it() -> None:
+    lasting = Lasting()
+    heard = []
+    seconds: tuple[SightDoubt, ...] = ("silent_checked",) * 3
+    seconds += ("", "apart", "apart", "apart", "apart", "stuck", "", "apart")
+    for at, doubt in enumerate(seconds):
+        lasting.hear(1000.0 + at, doubt)
+        heard.append(lasting.doubt)
+    assert heard == [""] * 7 + ["apart", "stuck", "", ""]
 
 
 def test_a_meter_that_is_well_again_is_believed_again() -> None:
@@ -134,20 +181,23 @@ def reversed_(at: float, reading: SiteReading) -> SiteReading:
 
 
 @pytest.mark.parametrize(
-    ("bend", "sight"),
+    ("bend", "said"),
     [
-        (stuck(), "check"),
-        (reversed_, "check"),
-        (lambda at, reading: replace(reading, meter=None), "check"),
-        (lambda at, reading: None, "check"),
+        (stuck(), "meter.stuck_checked"),
+        (reversed_, "meter.reversed_checked"),
+        (lambda at, reading: replace(reading, meter=None), "meter.silent_checked"),
+        (lambda at, reading: None, "meter.away_checked"),
     ],
     ids=["stuck", "reversed", "silent", "site"],
 )
-def test_the_award_is_kept_when_the_meter_or_the_agent_of_a_site_fails(bend: Bend, sight: str) -> None:
+def test_the_award_is_kept_when_the_meter_or_the_agent_of_a_site_fails(bend: Bend, said: str) -> None:
     gateway, delivered = play(bend)
-    assert gateway.sites[SITES[0]].sight == sight
+    assert gateway.sites[SITES[0]].sight == "check"
     outside = [w for w in delivered if abs(w - AWARD_W) > 0.12 * AWARD_W]
     assert not outside, outside
+    (record,) = gateway.account.records()
+    of_meters = [reason.code for reason in record.why if reason.code.startswith("meter.")]
+    assert of_meters == [said], "told with the event, once"
 
 
 def test_a_check_meter_that_fell_behind_counts_for_nothing() -> None:

@@ -26,7 +26,7 @@ from vpp_gateway.domain.order import (
 )
 from vpp_gateway.errors import MisuseError, PeerError
 from vpp_gateway.southbound.workload import contract, serve
-from vpp_gateway.southbound.workload.check import check_offers
+from vpp_gateway.southbound.workload.check import Checked, check_offers
 from vpp_gateway.southbound.workload.spec import PluginSpec
 
 SCHEMA = ROOT / "docs" / "schemas" / "plugin-messages.schema.json"
@@ -54,6 +54,7 @@ ORDER = ShiftOrder(
     deadline_at=1_790_000_000.25,
     instruction=InstructionId("tso/EV-1"),
 )
+SAMPLE = contract.Sample(at=1.0, site=TOKYO, w=5.5, quality="modelled", source="cpu")
 REQUESTS: list[contract.Request] = [
     contract.Hello(
         id=1, name=SPEC.name, sites=SPEC.sites, config={"a": [1, {"b": None}]}, state_dir="/var/x", fence=3
@@ -74,7 +75,7 @@ ANSWERS: list[contract.FromPlugin] = [
     contract.Failure(id=7, reason="no"),
     contract.Offers(offers=(OFFER,)),
     contract.Shift(order=ORDER.id, state=ShiftState.FAILED, reason="gone"),
-    contract.Samples(samples=(contract.Sample(at=1.0, site=TOKYO, w=5.5, quality="modelled", source="cpu"),)),
+    contract.Samples(samples=(SAMPLE,)),
 ]
 
 
@@ -114,6 +115,13 @@ def test_any_text_and_any_finite_number_survive(text: str, at: float) -> None:
 # --- refusals -----------------------------------------------------------------------------------------------
 
 
+def samples_line(w: bytes) -> bytes:
+    return (
+        b'{"type": "samples", "samples": [{"at": 1.0, "site": "tokyo1", "w": %b, "quality": "modelled", "source": ""}]}'
+        % w
+    )
+
+
 def offers_line(**change: object) -> bytes:
     message = words(contract.Offers(offers=(OFFER,)))
     message["offers"][0].update(change)  # type: ignore[index]
@@ -121,9 +129,10 @@ def offers_line(**change: object) -> bytes:
 
 
 REFUSED = {
-    "NaN": (offers_line(sustain_s=math.nan), "NaN is not a number here"),
-    "Infinity": (offers_line(sustain_s=math.inf), "Infinity is not a number here"),
-    "overflow": (offers_line().replace(b"3600.0", b"1e999"), "1e999 is not finite"),
+    "NaN": (samples_line(b"NaN"), "NaN is not a number here"),
+    "Infinity": (samples_line(b"-Infinity"), "Infinity is not a number here"),
+    "overflow": (samples_line(b"1e999"), "1e999 is not finite"),
+    "NaN and more": (offers_line(sustain_s=math.nan, id=7), "NaN is not a number here"),
     "long integer": (offers_line().replace(b"3600.0", b"9" * 5000), "a number of 5000 digits"),
     "double key": (b'{"type": "beat", "id": 1, "id": 2}', "key 'id' given twice"),
     "double key inside": (
@@ -172,8 +181,8 @@ def test_what_would_break_the_contract_is_not_sent() -> None:
         contract.encode(contract.Offers(offers=(OFFER,) * 1000))
     with pytest.raises(MisuseError, match="shift"):
         contract.encode(contract.Shift(order=OrderId("1"), state="done"))  # type: ignore[arg-type]
-    with pytest.raises(MisuseError, match="sustain_s"):
-        contract.encode(contract.Offers(offers=(replace(OFFER, sustain_s=math.nan),)))
+    with pytest.raises(MisuseError, match=r"samples\.0\.w"):
+        contract.encode(contract.Samples(samples=(replace(SAMPLE, w=math.nan),)))
     with pytest.raises(MisuseError, match="not JSON"):
         contract.encode(
             contract.Hello(id=1, name=SPEC.name, sites=(), config={"a": object()}, state_dir="", fence=0)
@@ -184,7 +193,7 @@ def test_what_would_break_the_contract_is_not_sent() -> None:
 
 
 def test_a_true_offer_passes() -> None:
-    check_offers([OFFER], SPEC, now=900.0)
+    assert check_offers([OFFER], SPEC, now=900.0) == Checked(sound=(OFFER,), refused=())
 
 
 SOURCE, DESTINATION = OFFER.legs
@@ -194,6 +203,17 @@ WRONG: dict[str, tuple[Offer, str]] = {
     "expired": (replace(OFFER, valid_until=899.0), "valid_until is -1.0 s from now"),
     "for ever": (replace(OFFER, valid_until=1e9), "valid_until"),
     "negative cost": (replace(OFFER, cost=-1.0), "cost is -1.0"),
+    "no number": (replace(OFFER, cost=math.nan), "cost is nan"),
+    "endless": (replace(OFFER, sustain_s=math.inf), "sustain_s is inf"),
+    "no number in a step": (replace(OFFER, steps=(math.nan, 1.0)), "must ascend"),
+    "no number in a leg": (
+        replace(OFFER, legs=(replace(SOURCE, import_delta_w=math.nan), DESTINATION)),
+        "import_delta_w is nan",
+    ),
+    "no end of validity": (replace(OFFER, valid_until=math.nan), "valid_until"),
+    "longer dwell than hold": (replace(OFFER, min_dwell_s=3601.0), "min_dwell_s is 3601.0"),
+    "negative rebound": (replace(OFFER, rebound_wh=-1.0), "rebound_wh is -1.0"),
+    "SLA tier": (replace(OFFER, sla_tier=-1), "sla_tier is -1, allowed are 0 to 9"),
     "no steps": (replace(OFFER, steps=()), "the last must be 1"),
     "last step": (replace(OFFER, steps=(0.5, 0.9)), "the last must be 1"),
     "descending": (replace(OFFER, steps=(0.6, 0.5, 1.0)), "must ascend"),
@@ -211,17 +231,35 @@ WRONG: dict[str, tuple[Offer, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_an_offer_that_cannot_be_true_refuses_the_list(name: str) -> None:
+def test_an_offer_that_cannot_be_true_is_refused_by_name_and_the_others_stay(name: str) -> None:
     offer, told = WRONG[name]
-    with pytest.raises(PeerError) as refusal:
-        check_offers([replace(OFFER, id=OfferId("good")), offer], SPEC, now=900.0)
-    assert told in str(refusal.value)
-    assert repr(offer.id) in str(refusal.value)
+    good = replace(OFFER, id=OfferId("good"))
+    checked = check_offers([good, offer], SPEC, now=900.0)
+    assert checked.sound == (good,)
+    ((id, why),) = checked.refused
+    assert id == offer.id
+    assert why.startswith(f"plug-in lever, offer {offer.id!r}: ")
+    assert told in why
 
 
-def test_an_id_given_twice_is_refused() -> None:
-    with pytest.raises(PeerError, match="given twice"):
-        check_offers([OFFER, OFFER], SPEC, now=900.0)
+def test_an_id_given_twice_is_refused_each_time() -> None:
+    good = replace(OFFER, id=OfferId("good"))
+    checked = check_offers([OFFER, good, replace(OFFER, cost=2.0)], SPEC, now=900.0)
+    assert checked.sound == (good,)
+    assert checked.refused == ((OFFER.id, "plug-in lever, offer 'lever/move/1': its id is given twice"),)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_none_crosses_the_wire_inside_an_offer_and_costs_it_alone(number: float) -> None:
+    good = replace(OFFER, id=OfferId("good"))
+    bad = replace(OFFER, cost=number)
+    heard = contract.decode_from_plugin(contract.encode(contract.Offers(offers=(bad, good))))
+    assert isinstance(heard, contract.Offers)
+    checked = check_offers(heard.offers, SPEC, now=900.0)
+    assert checked.sound == (good,)
+    assert [why for _, why in checked.refused] == [
+        f"plug-in lever, offer {bad.id!r}: cost is {number}, allowed are values >= 0"
+    ]
 
 
 # --- what is published --------------------------------------------------------------------------------------

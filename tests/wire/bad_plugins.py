@@ -30,9 +30,14 @@ def line(message: dict[str, object]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def offers(offer: dict[str, object] | None = None) -> bytes:
-    full = {**OFFER, "valid_until": time.time() + 60.0, **(offer or {})}
-    return line({"type": "offers", "offers": [full]})
+def offers(offer: dict[str, object] | None = None, *more: dict[str, object]) -> bytes:
+    rows = [{**OFFER, "valid_until": time.time() + 60.0, **row} for row in (offer or {}, *more)]
+    return line({"type": "offers", "offers": rows})
+
+
+def beside_a_good_one(**change: object) -> bytes:
+    """One offer with a change that makes it untrue, one without."""
+    return offers(change, {"id": "bad/2"})
 
 
 def answer(request: dict[str, object]) -> bytes:
@@ -126,8 +131,8 @@ MODES: dict[str, Callable[..., object]] = {
     "dies_in_commit": dies_in_commit,
     "flood": flood,
     "garbage": saying(lambda: b"\x00\xff\xfe this is not a message\n"),
-    "not_a_number": saying(lambda: offers({"sustain_s": float("nan")})),
-    "infinite": saying(lambda: offers().replace(b'"sustain_s": 60.0', b'"sustain_s": 1e999')),
+    "not_a_number": saying(lambda: beside_a_good_one(sustain_s=float("nan"))),
+    "infinite": saying(lambda: beside_a_good_one().replace(b'"sustain_s": 60.0', b'"sustain_s": 1e999', 1)),
     "oversize": saying(lambda: b'{"type": "' + b"x" * 200_000 + b'"}\n'),
     "endless_line": saying(lambda: b"x" * 200_000),
     "double_key": saying(lambda: b'{"type": "offers", "type": "offers", "offers": []}\n'),
@@ -135,12 +140,12 @@ MODES: dict[str, Callable[..., object]] = {
     "unknown_field": saying(lambda: offers({"import_detla_w": 3})),
     "deep": saying(lambda: b"[" * 60_000 + b"\n"),
     "wrong_sign": saying(
-        lambda: offers({"legs": [{"site": "tokyo1", "import_delta_w": 5.0, "latency_s": 0.1}]})
+        lambda: beside_a_good_one(legs=[{"site": "tokyo1", "import_delta_w": 5.0, "latency_s": 0.1}])
     ),
     "foreign_site": saying(
-        lambda: offers({"legs": [{"site": "osaka", "import_delta_w": -5.0, "latency_s": 0.1}]})
+        lambda: beside_a_good_one(legs=[{"site": "osaka", "import_delta_w": -5.0, "latency_s": 0.1}])
     ),
-    "expired": saying(lambda: offers({"valid_until": 5.0})),
+    "expired": saying(lambda: beside_a_good_one(valid_until=5.0)),
     "unasked_answer": saying(lambda: line({"type": "beat", "id": 10_000})),
 }
 

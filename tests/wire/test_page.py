@@ -57,10 +57,16 @@ class Show:
 
 @asynccontextmanager
 async def showing(
-    devtools: str, *, seconds: float = 150.0, lang: str = "en", scheme: str = "light", width: int = 1440
+    devtools: str,
+    *,
+    seconds: float = 150.0,
+    lang: str = "en",
+    scheme: str = "light",
+    width: int = 1440,
+    checked: bool = False,
 ) -> AsyncIterator[Show]:
     clock = ToyClock(BEGIN + START_S + seconds)
-    source = FakeSource(World(BEGIN), clock)
+    source = FakeSource(World(BEGIN, checked=checked), clock)
     access = Access(clock, SeededRng(7), BEARER)
     async with (
         serve_console(source, access, clock, Listen(port=0)) as url,
@@ -209,6 +215,38 @@ def test_choices_of_language_zone_window_and_stack() -> None:
             assert "下げDR" in shown and "東京第1" in shown and "蓄電池が先行" in shown
             await page.call("Page.reload")
             await page.until("document.querySelector('.site-row')")
+            assert page.complaints == []
+
+    play(act)
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", ("check meter", "read at saitama-2", "warning")),
+        ("ja", ("副計器", "saitama-2 が読み取り", "注意")),
+    ],
+)
+def test_a_check_meter_is_a_row_and_a_badge_where_it_is_followed(lang: str, said: tuple[str, ...]) -> None:
+    async def act(devtools: str) -> None:
+        async with showing(devtools, lang=lang, checked=True) as show:
+            page = show.page
+            show.at(151.0)
+            await page.until("document.querySelectorAll('.site-row .badge').length === 1")
+            rows = await page.value(SHOWN.format(".card-sites"))
+            assert [word for word in said if word not in rows] == []
+            assert rows.count("-check") == 3
+            badge = "document.querySelector('.site-row .badge').closest('tr').innerText"
+            assert ("Kanagawa 1" if lang == "en" else "神奈川第1") in await page.value(badge)
+            followed = "document.querySelectorAll('.device-row .armed:not(.armed-off)')"
+            assert (
+                await page.value(
+                    f"[...{followed}].filter(x => x.closest('tr').innerText.includes('-check')).length"
+                )
+                == 1
+            )
+            assert await page.value("document.documentElement.scrollHeight") <= 900
+            assert await page.value(OVERFLOWING) == []
             assert page.complaints == []
 
     play(act)

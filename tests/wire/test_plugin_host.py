@@ -242,19 +242,41 @@ MISBEHAVIOUR = {
     "crash": "ended",
     "flood": "floods",
     "garbage": "not a message",
-    "not_a_number": "NaN is not a number here",
-    "infinite": "1e999 is not finite",
     "oversize": "line longer than 65536 bytes",
     "endless_line": "line longer than 65536 bytes",
     "double_key": "key 'type' given twice",
     "wrong_type": "cost: Input should be a valid number, found 'cheap'",
     "unknown_field": "import_detla_w",
     "deep": "nested too deeply",
+    "unasked_answer": "which was never made",
+}
+
+
+UNTRUE = {
+    "not_a_number": "sustain_s is nan",
+    "infinite": "sustain_s is inf",
     "wrong_sign": "takes less from the grid",
     "foreign_site": "site 'osaka' is not one of this plug-in's",
     "expired": "valid_until",
-    "unasked_answer": "which was never made",
 }
+
+
+@BOTH
+@pytest.mark.parametrize("mode", UNTRUE)
+def test_an_offer_that_cannot_be_true_costs_itself_and_not_the_plugin(
+    tmp_path: Path, transport: str, mode: str
+) -> None:
+    async def act(bench: Bench) -> None:
+        await bench.until(lambda: len(bench.offered) >= 1 and bench.offered[-1].offers != ())
+        told = bench.offered[-1]
+        assert [offer.id for offer in told.offers] == ["bad/2"]
+        (why,) = told.refused
+        assert why.startswith("plug-in lever, offer 'bad/1': ") and UNTRUE[mode] in why
+        assert bench.host.status().restarts == 0 and told.reason == ""
+
+    bench = Bench(spec(tmp_path))
+    bench.furnish(bad(transport, mode))
+    scenario(act, bench)
 
 
 async def _longest_lag() -> AsyncIterator[float]:

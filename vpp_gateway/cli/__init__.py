@@ -36,7 +36,7 @@ class Root(LazyGroup):
         ),
         "run": Lazy("run", "run", "Run the gateway."),
         "status": Lazy("status", "status", "What the running gateway sees, worst first."),
-        "events": Lazy("events", "events", "Events of the grid operators: ls, show."),
+        "events": Lazy("events", "events", "Events of the grid operators: ls, show, why."),
         "capacity": Lazy("capacity", "capacity", "What can be offered to the balancing market: show."),
         "simulate": Lazy(
             "simulate", "simulate", "What would happen if: play events on the real gateway in virtual time."

@@ -174,8 +174,17 @@ def _site(number: int, site: str, answers: Answers) -> str:
     import_max_kw: {answers.import_max_kw:.15g}        # contracted import
     export_max_kw: 0            # 0 = no reverse flow <- yours
     meter: {{id: {site}-meter, profile: {METER_PROFILE}, host: {host}, port: 502, unit: 100}}   # <- yours
+    # A second meter on another way, best read by the agent of another site; without one, a dead agent's site is unseen:
+    # check_meter: {{id: {site}-check, profile: {METER_PROFILE}, host: {host}, port: 503, unit: 100{_read_by(site, answers)}}}
     batteries:{"" if batteries else " []"}
 {batteries}"""
+
+
+def _read_by(site: str, answers: Answers) -> str:
+    """Who reads the check meter of a site: the next one, where there are several."""
+    if len(answers.sites) < 2:
+        return ""
+    return f", read_by: {answers.sites[(answers.sites.index(site) + 1) % len(answers.sites)]}"
 
 
 def _battery(site: str, host: str, unit: int) -> str:

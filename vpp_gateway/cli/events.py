@@ -1,4 +1,4 @@
-"""`events ls` and `events show`: what was asked, when each stage was passed, what was delivered, and why so."""
+"""`events ls`, `show` and `why`: what was asked, when each stage was passed, what was delivered, and why so."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vpp_gateway.cli.common import (
     print_json,
     screen,
 )
+from vpp_gateway.cli.events_why import events_why
 from vpp_gateway.cli.status import STATUS_VERSION, ask_status, state_dir_option, timeout_option
 from vpp_gateway.plain import View
 
@@ -24,6 +25,9 @@ from vpp_gateway.plain import View
 @click.group
 def events() -> None:
     """Events of the grid operators."""
+
+
+events.add_command(events_why)
 
 
 @events.command("ls")

@@ -45,7 +45,7 @@ def replay(ctx: click.Context, journal: Path, config: Path | None, as_json: bool
     path = journal / JOURNAL if journal.is_dir() else journal
     if not path.is_file():
         raise Told("replay.no_journal", path=path)
-    ground = _ground(ctx, path.parent, config)
+    ground = ground_at(ctx, path.parent, config)
     found = replay_journal(path, ground, decisions_of(path.parent))
     if as_json:
         print_json(_document(found))
@@ -55,7 +55,7 @@ def replay(ctx: click.Context, journal: Path, config: Path | None, as_json: bool
     ctx.exit(FAILED if found.difference is not None else DEGRADED if found.problem else OK)
 
 
-def _ground(ctx: click.Context, folder: Path, config: Path | None) -> Ground:
+def ground_at(ctx: click.Context, folder: Path, config: Path | None) -> Ground:
     """On what the run was made: as the configuration says, else as the folder says."""
     from vpp_gateway.whatif.keep import Ground, ground_of
 

@@ -29,7 +29,7 @@ MARKS = {
     "trip": "[red]✖[/] ",
 }
 WORST_FIRST = ("trip", "alarm", "warning", "info")
-HEALTH_WORST_FIRST = ("lost", "implausible", "refusing", "stale", "good")
+HEALTH_WORST_FIRST = ("lost", "implausible", "refusing", "stale", "warning", "good")
 LINK_WORST_FIRST = ("bad", "warning", "good")
 EVENTS_FIRST = ("active", "pending", "refused", "cancelled", "completed")
 EVENTS_SHOWN = 8
@@ -157,22 +157,25 @@ def _alarms(console: Console, picture: View, lang: Lang) -> None:
 
 
 def _sites(console: Console, picture: View, lang: Lang) -> None:
+    sites = _by(HEALTH_WORST_FIRST, "health", picture["sites"].each())
+    doubled = any(site["check_meter"].value is not None for site in sites)
     columns = (
-        ("site", "left"), ("health", "left"), ("import", "right"), ("relief", "right"), ("target", "right"),
-        ("soc", "right"), ("age", "right"), ("reason", "left"),
+        ("site", "left"), ("health", "left"), ("import", "right"), *((("seen", "left"),) if doubled else ()),
+        ("relief", "right"), ("target", "right"), ("soc", "right"), ("age", "right"), ("reason", "left"),
     )  # fmt: skip
     rows = [
         (
             plain(site["id"]),
             _marked("health", site["health"], lang),
             mw(site["import_w"].number),
+            *((named("sight", site["sight"], lang),) if doubled else ()),
             mw(site["regulation_w"].number, signed=True),
             mw(site["target_regulation_w"].number, signed=True),
             _mean_soc(site),
             age(site["age_s"].number),
             plain(said(site, "reason", lang)),
         )
-        for site in _by(HEALTH_WORST_FIRST, "health", picture["sites"].each())
+        for site in sites
     ]
     _table(console, "sites", columns, rows, lang)
 
@@ -187,7 +190,7 @@ def _devices(console: Console, picture: View, lang: Lang) -> None:
     devices = [
         (site, device)
         for site in picture["sites"].each()
-        for device in (site["meter"], *site["batteries"].each())
+        for device in (site["meter"], site["check_meter"], *site["batteries"].each())
         if device["health"].value not in ("good", None)
     ]
     devices.sort(key=lambda pair: _rank(HEALTH_WORST_FIRST, pair[1]["health"]))

@@ -8,38 +8,25 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from vpp_gateway.catalogue import retell, text
+from vpp_gateway.catalogue import retell
+from vpp_gateway.console import alarms
 from vpp_gateway.console.events import event_views
 from vpp_gateway.console.history import HistoryPoint
-from vpp_gateway.console.rollup import site_health
+from vpp_gateway.console.sites import SiteViews, age_s
 from vpp_gateway.console.source import Beat, Feed, Subscription
 from vpp_gateway.console.status import (
-    AlarmView,
-    BatteryView,
     GatewayView,
     LegView,
     LinkHealth,
     LinkView,
-    MeterView,
     OfferView,
     PluginView,
     PortfolioView,
-    Severity,
     SiteView,
     Status,
 )
-from vpp_gateway.dispatch.sites import SiteState
-from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
-from vpp_gateway.domain.instruction import DeviceId
-from vpp_gateway.domain.reading import DeviceHealth, Health
 from vpp_gateway.engine import CLOCK_STEP_S, Engine
 from vpp_gateway.history import Second
-from vpp_gateway.identity import expiry_step
-
-_EXPIRY: dict[int, Severity] = {60: "warning", 30: "warning", 14: "alarm", 7: "alarm", 1: "trip"}
-"""`identity.EXPIRY_DAYS` -> how urgent; each step is an alarm of its own, so that it is heard again."""
-_Row = tuple[str, Severity, str, dict[str, str]]
-"""Code, severity, whose it is, words for the text."""
 
 
 class SolverState(Protocol):
@@ -79,7 +66,7 @@ class LiveSource:
         self._days_left = {} if days_left is None else days_left
         self._credentials = credentials
         self._feed = Feed()
-        self._since: dict[str, float] = {}
+        self._alarms = alarms.Alarms()
 
     def beat(self) -> None:
         """After each tick: hand the new second to every page that listens."""
@@ -100,7 +87,8 @@ class LiveSource:
         engine = self._engine
         now = engine.clock.utc()
         links = tuple(self._links(now))
-        sites = tuple(self._site(state, now) for state in engine.gateway.sites)
+        views = SiteViews(engine.gateway, now)
+        sites = tuple(views.of(state) for state in engine.gateway.sites)
         events = event_views(engine.gateway)
         return Status(
             at=now,
@@ -116,7 +104,7 @@ class LiveSource:
             links=links,
             events=events,
             plugins=tuple(self._plugins()),
-            alarms=tuple(self._alarms(now, sites, links)),
+            alarms=tuple(self._alarms.dated(now, self._rows(sites, links))),
         )
 
     def _portfolio(self) -> PortfolioView:
@@ -140,87 +128,6 @@ class LiveSource:
             by_tier_w=dict(last.by_tier_w),
         )
 
-    def _site(self, state: SiteState, now: float) -> SiteView:
-        site, reading = state.site, state.reading
-        health = {row.device: row for row in reading.health} if reading is not None else {}
-        seen = {b.device: b for b in reading.batteries} if reading is not None else {}
-        batteries = []
-        for battery in site.batteries:
-            row = _row(health.get(battery.id), battery.id, state)
-            live = seen.get(battery.id) if state.linked else None
-            batteries.append(
-                BatteryView(
-                    id=battery.id,
-                    health=row.health,
-                    reason=row.reason,
-                    reason_ja=retell(row.reason, "ja"),
-                    age_s=_age(row.seen_at if live is None else live.at, now),
-                    discharge_w=None if live is None else live.discharge_w,
-                    soc=None if live is None else live.soc,
-                    setpoint_w=None if live is None else live.setpoint_w,
-                    armed=live is not None and live.armed,
-                )
-            )
-        meter_row = _row(health.get(site.meter), site.meter, state)
-        meter = reading.meter if reading is not None else None
-        doubt, good = state.watch.doubt, meter_row.health is Health.GOOD
-        meter_view = MeterView(
-            id=site.meter,
-            health=Health.IMPLAUSIBLE if doubt and good else meter_row.health,
-            reason=text(f"why.meter.{doubt}", "en", site=site.id) if doubt and good else meter_row.reason,
-            reason_ja=text(f"why.meter.{doubt}", "ja", site=site.id)
-            if doubt and good
-            else retell(meter_row.reason, "ja"),
-            age_s=_age(meter_row.seen_at if meter is None else meter.at, now),
-        )
-        roll, why = site_health(
-            linked=state.linked, link_reason=state.lost_reason, children=(meter_view, *batteries)
-        )
-        base, target = self._base(state)
-        imported = state.import_w
-        regulation = None if imported is None or base is None else base - imported
-        battery_w = state.battery_w if state.linked else 0.0
-        return SiteView(
-            id=site.id,
-            name=site.name,
-            name_ja=site.name_ja,
-            area=site.area,
-            linked=state.linked,
-            health=roll,
-            reason=why,
-            reason_ja=retell(why, "ja"),
-            age_s=_age(None if reading is None else reading.at, now),
-            import_w=imported,
-            meter_modelled=meter is not None and meter.modelled,
-            baseline_import_w=base,
-            regulation_w=regulation,
-            target_regulation_w=target,
-            import_max_w=site.import_max_w,
-            export_max_w=site.export_max_w,
-            by_tier_w={} if regulation is None else {BATTERY: battery_w, WORKLOAD: regulation - battery_w},
-            meter=meter_view,
-            batteries=tuple(batteries),
-        )
-
-    def _base(self, state: SiteState) -> tuple[float | None, float | None]:
-        """Baseline of a site, and the regulation allocated to it now."""
-        gateway = self._engine.gateway
-        for row in gateway.timeline.at(self._engine.clock.utc()):
-            if state.site.id in row.sites:
-                baseline = gateway.baselines.of(row.instruction.id, state)
-                if len(row.sites) == 1:
-                    return baseline, gateway.battery.asked_w(row)
-                return baseline, self._allocated(state, baseline)
-        return state.window.mean_w(), None
-
-    def _allocated(self, state: SiteState, baseline: float | None) -> float | None:
-        """Share of a portfolio target: what the batteries are given plus what the load shows."""
-        plan = self._engine.gateway.battery.plan
-        if plan is None or baseline is None or state.load_w is None:
-            return None
-        shares = sum(s.regulation_w for s in plan.shares if s.site == state.site.id)
-        return shares + baseline - state.load_w
-
     def _links(self, now: float) -> Iterator[LinkView]:
         engine = self._engine
         for room in engine.rooms.values():
@@ -233,35 +140,36 @@ class LiveSource:
                 health="good" if good and not status.detail else "warning" if good else "bad",
                 detail=status.detail,
                 detail_ja=retell(status.detail, "ja"),
-                age_s=_age(status.last_contact_at, now),
+                age_s=age_s(status.last_contact_at, now),
                 refused_messages=status.refused_messages,
             )
         for state in engine.gateway.sites:
+            alone = state.alone and state.credited(now, engine.gateway.policy)
             yield _link(
                 state.site.id,
                 "site",
-                "linked" if state.linked else "lost",
+                "linked" if state.linked else "alone" if alone else "lost",
                 "good" if state.linked else "bad",
                 state.lost_reason,
-                _age(None if state.reading is None else state.reading.at, now),
+                age_s(None if state.reading is None else state.reading.at, now),
             )
         shifts = engine.gateway.shifts
         for name in shifts.host_of:
-            why = shifts.absent.get(name, "" if name in shifts.offers else "not heard of yet")
-            yield _link(name, "plugin", "gone" if why else "ready", "bad" if why else "good", why)
+            health, why = shifts.health(name)
+            yield _link(name, "plugin", "gone" if health == "bad" else "ready", health, why)
         ready = self._solver.state == "ready"
         detail = self._solver.reason or engine.gateway.solver_trouble
         yield _link("solver", "solver", self._solver.state, "good" if ready else "warning", detail)
         trouble = engine.journal.problem or engine.trouble.get("journal", "")
-        health: LinkHealth = "bad" if engine.journal.degraded else "warning" if trouble else "good"
+        health = "bad" if engine.journal.degraded else "warning" if trouble else "good"
         yield _link("journal", "journal", "degraded" if engine.journal.degraded else "ok", health, trouble)
 
     def _plugins(self) -> Iterator[PluginView]:
         shifts = self._engine.gateway.shifts
         for name, host in shifts.host_of.items():
-            why = shifts.absent.get(name, "" if name in shifts.offers else "not heard of yet")
+            health, why = shifts.health(name)
             standing = [r for r in shifts.orders.values() if r.order.plugin == name]
-            state = "gone" if why else (standing[-1].state or "ordered") if standing else "ready"
+            state = "gone" if health == "bad" else (standing[-1].state or "ordered") if standing else "ready"
             yield PluginView(
                 name=name,
                 site=host,
@@ -281,72 +189,24 @@ class LiveSource:
                 ),
             )
 
-    def _alarms(self, now: float, sites: Sequence[SiteView], links: Sequence[LinkView]) -> list[AlarmView]:
-        rows: list[_Row] = []
-        for site in sites:
-            if not site.linked:
-                rows.append(("site_lost", "alarm", site.id, {"site": site.id, "why": site.reason}))
-                continue
-            devices: tuple[MeterView | BatteryView, ...] = (site.meter, *site.batteries)
-            for device in devices:
-                if device.health is not Health.GOOD:
-                    values = {
-                        "device": device.id,
-                        "site": site.id,
-                        "health": f"word.health.{device.health}",
-                        "why": device.reason,
-                    }
-                    rows.append(("device", "alarm", device.id, values))
-        for link in links:
-            state = f"word.link.{link.state}"
-            values = {"room": link.name, "plugin": link.name, "state": state, "why": link.detail or "-"}
-            if link.kind in ("openadr2", "plugin", "solver") and link.health != "good":
-                code = {"openadr2": "room", "plugin": "plugin", "solver": "solver"}[link.kind]
-                rows.append((code, "alarm" if link.health == "bad" else "warning", link.name, values))
-        plan = self._engine.gateway.battery.plan
+    def _rows(self, sites: Sequence[SiteView], links: Sequence[LinkView]) -> list[alarms.Row]:
+        """What somebody should look at now."""
+        engine = self._engine
+        rows = [row for site in sites for row in alarms.of_site(site, engine.gateway.policy.hold_s)]
+        rows += [row for link in links for row in alarms.of_link(link)]
+        plan = engine.gateway.battery.plan
         for id, w in () if plan is None else plan.shortfall_w:
             if abs(w) > 1.0:
                 rows.append(("shortfall", "trip", id, {"event": id, "kw": f"{abs(w) / 1000:.1f}"}))
-        rows += expiring(self._days_left)
+        rows += alarms.expiring(self._days_left)
         for name, notes in self._credentials().items():
             rows.append(("credentials", "warning", name, {"room": name, "why": "; ".join(notes)}))
-        step_s = self._engine.clock.step_s()
+        step_s = engine.clock.step_s()
         if abs(step_s) > CLOCK_STEP_S:
             rows.append(("clock", "warning", "clock", {"by_s": f"{step_s:+.1f}"}))
-        for source, why in self._engine.trouble.items():
+        for source, why in engine.trouble.items():
             rows.append(("engine", "alarm", source, {"source": source, "why": why}))
-        return self._dated(now, rows)
-
-    def _dated(self, now: float, rows: Sequence[_Row]) -> list[AlarmView]:
-        keys = [f"{code}/{name}" for code, _, name, _ in rows]
-        self._since = {key: self._since.get(key, now) for key in keys}
-        alarms = [
-            AlarmView(
-                code=code,
-                severity=severity,
-                text=text(f"alarm.{code}", "en", **values),
-                text_ja=text(f"alarm.{code}", "ja", **values),
-                since=self._since[key],
-            )
-            for key, (code, severity, _, values) in zip(keys, rows, strict=True)
-        ]
-        order = {"trip": 0, "alarm": 1, "warning": 2, "info": 3}
-        return sorted(alarms, key=lambda alarm: (order[alarm.severity], alarm.since))
-
-
-def expiring(days_left: Mapping[str, float]) -> list[_Row]:
-    """Alarms on certificates, CAs and CRLs that end, by name."""
-    steps = {name: expiry_step(days) for name, days in days_left.items()}
-    return [
-        (
-            "certificate",
-            _EXPIRY[step],
-            f"{name} {step}",
-            {"room": name, "days": f"{max(days_left[name], 0.0):.0f}"},
-        )
-        for name, step in steps.items()
-        if step is not None
-    ]
+        return rows
 
 
 def _link(
@@ -367,23 +227,6 @@ def _link(
         age_s=age_s,
         refused_messages=0,
     )
-
-
-def _row(row: DeviceHealth | None, device: DeviceId, state: SiteState) -> DeviceHealth:
-    if state.linked and row is not None:
-        probation = state.probation.get(device)
-        if probation is None or row.health is not Health.GOOD:
-            return row
-        left_s = probation.until - (row.seen_at or probation.until)
-        reason = f"{probation.reason}; looks well again, left out for another {left_s:.0f} s"
-        return DeviceHealth(device=device, health=Health.REFUSING, reason=reason, seen_at=row.seen_at)
-    reason = state.lost_reason if not state.linked else "not read yet"
-    seen_at = None if row is None else row.seen_at
-    return DeviceHealth(device=device, health=Health.LOST, reason=reason, seen_at=seen_at)
-
-
-def _age(at: float | None, now: float) -> float | None:
-    return None if at is None else max(0.0, round(now - at, 3))
 
 
 def _point(second: Second) -> HistoryPoint:

@@ -19,11 +19,12 @@ schema and says unit, direction and origin.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from vpp_gateway.console.rollup import severity, worst
+from vpp_gateway.console.rollup import SiteHealth, severity, worst
 from vpp_gateway.domain.reading import Health
 
 SCHEMA_VERSION: Final = 1
@@ -77,7 +78,7 @@ class PortfolioView(View):
 
 
 class MeterView(View):
-    """The meter at the grid connection point."""
+    """The meter at the grid connection point, or the check meter beside it."""
 
     id: str
     """Device id, from settings."""
@@ -89,6 +90,10 @@ class MeterView(View):
     """The same in Japanese, as far as the words are our own."""
     age_s: float | None
     """s since the last good reading, at `Status.at`; null = never seen."""
+    import_w: float | None = None
+    """W taken from the grid by its own word, believed or not; < 0 = export, null = says nothing now."""
+    read_by: str = ""
+    """Id of the site whose agent reads it; empty = none has read it yet."""
 
 
 class BatteryView(View):
@@ -127,8 +132,8 @@ class SiteView(View):
     """Grid area, from settings."""
     linked: bool
     """True while the site's agent is connected and fresh."""
-    health: Health
-    """Worst of the agent's link, the meter and the batteries."""
+    health: SiteHealth
+    """Worst of the agent's link, the meter and the batteries; a meter that the other one stands in for is a warning."""
     reason: str
     """Which child made it so, and why; empty when good."""
     reason_ja: str
@@ -136,7 +141,11 @@ class SiteView(View):
     age_s: float | None
     """s since the last message of the site's agent, at `Status.at`; null = never."""
     import_w: float | None
-    """W taken from the grid at the PCC, by the meter; < 0 = export, null = not known."""
+    """W taken from the grid at the PCC, by the meter that is followed; < 0 = export, null = not known."""
+    sight: Literal["meter", "check", ""] = "meter"
+    """Which meter is followed: the meter, the check meter, or none that can be believed now."""
+    alone: bool = False
+    """True while its link is silent and its agent is taken to live and to keep its import by itself."""
     meter_modelled: bool
     """True when no meter hardware stands behind `import_w`."""
     baseline_import_w: float | None
@@ -152,19 +161,34 @@ class SiteView(View):
     by_tier_w: dict[str, float]
     """W of relief per tier at this site; > 0 relieves the grid."""
     meter: MeterView
-    """The meter behind `import_w`."""
+    """The meter at the grid connection point."""
+    check_meter: MeterView | None = None
+    """A second meter there, read on another way; null = none."""
     batteries: tuple[BatteryView, ...]
     """The site's batteries in the order of the settings."""
 
     @model_validator(mode="after")
     def _never_green_over_a_fault(self) -> Self:
         """A site cannot be healthier than its worst device, nor good without its agent."""
-        floor, reason = worst((self.meter, *self.batteries))
+        floor, reason = worst(*counted(self.sight, self.meter, self.check_meter, self.batteries))
         if not self.linked:
             floor, reason = Health.LOST, "its agent is not linked"
         if severity(self.health) < severity(floor):
             raise ValueError(f"site {self.id} cannot be {self.health} while {reason}; use rollup.site_health")
         return self
+
+
+def counted(
+    sight: str, meter: MeterView, check_meter: MeterView | None, batteries: Sequence[BatteryView]
+) -> tuple[Sequence[MeterView | BatteryView], Sequence[MeterView]]:
+    """Devices whose health counts in full, and those that another one stands in for.
+
+    The check meter is the second of two; the meter is replaced while the check meter is followed.
+    """
+    second = () if check_meter is None else (check_meter,)
+    if sight == "check":
+        return batteries, (meter, *second)
+    return (meter, *batteries), second
 
 
 class LinkView(View):

@@ -23,15 +23,23 @@ from dataclasses import replace
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, given_alone_w, shown_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
-from vpp_gateway.domain.fleet import BATTERY, Battery
+from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, SiteLink
 from vpp_gateway.domain.instruction import (
     DeviceId,
     InstructionId,
     SiteId,
 )
-from vpp_gateway.domain.plan import Lever, Problem, Resource, SiteBounds, Target
+from vpp_gateway.domain.plan import Coupling, FeederBounds, Lever, Problem, Resource, SiteBounds, Target, Use
 from vpp_gateway.domain.reading import BatteryReading
-from vpp_gateway.portfolio.envelope import NO_ROOM, battery_room, hold_s, nameplate_room, site_bounds
+from vpp_gateway.portfolio.envelope import (
+    NO_ROOM,
+    Room,
+    battery_room,
+    hold_s,
+    nameplate_room,
+    site_bounds,
+)
+from vpp_gateway.portfolio.rooms import feeder_max_w
 from vpp_gateway.portfolio.timeline import Bound, InForce
 
 MIN_WEIGHT_WH = 1.0
@@ -78,6 +86,7 @@ def now_problem(
         resources=_limited(_resources(sites, holds, alone, 1.0), bounds),
         levers=(),
         bounds=_bounds(sites, bounds, {}),
+        feeders=_feeders(sites),
     )
 
 
@@ -127,8 +136,73 @@ def plan_problem(
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
         resources=_limited(_resources(sites, holds, alone, 1.0 - policy.bridge_reserve), bounds),
-        levers=levers,
+        levers=tuple(_lasting(lever, holds) for lever in levers),
         bounds=_bounds(sites, bounds, active_w),
+        couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
+        feeders=_feeders(sites),
+    )
+
+
+def _lasting(lever: Lever, holds: Mapping[SiteId, float]) -> Lever:
+    """With what is missing between the time it can be held and the end of what it would serve."""
+    needed_s = max((holds.get(leg.site, 0.0) for leg in lever.legs), default=0.0)
+    return replace(lever, short_s=max(0.0, needed_s - lever.lasts_s))
+
+
+def _coupling(link: SiteLink, levers: Iterable[Lever]) -> Coupling:
+    """The moves that go over a link, each by what it takes off the meter of its source."""
+    uses = []
+    for lever in levers:
+        relieved = {leg.site: leg.regulation_w for leg in lever.legs if leg.regulation_w > 0.0}
+        loaded = {leg.site for leg in lever.legs if leg.regulation_w < 0.0}
+        if link.source in relieved and link.destination in loaded:
+            uses.append(Use(offer=lever.offer, w=relieved[link.source]))
+    return Coupling(
+        name=f"{link.source} > {link.destination}",
+        uses=tuple(uses),
+        limit_w=link.max_w,
+        between=(link.source, link.destination),
+    )
+
+
+def _feeders(sites: Sites) -> tuple[FeederBounds, ...]:
+    """What the lines inside the sites carry besides what batteries on them do that are not ours to order now."""
+    return tuple(_feeder(state, line) for state in sites for line in state.site.feeders)
+
+
+def _feeder(state: SiteState, line: Feeder) -> FeederBounds:
+    rows = state.reading.batteries if state.linked and state.reading else ()
+    others = [
+        row.discharge_w
+        for row in rows
+        if row.device in line.devices and row.device not in state.usable and math.isfinite(row.discharge_w)
+    ]
+    return FeederBounds(
+        id=line.id,
+        site=state.site.id,
+        down_max_w=max(0.0, feeder_max_w(line, "down") - math.fsum(max(w, 0.0) for w in others)),
+        up_max_w=max(0.0, feeder_max_w(line, "up") + math.fsum(min(w, 0.0) for w in others)),
+    )
+
+
+def _behind(site: Site) -> dict[DeviceId, FeederId]:
+    return {device: line.id for line in site.feeders for device in line.devices}
+
+
+def _resource(
+    battery: Battery, feeder: FeederId | None, room: Room, easy_down_w: float, easy_up_w: float
+) -> Resource:
+    return Resource(
+        id=battery.id,
+        site=battery.site,
+        tier=BATTERY,
+        down_room_w=room.down_w,
+        up_room_w=room.up_w,
+        easy_down_w=easy_down_w,
+        easy_up_w=easy_up_w,
+        weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
+        weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
+        feeder=feeder,
     )
 
 
@@ -167,6 +241,7 @@ def _resources(
 ) -> tuple[Resource, ...]:
     rows = []
     for state in sites:
+        behind = _behind(state.site)
         for battery in state.site.batteries:
             hold = alone.get(battery.id, holds.get(state.site.id))
             if hold is None:
@@ -175,19 +250,9 @@ def _resources(
             sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
             # The bridging part may use power that the energy would not carry to the end.
             instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
-            rows.append(
-                Resource(
-                    id=battery.id,
-                    site=state.site.id,
-                    tier=BATTERY,
-                    down_room_w=instant.down_w,
-                    up_room_w=instant.up_w,
-                    easy_down_w=min(sustained.down_w, instant.down_w * easy),
-                    easy_up_w=min(sustained.up_w, instant.up_w * easy),
-                    weight_down=max(instant.energy_down_wh, MIN_WEIGHT_WH),
-                    weight_up=max(instant.energy_up_wh, MIN_WEIGHT_WH),
-                )
-            )
+            easy_down = min(sustained.down_w, instant.down_w * easy)
+            easy_up = min(sustained.up_w, instant.up_w * easy)
+            rows.append(_resource(battery, behind.get(battery.id), instant, easy_down, easy_up))
     return tuple(rows)
 
 
@@ -240,19 +305,8 @@ def forecast_problem(
             room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
             if state.reading is None:
                 room = nameplate_room(battery, 60.0)
-            resources.append(
-                Resource(
-                    id=battery.id,
-                    site=state.site.id,
-                    tier=BATTERY,
-                    down_room_w=room.down_w,
-                    up_room_w=room.up_w,
-                    easy_down_w=room.down_w,
-                    easy_up_w=room.up_w,
-                    weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
-                    weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
-                )
-            )
+            line = _behind(state.site).get(battery.id)
+            resources.append(_resource(battery, line, room, room.down_w, room.up_w))
     return Problem(
         id="forecast",
         at=at,
@@ -261,6 +315,7 @@ def forecast_problem(
         resources=_limited(tuple(resources), bounds),
         levers=(),
         bounds=_bounds(sites, (), {}),
+        feeders=_feeders(sites),
     )
 
 

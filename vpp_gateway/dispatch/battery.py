@@ -16,7 +16,7 @@ from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
-from vpp_gateway.domain.plan import Plan
+from vpp_gateway.domain.plan import Plan, Problem
 from vpp_gateway.domain.quantity import clamp
 from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
@@ -47,6 +47,8 @@ class BatteryDispatch:
         self._later: dict[SiteId, tuple[Step, ...]] = {}
         self._later_key: tuple[object, ...] = ()
         self._segments: tuple[Segment, ...] = ()
+        self.problem: Problem | None = None
+        """What was asked of the batteries in the last second; None: nothing."""
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -77,7 +79,7 @@ class BatteryDispatch:
             alone = given_alone_w(row, self._sites, now, self._policy)
             battery = sum(s.held_w(now, self._policy, row.without) for s in states) + sum(alone.values())
             for state in states:
-                account.doubted(id, state.site.id, state.watch.doubt)
+                account.doubted(id, state.site.id, state.doubt)
             asked = self.asked_w(row)
             account.sample(id, now, asked, {**by_site, **alone}, battery)
             self.trim(row, asked - sum(by_site.values()) - sum(alone.values()), now)
@@ -115,7 +117,7 @@ class BatteryDispatch:
         if rows:
             current = self._current(rows, now)
         else:
-            self.plan = None
+            self.problem = self.plan = None
         self._forecast(now)
         result = []
         for id in self._sites.ids:
@@ -133,7 +135,7 @@ class BatteryDispatch:
     def _current(self, rows: tuple[InForce, ...], now: float) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
-        self.plan = closed_form(problem, explain=False)
+        self.problem, self.plan = problem, closed_form(problem, explain=False)
         return steps_of(self.plan, rows, None, self._timeline.next_turn(now))
 
     def _alone_import_w(self, site: SiteId) -> float | None:

@@ -26,6 +26,7 @@ from vpp_gateway.domain.instruction import (
     Setpoint,
     SiteId,
 )
+from vpp_gateway.domain.order import Offer
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
@@ -213,8 +214,10 @@ class Judge:
 
     def _work_w(self, instruction: Instruction, free: Set[SiteId], sign: float, hold: float) -> float:
         """Workload offers that reach the free sites, and orders that stand there for this instruction."""
+        links = self._links_w()
         offers = (
-            math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in free)
+            _carried(offer, links)
+            * math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in free)
             for offer in self.shifts.callable_offers(self.now)
             if offer.sustain_s >= hold
         )
@@ -224,6 +227,29 @@ class Judge:
             if record.committed and record.order.instruction == instruction.id
         )
         return math.fsum(max(0.0, sign * net) for net in (*offers, *orders))
+
+    def _links_w(self) -> dict[tuple[SiteId, SiteId], float]:
+        """What the links between sites carry beside the moves that stand, W."""
+        left = {(link.source, link.destination): link.max_w for link in self.sites.fleet.links}
+        for record in self.shifts.standing():
+            if (pair := _between(record.offer)) in left:
+                left[pair] -= record.share * abs(record.offer.legs[0].import_delta_w)
+        return left
+
+
+def _between(offer: Offer) -> tuple[SiteId, SiteId]:
+    """Source and destination of a move; of anything else its site twice, which no link joins."""
+    return offer.legs[0].site, offer.legs[-1].site
+
+
+def _carried(offer: Offer, links: dict[tuple[SiteId, SiteId], float]) -> float:
+    """Share of an offer that its link carries in a whole step; what it takes is taken off."""
+    pair, whole_w = _between(offer), abs(offer.legs[0].import_delta_w)
+    if pair not in links:
+        return 1.0
+    share = max((step for step in offer.steps if step * whole_w <= links[pair] + 1e-6), default=0.0)
+    links[pair] -= share * whole_w
+    return share
 
 
 def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:

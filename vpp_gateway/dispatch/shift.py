@@ -11,7 +11,8 @@ says `active`; the meter decides what the batteries do in any case.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fact import Offered, Shifted
@@ -69,6 +70,10 @@ class ShiftRecord:
         """Latency of its slowest leg, s."""
         return max(leg.latency_s for leg in self.offer.legs)
 
+    def lasts_s(self, at: float) -> float:
+        """How long after `at` it can still be held, s; < 0 once it is over."""
+        return self.offer.sustain_s - (0.0 if self.active_at is None else at - self.active_at)
+
     def regulation_w(self, site: SiteId) -> float:
         """What it gives at one site once active, W."""
         return sum(
@@ -100,6 +105,8 @@ class Shifts:
     offers: dict[PluginName, tuple[Offer, ...]] = field(default_factory=dict)
     absent: dict[PluginName, str] = field(default_factory=dict)
     """Why a plug-in offers nothing."""
+    refused: dict[PluginName, str] = field(default_factory=dict)
+    """What of a plug-in's offers was refused, and why."""
     orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
@@ -117,6 +124,15 @@ class Shifts:
         self.absent.pop(fact.plugin, None)
         if fact.reason:
             self.absent[fact.plugin] = fact.reason
+        self.refused[fact.plugin] = "; ".join(fact.refused)
+
+    def health(self, plugin: PluginName) -> tuple[Literal["good", "warning", "bad"], str]:
+        """How a plug-in stands: good, warning (some offers refused) or bad (none there), and why."""
+        absent = self.absent.get(plugin, "" if plugin in self.offers else "not heard of yet")
+        if absent:
+            return "bad", absent
+        refused = self.refused.get(plugin, "")
+        return "warning" if refused else "good", refused
 
     def fold_state(self, fact: Shifted) -> ShiftRecord | None:
         """Take an order's new state in; returns its record, or None if the order is not ours."""
@@ -218,20 +234,28 @@ class Shifts:
         return disturbed | {site for site, at in self._returned.items() if now < at + METER_LAG_S}
 
     def levers(self, at: float, now: float) -> tuple[Lever, ...]:
-        """What a plan for `at` may call: fresh offers, and orders that stand."""
+        """What a plan for `at` may call: fresh offers, and orders that stand and can be held still."""
         rows = [
-            _lever(offer.id, offer, offer.steps, offer.cost, 0.0)
+            _lever(offer.id, offer, offer.steps, offer.cost, 0.0, offer.sustain_s)
             for offer in self.callable_offers(now)
             if offer.valid_until > at
         ]
         for record in self.standing():
-            if record.committed:
+            if record.committed and record.lasts_s(now) > 0.0:
                 dwell_s = max(self.dwell_s, record.offer.min_dwell_s)
                 dwelling = record.active_at is None or now < record.active_at + dwell_s
                 held = record.share if dwelling else 0.0
                 rows.append(
-                    _lever(
-                        _held_id(record), record.offer, (record.share,), record.offer.cost * HELD_COST, held
+                    replace(
+                        _lever(
+                            _held_id(record),
+                            record.offer,
+                            (record.share,),
+                            record.offer.cost * HELD_COST,
+                            held,
+                            record.lasts_s(max(at, now)),
+                        ),
+                        stands=True,
                     )
                 )
         return tuple(rows)
@@ -239,9 +263,9 @@ class Shifts:
     def follow(
         self, plan: Plan, verb: ShiftVerb, instruction_at: Mapping[SiteId, InstructionId], now: float
     ) -> list[Shift]:
-        """Orders that make a plan real: begin what it calls, take back what it no longer calls."""
+        """Orders that make a plan real: begin what it calls, take back what it no longer calls or what cannot last."""
         calls = {call.offer: call for call in plan.calls}
-        commands = self._take_back_uncalled(calls, now) if verb is ShiftVerb.COMMIT else []
+        commands = self._take_back(calls, now) if verb is ShiftVerb.COMMIT else []
         known = {offer.id: offer for offers in self.offers.values() for offer in offers}
         for call in plan.calls:
             offer = known.get(call.offer)
@@ -274,11 +298,12 @@ class Shifts:
             if record.order.plugin == plugin
         ]
 
-    def _take_back_uncalled(self, calls: Mapping[OfferId, Call], now: float) -> list[Shift]:
+    def _take_back(self, calls: Mapping[OfferId, Call], now: float) -> list[Shift]:
         result = []
         for record in list(self.standing()):
             call = calls.get(_held_id(record))
-            if record.committed and call is not None and call.share == 0.0:
+            uncalled = call is not None and call.share == 0.0
+            if record.committed and (uncalled or record.lasts_s(now) <= 0.0):
                 result.append(self._roll_back(record, now))
         return result
 
@@ -333,7 +358,9 @@ def _held_id(record: ShiftRecord) -> OfferId:
     return OfferId(f"order:{record.order.id}")
 
 
-def _lever(id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_least: float) -> Lever:
+def _lever(
+    id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_least: float, lasts_s: float
+) -> Lever:
     return Lever(
         offer=id,
         tier=WORKLOAD,
@@ -344,5 +371,7 @@ def _lever(id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_
         cost=cost,
         name=f"{offer.plugin}: {offer.kind} {' > '.join(leg.site for leg in offer.legs)}",
         at_least=at_least,
+        sla_tier=offer.sla_tier,
         downtime_s=offer.downtime_s,
+        lasts_s=lasts_s,
     )

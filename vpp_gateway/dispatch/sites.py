@@ -16,11 +16,13 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
+from vpp_gateway.dispatch.plausible import plausible
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
+from vpp_gateway.metering.sight import Lasting, SightDoubt, doubt_of
 from vpp_gateway.metering.two_meters import Sight, TwoMeters
 from vpp_gateway.metering.unseen import Unseen
 from vpp_gateway.metering.watch import MeterWatch
@@ -51,6 +53,8 @@ class SiteState:
     """By which meter the load is seen now; "" = it is not."""
     seen_w: float | None = None
     """Import at the PCC by that meter, W."""
+    lasting: Lasting = field(default_factory=Lasting)
+    """What is to be said of its meters."""
     unseen: Unseen = field(default_factory=Unseen)
     shifted_w: float = 0.0
     """Regulation that workload shifts of ours give here by their own word, W."""
@@ -92,6 +96,11 @@ class SiteState:
         if self.seen_w is not None or not self.linked or self.watch.doubt:
             return self.seen_w
         return None if self.reading is None else _metered_w(self.reading)
+
+    @property
+    def doubt(self) -> SightDoubt:
+        """What is to be said of its meters; "" = nothing."""
+        return self.lasting.doubt
 
     def expect(self, expected: tuple[float, float] | None) -> None:
         """Fast shifts were ordered here: (regulation together, W; when). What the load has already done counts off."""
@@ -181,11 +190,8 @@ class Sites:
         for state in self._states.values():
             self._lose(state, at, "waiting for the site agent", silent=False)
             power_w = state.watch.power_w
-            state.watch, state.meters, state.unseen = (
-                MeterWatch(power_w=power_w),
-                TwoMeters(power_w),
-                Unseen(),
-            )
+            state.watch, state.meters = MeterWatch(power_w=power_w), TwoMeters(power_w)
+            state.lasting, state.unseen = Lasting(), Unseen()
 
     def disturb(self, sites: Set[SiteId], shifted_w: Mapping[SiteId, float]) -> None:
         """Where workload shifts of ours change the load now, and by how much by their own word (regulation, W)."""
@@ -200,6 +206,7 @@ class Sites:
 
     def _take(self, state: SiteState, reading: SiteReading) -> None:
         """Take the batteries of one reading in."""
+        reading = plausible(reading)
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
@@ -217,6 +224,14 @@ class Sites:
         if state.sight == "meter" and not believed:
             state.sight = "" if check_w is None else "check"
         state.seen_w = meter_w if state.sight == "meter" else check_w if state.sight == "check" else None
+        doubt = doubt_of(
+            sight=state.sight,
+            linked=state.linked,
+            speaks=meter_w is not None,
+            meters=state.meters,
+            alone=state.watch.doubt,
+        )
+        state.lasting.hear(at, doubt)
         if state.seen_w is None:
             probable_w = state.unseen.load_w(at, state.shifted_w)
             held = state.alone and state.credited(at, self._policy)
@@ -243,7 +258,8 @@ def _metered_w(reading: SiteReading) -> float | None:
 
 
 def _power_w(site: Site) -> float:
-    return math.fsum(max(battery.charge_max_w, battery.discharge_max_w) for battery in site.batteries)
+    powers = (max(battery.charge_max_w, battery.discharge_max_w) for battery in site.batteries)
+    return math.fsum(w for w in powers if math.isfinite(w))
 
 
 def _on_probation(state: SiteState, reading: SiteReading) -> set[DeviceId]:

@@ -81,6 +81,8 @@ class Offered:
     offers: tuple[Offer, ...]
     reason: str = ""
     """Why there are none, in words; empty otherwise."""
+    refused: tuple[str, ...] = ()
+    """Offers beside these that cannot be true: which, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,10 +127,22 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLink:
+    """How much work may be moved from one site to another at a time."""
+
+    source: SiteId
+    destination: SiteId
+    max_w: float
+    """Of moved work, as the source's meter shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The portfolio."""
 
     sites: tuple[Site, ...]
+    links: tuple[SiteLink, ...] = ()
+    """Two sites that no link joins move what their grid connections carry."""
     tiers: tuple[TierName, ...] = DEFAULT_TIERS
 
     def site(self, id: SiteId) -> Site:

@@ -114,4 +114,6 @@ class Offer:
     """Relative price inside its tier."""
     downtime_s: float = 0.0
     """Expected service downtime."""
+    sla_tier: int = 0
+    """How much was promised to whom this disturbs: 0 is called first, before any cost is compared."""
     rebound_wh: float = 0.0

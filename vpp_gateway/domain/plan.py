@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from vpp_gateway.domain.fleet import TierName
+from vpp_gateway.domain.fleet import FeederId, TierName
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 
@@ -34,6 +35,8 @@ class Resource:
     weight_down: float
     """Share of a tie in down direction (energy headroom), > 0."""
     weight_up: float
+    feeder: FeederId | None = None
+    """The line inside the site that it is behind; None = it stands at the grid connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +60,16 @@ class Lever:
     """What people call it, for instance `move tokyo-1 > kanagawa-1`."""
     at_least: float = 0.0
     """Share already committed and not yet releasable (0..1)."""
+    stands: bool = False
+    """It is an order in course: it can be held or taken back, not raised."""
     sla_tier: int = 0
     """How much was promised to whom this disturbs: 0 is called first, before any cost is compared."""
     downtime_s: float = 0.0
     """Expected service downtime; decides where costs are equal."""
+    lasts_s: float = math.inf
+    """How long it can be held from the moment planned for, by the word of its plug-in."""
+    short_s: float = 0.0
+    """How much too early it would have to be given back; > 0 is called after every other offer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +83,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coupling:
-    """A limit that offers share and no site has alone: a link between sites, room at a destination, a feeder."""
+    """A limit that offers share and no site has alone, for instance a link between two sites."""
 
     name: str
-    """What people call it, for instance `link tokyo-1 > kanagawa-1`."""
+    """What people call it, for instance `tokyo-1 > kanagawa-1`."""
     uses: tuple[Use, ...]
     limit_w: float
+    between: tuple[SiteId, SiteId] | None = None
+    """Source and destination, where it is the link between two sites."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +102,18 @@ class SiteBounds:
     """Before the export limit binds (>= 0)."""
     up_max_w: float
     """Before the import limit binds (>= 0)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeederBounds:
+    """How much regulation one line inside a site can still carry from the batteries behind it."""
+
+    id: FeederId
+    site: SiteId
+    down_max_w: float
+    """Before its export limit binds (>= 0)."""
+    up_max_w: float
+    """Before its import limit binds (>= 0)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +148,8 @@ class Problem:
     bounds: tuple[SiteBounds, ...]
     """A site without bounds has no room."""
     couplings: tuple[Coupling, ...] = ()
+    feeders: tuple[FeederBounds, ...] = ()
+    """A feeder without bounds has no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ WAL with `synchronous=NORMAL`: COMMIT does not wait for the disk. `kill -9` lose
 `BATCH_ROWS` seconds); a power cut loses what was committed since the last checkpoint as well, and never corrupts.
 
 Names are `<site>/import_w`, `<site>/modelled` (1 = no meter hardware behind the number), and
-`<site>/<device>/discharge_w` and `…/soc`.
+`<site>/<device>/discharge_w` and `…/soc`. With a check meter also `<site>/check_import_w`, what it says, and
+`<site>/checked` (1 = the meter failed and the check meter is followed).
 """
 
 from __future__ import annotations
@@ -52,6 +53,18 @@ class Usage:
     """UTC (Unix s), start of the second."""
     import_w: float
     modelled: bool = False
+    checked: bool = False
+    """By the check meter of a site whose meter failed."""
+
+
+def is_checked(row: Mapping[str, float], site: SiteId) -> bool:
+    """In this second the check meter of the site is followed."""
+    return row.get(f"{site}/checked", 0.0) != 0.0
+
+
+def believed_w(row: Mapping[str, float], site: SiteId) -> float | None:
+    """Import of the site in one stored second by the meter that is followed, W; None where it is not known."""
+    return row.get(f"{site}/check_import_w" if is_checked(row, site) else f"{site}/import_w")
 
 
 def series_of(snapshot: Snapshot) -> dict[str, float]:
@@ -171,7 +184,7 @@ class TelemetryStore:
             self._buffer.clear()
 
     def usage(self, site: SiteId | None, since: float, until: float) -> Sequence[Usage]:
-        """Measured import in [since, until), in time order.
+        """Measured import in [since, until), in time order, by the meter that was followed.
 
         Args:
             site: One site, or None for the sum of all; a second in which any site lacks its sample has no sum and
@@ -183,16 +196,15 @@ class TelemetryStore:
             JournalError: The file cannot be read.
         """
         sites = self._sites if site is None else (site,)
-        wanted = [(f"{name}/import_w", f"{name}/modelled") for name in sites]
-        return [
-            Usage(
-                at=at,
-                import_w=sum(series[import_w] for import_w, _ in wanted),
-                modelled=any(series.get(modelled, 0.0) != 0.0 for _, modelled in wanted),
-            )
-            for at, series in self.seconds(since, until)
-            if wanted and all(import_w in series for import_w, _ in wanted)
-        ]
+        found = []
+        for at, row in self.seconds(since, until):
+            values = [believed_w(row, one) for one in sites]
+            known = [value for value in values if value is not None]
+            if sites and len(known) == len(values):
+                modelled = any(row.get(f"{one}/modelled", 0.0) != 0.0 for one in sites)
+                checked = any(is_checked(row, one) for one in sites)
+                found.append(Usage(at=at, import_w=sum(known), modelled=modelled, checked=checked))
+        return found
 
     def seconds(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, float]]]:
         """All samples in [since, until), second by second in time order, buffered ones included.

@@ -11,7 +11,7 @@ from vpp_gateway.domain.fact import Lost, Obeyed, Refused, Withdrawn
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, Delivery
-from vpp_gateway.metering.watch import MeterDoubt
+from vpp_gateway.metering.sight import SightDoubt
 
 KEEP_CONCLUDED = 1000
 WHY_MAX = 60
@@ -123,8 +123,8 @@ class Account:
             if delivery.state == "active":
                 self.note(id, reason)
 
-    def doubted(self, id: InstructionId, site: SiteId, doubt: MeterDoubt) -> None:
-        """The meter of a site that the instruction rules cannot be believed: what is delivered there is not proven."""
+    def doubted(self, id: InstructionId, site: SiteId, doubt: SightDoubt) -> None:
+        """A meter of a site that the instruction rules is not believed: its check meter is followed, or nothing is proven."""
         if doubt:
             self.note(id, Reason(code=f"meter.{doubt}", values=(("site", site),)))
 

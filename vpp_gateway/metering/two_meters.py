@@ -55,6 +55,8 @@ class TwoMeters:
     power_w: float
     parted: Parted = ""
     """How the meter differs from the check meter; "" = it does not, or one of them is silent."""
+    astray: Parted = ""
+    """What is wrong with the check meter itself, while the meter is well: stuck or reversed; "" = nothing."""
     _meter: _Said = field(default_factory=_Said)
     _check: _Said = field(default_factory=_Said)
     _positive: bool = True
@@ -69,22 +71,26 @@ class TwoMeters:
         """
         self._meter.hear(meter_w, check_w)
         self._check.hear(check_w, meter_w)
-        self.parted = ""
+        self.parted = self.astray = ""
         if meter_w is None or check_w is None:
             return "meter" if meter_w is not None else "check" if check_w is not None else ""
         least_w = max(STILL_MIN_W, STILL_SHARE * self.power_w)
         if self._agree(-meter_w, check_w) and not self._agree(meter_w, check_w):
-            self.parted = "reversed" if (check_w >= 0) == self._positive else ""
-            return "check" if self.parted else "meter"
+            if (check_w >= 0) == self._positive:
+                self.parted = "reversed"
+                return "check"
+            self.astray = "reversed"
+            return "meter"
         if self._meter.stands_still(check_w, least_w):
             self.parted = "stuck"
             return "check"
-        if self._agree(meter_w, check_w):
+        agree = self._agree(meter_w, check_w)
+        if agree:
             self._positive = meter_w >= 0
-            return "meter"
         if self._check.stands_still(meter_w, least_w):
-            return "meter"
-        self.parted = "apart"
+            self.astray = "stuck"
+        elif not agree:
+            self.parted = "apart"
         return "meter"
 
     def _agree(self, meter_w: float, check_w: float) -> bool:

@@ -30,6 +30,8 @@ class UsageSample:
     """UTC (Unix s), start of the interval."""
     import_w: float
     modelled: bool = False
+    checked: bool = False
+    """By the check meter of a site whose meter failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Sample:
     value: float
     """In the plain unit of the quantity: W, Wh, or 0/1."""
     modelled: bool = False
+    checked: bool = False
+    """By the check meter of a site whose meter failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class StatusSample:
 
     at: float
     online: bool
-    """Its link is up and its meter can be trusted."""
+    """Its link is up and one of its meters can be trusted."""
     override: bool
     """A device of the site answers but takes no orders: it is in local control."""
     offset_percent: float | None = None

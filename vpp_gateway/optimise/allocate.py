@@ -1,11 +1,11 @@
 """Who gives what now: the exact closed form.
 
 One direction per target, one tier after the other; inside a tier by water-filling. The caps form a tree
-(resource inside site inside target), so filling tier by tier is the optimum of the linear program in
+(resource inside feeder inside site inside target), so filling tier by tier is the optimum of the linear program in
 `optimise.linear` (proven against scipy in the tests); levers come in whole steps, rounded up, and batteries give
 back what a step is too much.
 
-    easy part of batteries -> levers by cost -> rest of the batteries (the part kept for bridging)
+    easy part of batteries -> levers by cost -> those that would not last -> rest of the batteries (kept for bridging)
 
 Levers with two legs (moves) couple targets: then `optimise.linear` decides how much of each is called, and this
 module only shares out what remains.
@@ -17,15 +17,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from vpp_gateway.domain.fleet import FeederId
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Call, Lever, Plan, Problem, Reason, Resource, Share, Target
 from vpp_gateway.optimise.steps import Carried, step_up
-from vpp_gateway.optimise.water import share_out
+from vpp_gateway.optimise.water import below, share_out
 
 EPSILON_W = 1e-6
-Used = dict[tuple[SiteId, float], float]
-"""Per connection and direction (1 down, -1 up): what targets before have taken of it, W (>= 0)."""
+Used = dict[tuple[SiteId, FeederId | None, float], float]
+"""Per connection or feeder and direction (1 down, -1 up): what targets before have taken of it, W (>= 0)."""
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class _Side:
     resources: tuple[Resource, ...]
     caps: dict[SiteId, float]
     """Room left at the grid connection per site, in this direction."""
+    feeders: dict[FeederId | None, float]
+    """Room left on each line inside a site; what is on none of them (None) is not bounded by one."""
     given: dict[DeviceId, float] = field(default_factory=dict)
 
     def room(self, resource: Resource) -> float:
@@ -52,14 +55,13 @@ class _Side:
 
     def pour(self, amount: float, caps: Sequence[float]) -> float:
         """Give `amount` to the resources, each up to its cap on top of what it has; returns what was placed."""
-        shares = share_out(
-            amount,
-            caps,
-            [self.weight(r) for r in self.resources],
-            [r.site for r in self.resources],
-            self.caps,
-        )
+        weights = [self.weight(r) for r in self.resources]
+        if self.feeders:
+            caps = below(caps, weights, [r.feeder for r in self.resources], self.feeders)
+        shares = share_out(amount, caps, weights, [r.site for r in self.resources], self.caps)
         for resource, share in zip(self.resources, shares, strict=True):
+            if resource.feeder is not None:
+                self.feeders[resource.feeder] -= share
             self.given[resource.id] = self.given.get(resource.id, 0.0) + share
             self.caps[resource.site] = self.caps.get(resource.site, 0.0) - share
         return math.fsum(shares)
@@ -129,8 +131,9 @@ def _use(side: _Side, used: Used) -> None:
     """Note what this target's devices take of each connection. Nothing is credited: a device that fails shall not
     break the limit for another target that leans on it."""
     for resource in side.resources:
-        key = (resource.site, side.sign)
-        used[key] = used.get(key, 0.0) + side.given.get(resource.id, 0.0)
+        for line in dict.fromkeys((None, resource.feeder)):
+            key = (resource.site, line, side.sign)
+            used[key] = used.get(key, 0.0) + side.given.get(resource.id, 0.0)
 
 
 def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId, float], used: Used) -> _Side:
@@ -144,7 +147,7 @@ def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId,
             if leg.site == bounds.site
         )
         cap = bounds.down_max_w - levers_w if sign > 0 else bounds.up_max_w + levers_w
-        caps[bounds.site] = _finite(cap - used.get((bounds.site, sign), 0.0))
+        caps[bounds.site] = _finite(cap - used.get((bounds.site, None, sign), 0.0))
     resources = tuple(
         r for r in problem.resources if r.site in target.sites or (target.devices and r.id in target.devices)
     )
@@ -152,7 +155,11 @@ def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId,
         resources = tuple(r for r in resources if target.has(r.id, r.site))
     for site in (*target.sites, *(r.site for r in resources)):
         caps.setdefault(site, 0.0)
-    return _Side(target=target, sign=sign, resources=resources, caps=caps)
+    feeders: dict[FeederId | None, float] = {r.feeder: 0.0 for r in resources if r.feeder is not None}
+    for line in problem.feeders if feeders else ():
+        most = line.down_max_w if sign > 0 else line.up_max_w
+        feeders[line.id] = _finite(most - used.get((line.site, line.id, sign), 0.0))
+    return _Side(target=target, sign=sign, resources=resources, caps=caps, feeders=feeders)
 
 
 def _fill(side: _Side, amount: float) -> float:
@@ -186,7 +193,9 @@ def _call_levers(
     need = target.regulation_w - held
     side = _side(problem, target, need, calls, used)
     left = abs(need) - side.pour(abs(need), [side.easy(r) for r in side.resources])
-    for lever in sorted(single, key=lambda v: (problem.tiers.index(v.tier), *_disruption(v))):
+    for lever in sorted(
+        single, key=lambda v: (v.short_s > 0.0, problem.tiers.index(v.tier), *_disruption(v))
+    ):
         leg = lever.legs[0]
         gain = side.sign * leg.regulation_w
         if left <= EPSILON_W or gain <= 0:
@@ -241,11 +250,14 @@ def _shares(side: _Side, explain: bool) -> list[Share]:
 
 def _why(side: _Side, resource: Resource, given: float) -> Reason:
     room = side.room(resource)
+    values: tuple[tuple[str, str], ...]
     values = (("site", resource.site), ("w", f"{given:.0f}"), ("room_w", f"{room:.0f}"))
     if room <= EPSILON_W:
         code = "share.no_room"
     elif given >= room - EPSILON_W:
         code = "share.full"
+    elif resource.feeder is not None and side.feeders[resource.feeder] <= EPSILON_W:
+        code, values = "share.feeder", (*values, ("feeder", resource.feeder))
     elif given > side.easy(resource) + EPSILON_W:
         code = "share.bridging"
     elif given > EPSILON_W:
@@ -259,49 +271,93 @@ def _call(lever: Lever, calls: Mapping[OfferId, float]) -> Call:
     share = step_up(lever, calls.get(lever.offer, lever.at_least))
     step = next((i for i, value in enumerate(lever.steps) if value >= share - 1e-9), -1) if share else -1
     code = "call.needed" if share > lever.at_least else "call.held" if share else "call.not_needed"
+    values: tuple[tuple[str, str], ...] = (("share", f"{share:.2f}"), ("cost", f"{lever.cost:g}"))
+    if share and lever.short_s > 0.0:
+        code, values = "call.short_lived", (*values, ("minutes", f"{math.ceil(lever.short_s / 60.0)}"))
     return Call(
         offer=lever.offer,
         tier=lever.tier,
         step=step,
         share=share,
-        reason=Reason(code=code, values=(("share", f"{share:.2f}"), ("cost", f"{lever.cost:g}"))),
+        reason=Reason(code=code, values=values),
     )
+
+
+@dataclass(slots=True)
+class _Line:
+    """Batteries of a site on one feeder, or on none."""
+
+    site: SiteId
+    feeder: FeederId | None
+    cap: float
+    """What the feeder carries; infinite where there is none."""
+    rooms: float = 0.0
+    given: float = 0.0
+
+    @property
+    def able(self) -> float:
+        return min(self.rooms, self.cap)
 
 
 def _binding(side: _Side, missing: float) -> list[Reason]:
     """Name what bound when a target could not be met: lifting exactly what is named lets it be met.
 
-    The limit of a site, or the rooms of its batteries, whichever is less; where that would still not do, what lies
-    behind. The cut of `optimise.cut`, for a tree of two levels.
+    The limit of a site, or of its feeders, or the rooms of its batteries, whichever is least; where that would still
+    not do, what lies behind. The cut of `optimise.cut`, for a tree of three levels.
     """
     rows = [Reason(code="bind.missing", values=(("w", f"{missing:.0f}"),))]
     if not side.resources:
         places = ", ".join((*side.target.sites, *side.target.devices))
         rows.append(Reason(code="bind.no_resources", values=(("sites", places),)))
-    sites = (*side.target.sites, *(r.site for r in side.resources))
-    rooms = dict.fromkeys(sites, 0.0)
-    given = dict.fromkeys(sites, 0.0)
-    for resource in side.resources:
-        rooms[resource.site] += side.room(resource)
-        given[resource.site] += side.given.get(resource.id, 0.0)
-    caps = {site: side.caps.get(site, 0.0) + given[site] for site in rooms}
+    sites = _lines(side)
+    given = {site: math.fsum(line.given for line in lines) for site, lines in sites.items()}
+    caps = {site: side.caps.get(site, 0.0) + given[site] for site in sites}
     asked = missing + math.fsum(given.values())
-    helpful = [site for site in rooms if any(r.site == site for r in side.resources)]
-    full: list[SiteId] = []
-    while helpful and math.fsum(min(rooms[s], caps[s]) for s in helpful) < asked - EPSILON_W:
-        for site in helpful:
-            if caps[site] < math.inf and caps[site] <= rooms[site] + EPSILON_W:
+    full: dict[SiteId, None] = {}
+
+    def able(site: SiteId) -> float:
+        return math.fsum(line.able for line in sites[site])
+
+    while sites and math.fsum(min(able(s), caps[s]) for s in sites) < asked - EPSILON_W:
+        for site, lines in sites.items():
+            if caps[site] < math.inf and caps[site] <= able(site) + EPSILON_W:
                 code = "bind.export" if side.sign > 0 else "bind.import"
                 rows.append(Reason(code=code, values=(("site", site),)))
                 caps[site] = math.inf
-            elif rooms[site] < math.inf:
-                full.append(site)
-                rooms[site] = math.inf
-    if full and set(full) == set(helpful):
+                continue
+            for line in lines:
+                if line.cap < math.inf and line.cap <= line.rooms + EPSILON_W:
+                    rows.append(_at_feeder(line))
+                    line.cap = math.inf
+                elif line.rooms < math.inf:
+                    full[site] = None
+                    line.rooms = math.inf
+    if full and set(full) == set(sites):
         rows.append(Reason(code="bind.rooms", values=(("count", str(len(side.resources))),)))
     else:
         rows.extend(Reason(code="bind.site_rooms", values=(("site", site),)) for site in full)
     return rows
+
+
+def _lines(side: _Side) -> dict[SiteId, list[_Line]]:
+    """The batteries of each site that has some, feeder by feeder."""
+    lines: dict[tuple[SiteId, FeederId | None], _Line] = {}
+    for resource in side.resources:
+        key = (resource.site, resource.feeder)
+        if key not in lines:
+            lines[key] = _Line(site=key[0], feeder=key[1], cap=side.feeders.get(key[1], math.inf))
+        given = side.given.get(resource.id, 0.0)
+        lines[key].rooms += side.room(resource)
+        lines[key].given += given
+        lines[key].cap += given
+    sites: dict[SiteId, list[_Line]] = {}
+    for line in lines.values():
+        sites.setdefault(line.site, []).append(line)
+    return sites
+
+
+def _at_feeder(line: _Line) -> Reason:
+    return Reason(code="bind.feeder", values=(("feeder", str(line.feeder)), ("site", line.site)))
 
 
 def _unsound(problem: Problem, target: Target) -> list[Reason]:
@@ -313,6 +369,8 @@ def _unsound(problem: Problem, target: Target) -> list[Reason]:
     ]
     bounds = [b for b in problem.bounds if b.site in target.sites]
     rows += [_no_number("site", b.site) for b in bounds if not (b.down_max_w >= 0.0 and b.up_max_w >= 0.0)]
+    lines = [f for f in problem.feeders if f.site in target.sites]
+    rows += [_no_number("feeder", f.id) for f in lines if not (f.down_max_w >= 0.0 and f.up_max_w >= 0.0)]
     return rows
 
 

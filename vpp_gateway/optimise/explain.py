@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from vpp_gateway.catalogue import Lang, retell, text
 from vpp_gateway.domain.plan import Plan, Problem, Reason, Target
 
-KW = {"w": "kw", "room_w": "room_kw"}
+KW = {"w": "kw", "room_w": "room_kw", "other_w": "other_kw", "total_w": "total_kw", "step_w": "step_kw"}
 """Values in W that people read in kW: name of the value -> name in the sentence."""
 
 

@@ -3,7 +3,8 @@
 The linear program decides how much of each offer is called; offers come in whole steps, so shares are rounded up
 where the connections carry it. What then remains is nested again, and `optimise.allocate` shares it out fairly.
 
-    rank      easy part of batteries, by tier -> offers by tier and SLA tier -> the part kept for bridging
+    rank      easy part of batteries, by tier -> offers by tier and SLA tier -> offers that would not last
+              -> the part kept for bridging
     in a rank cost per W, then downtime
 
 An offer must fit the grid connections of its sites without any battery's help: a battery that fails shall cost its
@@ -20,10 +21,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vpp_gateway.domain.fleet import TierName
+from vpp_gateway.domain.fleet import FeederId, TierName
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import OfferId
-from vpp_gateway.domain.plan import Lever, Plan, Problem
+from vpp_gateway.domain.plan import FeederBounds, Lever, Plan, Problem, Reason, Resource
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.named import named
 from vpp_gateway.optimise.network import Network
@@ -33,6 +34,8 @@ from vpp_gateway.optimise.tree import Floats, Ints
 
 SHORT_W = 1e-3
 """What may be missing without a word."""
+LEAST_PART = 0.1
+"""No step is begun for less than this part of it: noise at the edge of a step would move work to and fro."""
 COST_LEAST, COST_MOST = 1e-3, 1e3
 """Costs compare offers of one SLA tier; an offer for nothing still waits for the batteries."""
 
@@ -48,14 +51,20 @@ def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     case = posed(problem)
     answer = solve_network(case.network, time_limit_s / 2)
     wanted = {v.offer: share for v, share in zip(problem.levers, answer.share.tolist(), strict=True)}
-    plan = replace(closed_form(problem, _whole_steps(problem, wanted)), method="highs")
+    called, stopped = _whole_steps(problem, wanted, LEAST_PART)
+    plan = replace(closed_form(problem, called), method="highs")
+    if plan.binding:  # the batteries' reserve does not make up for what was spared
+        called, stopped = _whole_steps(problem, wanted, 0.0)
+        plan = replace(closed_form(problem, called), method="highs")
+    if plan.binding:
+        plan = replace(plan, binding=tuple(dict.fromkeys((*plan.binding, *stopped))))
     if float(np.abs(answer.missing).sum()) <= SHORT_W:
         return plan
     try:
-        why = named(problem, case.network, case.sites, case.lanes, time_limit_s / 8)
+        why = named(problem, case.network, case.places, case.lanes, time_limit_s / 8)
     except ArithmeticError:  # the plan stands without it, with what the closed form could say
         return plan
-    known = {"bind.export", "bind.import", "bind.rooms", "bind.site_rooms"}
+    known = {"bind.export", "bind.import", "bind.feeder", "bind.rooms", "bind.site_rooms"}
     return replace(plan, binding=(*(r for r in plan.binding if r.code not in known), *why))
 
 
@@ -71,27 +80,27 @@ class Posed:
     """A problem as a network."""
 
     network: Network
-    sites: tuple[SiteId, ...]
-    """Site of each node."""
+    places: tuple[tuple[SiteId, FeederId | None], ...]
+    """Site of each node, and its feeder where it is one."""
     lanes: dict[int, tuple[str, SiteId]]
     """Couplings that are grid connections for the offers alone: reason code and site."""
 
 
 def posed(problem: Problem) -> Posed:
-    """Sites as nodes, both parts of every battery as resources, levers as moves.
-
-    Devices that give for another target than their site are a node inside it: they share its connection alone.
-    """
-    sites = _sites(problem)
-    inside, lies_in = _inside(problem, sites)
+    """Sites, their feeders, and devices that give for another target than their site as nodes, one inside the other;
+    both parts of every battery as resources, levers as moves."""
+    sites, lines = _sites(problem), _lines(problem)
+    node = {id: len(sites) + at for at, id in enumerate(lines)}
+    nodes = [sites[line.site] for line in lines.values()]
+    inside, lies_in = _inside(problem, len(sites) + len(lines))
     bounds = {b.site: b for b in problem.bounds}
     target = {site: t for t, one in enumerate(problem.targets) for site in one.sites}
     rank = _ranks(problem)
     parts = [
-        (lies_in.get(r.id, sites[r.site]), rank[key], down, up)
+        (lies_in.get(r.id, sites[r.site] if r.feeder is None else node[r.feeder]), rank[key], down, up)
         for r in problem.resources
         for key, down, up in (
-            ((r.tier, 0), min(r.easy_down_w, r.down_room_w), min(r.easy_up_w, r.up_room_w)),
+            (_rank_of(r), min(r.easy_down_w, r.down_room_w), min(r.easy_up_w, r.up_room_w)),
             (REST, r.down_room_w - max(r.easy_down_w, 0.0), r.up_room_w - max(r.easy_up_w, 0.0)),
         )
     ]
@@ -115,13 +124,16 @@ def posed(problem: Problem) -> Posed:
             lanes[len(limit)] = (code, site)
             uses += [(m, len(limit), sign * w) for m, w in here]
             limit.append(most)
-    free = [math.inf] * len(inside)
+    down_max = [*(line.down_max_w for line in lines.values()), *(math.inf for _ in inside)]
+    up_max = [*(line.up_max_w for line in lines.values()), *(math.inf for _ in inside)]
+    nodes += [sites[site] if feeder is None else node[feeder] for site, feeder, _ in inside]
+    counted = [target.get(s, -1) for s in (*sites, *(line.site for line in lines.values()))]
     size = [max((abs(leg.regulation_w) for leg in v.legs), default=0.0) for v in problem.levers]
     network = Network(
-        parent=_ints([-1] * len(sites) + [sites[site] for site, _ in inside]),
-        down_max=_floats([bounds[s].down_max_w if s in bounds else 0.0 for s in sites] + free),
-        up_max=_floats([bounds[s].up_max_w if s in bounds else 0.0 for s in sites] + free),
-        target=_ints([target.get(s, -1) for s in sites] + [t for _, t in inside]),
+        parent=_ints([-1] * len(sites) + nodes),
+        down_max=_floats([w.down_max_w if (w := bounds.get(s)) else 0.0 for s in sites] + down_max),
+        up_max=_floats([w.up_max_w if (w := bounds.get(s)) else 0.0 for s in sites] + up_max),
+        target=_ints(counted + [t for _, _, t in inside]),
         asked=_floats([t.regulation_w for t in problem.targets]),
         node=_ints([p[0] for p in parts]),
         rank=_ints([p[1] for p in parts]),
@@ -131,8 +143,10 @@ def posed(problem: Problem) -> Posed:
         leg_node=_ints([leg[1] for leg in legs]),
         leg_w=_floats([leg[2] for leg in legs]),
         least=_floats([v.at_least for v in problem.levers]),
-        most=_floats([1.0 if w > 0.0 else v.at_least for v, w in zip(problem.levers, size, strict=True)]),
-        move_rank=_ints([rank[v.tier, v.sla_tier] for v in problem.levers]),
+        most=_floats(
+            [_most(v) if w > 0.0 else v.at_least for v, w in zip(problem.levers, size, strict=True)]
+        ),
+        move_rank=_ints([rank[_rank_of(v)] for v in problem.levers]),
         price=_floats([w * _cost(v) for v, w in zip(problem.levers, size, strict=True)]),
         downtime=_floats([v.downtime_s for v in problem.levers]),
         use_move=_ints([u[0] for u in uses]),
@@ -140,27 +154,48 @@ def posed(problem: Problem) -> Posed:
         use_w=_floats([u[2] for u in uses]),
         limit=_floats(limit),
     )
-    return Posed(network, (*sites, *(site for site, _ in inside)), lanes)
+    places = (
+        *((site, None) for site in sites),
+        *((line.site, line.id) for line in lines.values()),
+        *((site, None) for site, _, _ in inside),
+    )
+    return Posed(network, places, lanes)
 
 
 def _inside(
-    problem: Problem, sites: Mapping[SiteId, int]
-) -> tuple[list[tuple[SiteId, int]], dict[DeviceId, int]]:
-    """Nodes of devices that give for another target than their site: (site, target) each; and who lies in which."""
+    problem: Problem, first: int
+) -> tuple[list[tuple[SiteId, FeederId | None, int]], dict[DeviceId, int]]:
+    """Nodes, from number `first`, of devices that give for another target than their site; and who lies in which."""
     apart = {device: t for t, target in enumerate(problem.targets) for device in target.devices}
-    keys = {r.id: (r.site, apart[r.id]) for r in problem.resources if r.id in apart}
-    number = {key: len(sites) + at for at, key in enumerate(dict.fromkeys(keys.values()))}
+    keys = {r.id: (r.site, r.feeder, apart[r.id]) for r in problem.resources if r.id in apart}
+    number = {key: first + at for at, key in enumerate(dict.fromkeys(keys.values()))}
     return list(number), {device: number[key] for device, key in keys.items()}
 
 
-REST = (TierName(""), 0)
+Rank = tuple[bool, TierName, int]
+"""Whether it would not last, its tier, its SLA tier."""
+REST: Rank = (True, TierName(""), 0)
 """Stands for the bridging part of every battery: after all tiers."""
 
 
-def _ranks(problem: Problem) -> dict[tuple[TierName, int], int]:
-    keys = {(r.tier, 0) for r in problem.resources} | {(v.tier, v.sla_tier) for v in problem.levers}
-    order = sorted(keys, key=lambda key: (problem.tiers.index(key[0]), key[1]))
+def _rank_of(one: Resource | Lever) -> Rank:
+    return (one.short_s > 0.0, one.tier, one.sla_tier) if isinstance(one, Lever) else (False, one.tier, 0)
+
+
+def _ranks(problem: Problem) -> dict[Rank, int]:
+    keys = {_rank_of(r) for r in problem.resources} | {_rank_of(v) for v in problem.levers}
+    order = sorted(keys, key=lambda key: (key[0], problem.tiers.index(key[1]), key[2]))
     return {key: rank for rank, key in enumerate([*order, REST])}
+
+
+def _lines(problem: Problem) -> dict[FeederId, FeederBounds]:
+    """The feeders that have batteries; one without bounds has no room."""
+    lines = {line.id: line for line in problem.feeders}
+    return {
+        r.feeder: lines.get(r.feeder, FeederBounds(id=r.feeder, site=r.site, down_max_w=0.0, up_max_w=0.0))
+        for r in problem.resources
+        if r.feeder is not None
+    }
 
 
 def _sites(problem: Problem) -> dict[SiteId, int]:
@@ -171,6 +206,11 @@ def _sites(problem: Problem) -> dict[SiteId, int]:
         *(leg.site for v in problem.levers for leg in v.legs),
     )
     return {site: at for at, site in enumerate(dict.fromkeys(named))}
+
+
+def _most(lever: Lever) -> float:
+    """Its last step: of an order that stands that is its share, and it cannot be raised."""
+    return max(lever.steps[-1], lever.at_least)
 
 
 def _cost(lever: Lever) -> float:
@@ -187,13 +227,30 @@ def _ints(values: Sequence[int]) -> Ints:
     return np.array(values, dtype=np.intp)
 
 
-def _whole_steps(problem: Problem, wanted: Mapping[OfferId, float]) -> dict[OfferId, float]:
-    """Round every lever up to a whole step, or down where a connection or coupling could not carry the step."""
+def _whole_steps(
+    problem: Problem, wanted: Mapping[OfferId, float], least_part: float
+) -> tuple[dict[OfferId, float], list[Reason]]:
+    """Round every lever up to a whole step, or down where a connection or coupling, which is named, could not carry it.
+
+    A step of which less than `least_part` is needed is not begun, where a lower one is there to take.
+    """
     limits = Carried(problem)
     called: dict[OfferId, float] = {}
+    stopped: list[Reason] = []
     for lever in sorted(problem.levers, key=lambda v: -wanted[v.offer]):
-        share = step_up(lever, wanted[lever.offer])
+        share = _worth_it(lever, wanted[lever.offer], least_part)
         options = [share, *(step for step in reversed(lever.steps) if lever.at_least <= step < share)]
         called[lever.offer] = next((s for s in options if limits.fits(lever, s)), lever.at_least)
+        if called[lever.offer] < share:
+            stopped.extend(limits.stops(lever, share))
         limits.take(lever, called[lever.offer])
-    return called
+    return called, stopped
+
+
+def _worth_it(lever: Lever, wanted: float, least_part: float) -> float:
+    """The step that gives `wanted`, or the one below it where too little of the difference is needed."""
+    share = step_up(lever, wanted)
+    below = max((step for step in lever.steps if step < share), default=0.0)
+    below = max(below, lever.at_least)
+    spared = not lever.stands and wanted - below < least_part * (share - below)
+    return min(below, share) if spared else share

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
-from vpp_gateway.domain.plan import Lever, Problem
+from vpp_gateway.domain.plan import Coupling, Lever, Problem, Reason
 
 SLACK_W = 1e-6
 
@@ -15,6 +16,14 @@ def step_up(lever: Lever, share: float) -> float:
     if share <= 1e-9:
         return 0.0
     return next((step for step in lever.steps if step >= share - 1e-9), lever.steps[-1])
+
+
+def coupling_reason(coupling: Coupling) -> Reason:
+    """The limit of a coupling binds."""
+    if coupling.between is None:
+        return Reason(code="bind.coupling", values=(("name", coupling.name),))
+    source, destination = coupling.between
+    return Reason(code="bind.link", values=(("source", source), ("destination", destination)))
 
 
 class Carried:
@@ -35,19 +44,26 @@ class Carried:
 
     def fits(self, lever: Lever, share: float) -> bool:
         """Whether connections and couplings could carry this much more of the lever; never where a limit is NaN."""
+        return next(self.stops(lever, share), None) is None
+
+    def stops(self, lever: Lever, share: float) -> Iterator[Reason]:
+        """The connections and couplings that could not."""
         for leg in lever.legs:
             w = self._sites.get(leg.site, 0.0) + leg.regulation_w * share
             bound = self._bounds.get(leg.site)
             if bound is not None and not -bound.up_max_w - SLACK_W <= w <= bound.down_max_w + SLACK_W:
-                return False
-        return self.couplings_fit(lever, share)
+                code = "bind.export" if w > 0 else "bind.import"
+                yield Reason(code=code, values=(("site", leg.site),))
+        yield from map(coupling_reason, self._tight(lever, share))
 
     def couplings_fit(self, lever: Lever, share: float) -> bool:
-        """The same for the couplings alone."""
-        return all(
-            self._used[row] + w * share <= self._couplings[row].limit_w + SLACK_W
-            for row, w in self._uses(lever)
-        )
+        """Whether the couplings alone could carry it."""
+        return next(self._tight(lever, share), None) is None
+
+    def _tight(self, lever: Lever, share: float) -> Iterator[Coupling]:
+        for row, w in self._uses(lever):
+            if not self._used[row] + w * share <= self._couplings[row].limit_w + SLACK_W:
+                yield self._couplings[row]
 
     def _uses(self, lever: Lever) -> list[tuple[int, float]]:
         uses = [

@@ -50,6 +50,20 @@ def share_out(
     Returns:
         One share per item, sum <= amount.
     """
+    effective = below(caps, weights, groups, group_caps)
+    if math.fsum(effective) <= amount:
+        return effective
+    level = fill_level(amount, effective, weights)
+    return [min(cap, level * weight) for cap, weight in zip(effective, weights, strict=True)]
+
+
+def below(
+    caps: Sequence[float], weights: Sequence[float], groups: Sequence[G], group_caps: Mapping[G, float]
+) -> list[float]:
+    """The caps that items have under those of their groups; done level by level, the deepest first, it fills a tree.
+
+    Args: as `share_out`.
+    """
     members: dict[G, list[int]] = {}
     for i, group in enumerate(groups):
         members.setdefault(group, []).append(i)
@@ -61,7 +75,4 @@ def share_out(
         level = fill_level(max(cap, 0.0), [caps[i] for i in indices], [weights[i] for i in indices])
         for i in indices:
             effective[i] = min(caps[i], level * weights[i])
-    if math.fsum(effective) <= amount:
-        return effective
-    level = fill_level(amount, effective, weights)
-    return [min(cap, level * weight) for cap, weight in zip(effective, weights, strict=True)]
+    return effective

@@ -48,12 +48,15 @@ class Reach:
 
 
 def battery_reach(battery: Battery, reading: BatteryReading) -> Reach | None:
-    """Power and energy of one battery; None = the reading cannot be true, and nothing may be counted on.
+    """Power and energy of one battery; None = reading or nameplate cannot be true, and nothing may be counted on.
 
     The narrower of the operator's and the device's own SoC window counts.
     """
-    values = (reading.soc, reading.discharge_room_w, reading.charge_room_w, reading.discharge_w)
-    if not all(map(math.isfinite, values)) or not 0.0 <= reading.soc <= 1.0:
+    values = (
+        reading.soc, reading.discharge_room_w, reading.charge_room_w, reading.discharge_w,
+        battery.discharge_max_w, battery.charge_max_w, battery.energy_wh, battery.soc_min, battery.soc_max,
+    )  # fmt: skip
+    if not all(map(math.isfinite, values)) or not 0.0 <= reading.soc <= 1.0 or not battery.efficiency > 0.0:
         return None
     floor, ceiling = max(battery.soc_min, reading.soc_min), min(battery.soc_max, reading.soc_max)
     return Reach(

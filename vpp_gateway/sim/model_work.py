@@ -101,6 +101,7 @@ class ModelWork:
         self._on_offered, self._on_shifted = on_offered, on_shifted
         self._edition = 0
         self._published: dict[OfferId, tuple[WorkSpec, int]] = {}
+        """Offers that can be called: a plan may call several, though each order makes a new edition."""
         self._running: dict[OrderId, _Running] = {}
 
     # -- as a plug-in host ----------------------------------------------------------------------------------
@@ -115,7 +116,11 @@ class ModelWork:
             if order.verb is ShiftVerb.ROLLBACK or order.offer not in self._published:
                 self._say_of(order, ShiftState.FAILED, "there is no such order or offer")
                 return
-            spec, left = self._published[order.offer]
+            spec, offered = self._published[order.offer]
+            left = self._left(spec)
+            if left <= 0 or left < offered:
+                self._say_of(order, ShiftState.FAILED, "what was offered has been taken meanwhile")
+                return
             known = self._running[order.id] = _Running(order, spec, min(order.step + 1, left))
             self._publish()
         known.order = order
@@ -131,7 +136,7 @@ class ModelWork:
         """Publish now and again, before offers run out."""
         while True:
             if self.fault != "dead":
-                self._publish()
+                self._publish(renewed=True)
             await asyncio.sleep(RENEW_S)
 
     def fail(self, how: str) -> None:
@@ -211,14 +216,15 @@ class ModelWork:
 
     # -- small hands ----------------------------------------------------------------------------------------
 
-    def _publish(self) -> None:
+    def _publish(self, *, renewed: bool = False) -> None:
+        """What is left of each spec; offers that were open go on until they are renewed, as far as nothing of them was taken."""
         self._edition += 1
         now = self._clock.utc()
-        self._published.clear()
+        if renewed:
+            self._published.clear()
         offers = []
         for spec in self._specs.values():
-            taken = sum(running.units for running in self._running.values() if running.spec is spec)
-            left = spec.units - taken
+            left = self._left(spec)
             if left <= 0:
                 continue
             id = OfferId(f"{spec.name}/{self._edition}")
@@ -242,6 +248,10 @@ class ModelWork:
                 )
             )
         self._on_offered(Offered(at=now, plugin=self.name, offers=tuple(offers)))
+
+    def _left(self, spec: WorkSpec) -> int:
+        """Units of a spec that no order has."""
+        return spec.units - sum(running.units for running in self._running.values() if running.spec is spec)
 
     def _real_s(self, median_s: float) -> float:
         spread = self._rng.uniform(-1.0, 1.0)

@@ -14,25 +14,41 @@ The journal itself is not touched: a copy is read, also while a gateway writes i
 from __future__ import annotations
 
 import math
-import sqlite3
+import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
-from vpp_gateway.domain.fact import FACT_TYPES, Concluded, Fact, Obeyed, Shifted, Solved
-from vpp_gateway.domain.instruction import DeviceId
-from vpp_gateway.domain.order import OrderId
+from vpp_gateway.domain.fact import (
+    FACT_TYPES,
+    Concluded,
+    Fact,
+    Linked,
+    Obeyed,
+    Shifted,
+    Solved,
+    Started,
+    Tick,
+)
+from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.order import OrderId, SiteSchedule
 from vpp_gateway.errors import JournalError
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
+from vpp_gateway.site.alone import rules
 from vpp_gateway.whatif.keep import Ground, spell
 
 KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
+COPIES_MAX = 10
+LOG_HEAD_BYTES = 32
+"""SQLite's header of a write-ahead log: another one each time the log begins anew."""
 SHORT = 240
 """So much of a decision is shown."""
 REGISTER_SHARE = 0.001
@@ -83,36 +99,73 @@ def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Rep
 
     Raises:
         JournalError: It cannot be read, or a record does not match its hash.
+        Told: `ground` lacks what the journal speaks of.
+    """
+    with journal_copy(path) as journal:
+        return _fold(journal, ground, decided)
+
+
+@contextmanager
+def journal_copy(path: Path) -> Iterator[Journal]:
+    """A copy of the journal at `path`, open to be read; the original is only read, also while it is written.
+
+    Raises:
+        JournalError: It cannot be read, or a record does not match its hash.
     """
     with tempfile.TemporaryDirectory(prefix="vppgw-replay-") as folder:
         copy = Path(folder) / "journal.db"
         _copy(path, copy)
         with Journal.open(copy, FactCodec(FACT_TYPES), reserve_bytes=0) as journal:
-            return _fold(journal, ground, decided)
+            yield journal
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it."""
+    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it.
+
+    The writer locks its file against every other connection, so the files are copied as such. What is written goes
+    to the end of the log beside it; only a checkpoint touches the file, and it shows: then everything is copied anew.
+
+    Raises:
+        JournalError: It cannot be read, or never stood still for so long.
+    """
+    log, log_copy = _beside(source), _beside(target)
     try:
-        anchor = source.with_suffix(".head")
-        if anchor.exists():
-            target.with_suffix(".head").write_bytes(anchor.read_bytes())
-        with (
-            sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True) as one,
-            sqlite3.connect(target) as other,
-        ):
-            one.backup(other)
-        one.close()
-        other.close()
-    except (OSError, sqlite3.Error) as error:
+        for _ in range(COPIES_MAX):
+            before = _standing(source, log)
+            for one, copy in (
+                (source.with_suffix(".head"), target.with_suffix(".head")),
+                (source, target),
+                (log, log_copy),
+            ):
+                copy.unlink(missing_ok=True)
+                if one.exists():
+                    shutil.copyfile(one, copy)
+            if _standing(source, log) == before:
+                return
+    except OSError as error:
         raise JournalError(f"{source} cannot be read: {error}") from error
+    raise JournalError(f"{source} is written faster than it can be copied; try again")
+
+
+def _standing(source: Path, log: Path) -> tuple[int, int, bytes]:
+    """What changes with each checkpoint: the file's time and size, and the head of its log."""
+    found = source.stat()
+    head = b""
+    if log.exists():
+        with log.open("rb") as opened:
+            head = opened.read(LOG_HEAD_BYTES)
+    return found.st_mtime_ns, found.st_size, head
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
     gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
     found = Replayed(problem=journal.problem)
     from_at = _gaps(journal, found) + ground.policy.baseline_window_s if decided is None else -math.inf
-    judge: _Written | _Proven = _Proven(_steps_w(ground)) if decided is None else _Written(deque(decided))
+    judge: _Written | Proven = Proven(steps_w(ground)) if decided is None else _Written(deque(decided))
     seq = 0
     for entry in journal.entries():
         seq = entry.seq
@@ -122,7 +175,7 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
         found.facts += 1
         found.first_at = fact.at if found.first_at is None else found.first_at
         found.last_at = fact.at
-        commands = gateway.step(fact, fact.at)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
+        commands = step_known(gateway, fact)  # type: ignore[arg-type]  # its kind is one of FACT_TYPES
         found.decisions += len(commands)
         wrong = judge.differs(fact, commands)  # type: ignore[arg-type]  # as above
         if fact.at < from_at:
@@ -135,6 +188,18 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
     if left := judge.left():
         found.difference = _difference(seq, "", found.last_at or 0.0, left, "")
     return found
+
+
+def step_known(gateway: Gateway, fact: Fact) -> list[Command]:
+    """Fold one fact of a journal in.
+
+    Raises:
+        Told: The configuration lacks a site, battery or plug-in that the fact speaks of: it is not that of the run.
+    """
+    try:
+        return gateway.step(fact, fact.at)
+    except KeyError as unknown:
+        raise Told("replay.other_config", name=unknown.args[0]) from unknown
 
 
 def _difference(seq: int, kind: str, at: float, was: str, now: str) -> Difference:
@@ -152,7 +217,7 @@ def _gaps(journal: Journal, found: Replayed) -> float:
     return ended_at
 
 
-def _steps_w(ground: Ground) -> dict[DeviceId, float]:
+def steps_w(ground: Ground) -> dict[DeviceId, float]:
     """How coarse each battery's setpoint may be, W."""
     return {
         battery.id: REGISTER_SHARE * max(battery.discharge_max_w, battery.charge_max_w)
@@ -181,17 +246,24 @@ class _Written:
 
 
 @dataclass(slots=True)
-class _Proven:
-    """Only the facts are there: what they prove of the run's decisions must be what the replay decides."""
+class Proven:
+    """Only the facts are there: what they prove of the run's decisions must be what the replay decides.
+
+    Args:
+        steps_w: How coarse each battery's setpoint may be, W.
+    """
 
     steps_w: Mapping[DeviceId, float]
     compared: int = 0
-    _schedules: dict[str, deque[Arrange]] = field(default_factory=dict)
+    _schedules: dict[SiteId, deque[Arrange]] = field(default_factory=dict)
+    _away_at: dict[SiteId, float] = field(default_factory=dict)
+    """When a site was last without the centre, or not heard."""
     _orders: set[OrderId] = field(default_factory=set)
     _problems: set[str] = field(default_factory=set)
     _records: list[DeliveryRecord] = field(default_factory=list)
 
     def differs(self, fact: Fact, commands: Iterable[Command]) -> tuple[str, str] | None:
+        """What the run did and the replay does where the fact proves them different; else None."""
         wrong = self._against(fact)
         for command in commands:
             match command:
@@ -217,6 +289,13 @@ class _Proven:
                 return self._known(fact.order in self._orders, f"order {fact.order}")
             case Solved():
                 return self._known(fact.problem in self._problems, f"problem {fact.problem}")
+            case Started():
+                self._away_at.update(dict.fromkeys(self._schedules, fact.at))
+            case Linked() if not fact.up:
+                self._away_at[fact.site] = fact.at
+            case Tick():
+                there = {reading.site for reading in fact.snapshot.sites}
+                self._away_at.update((site, fact.at) for site in self._schedules if site not in there)
             case Concluded():
                 return self._concluded(fact.record)
         return None
@@ -233,7 +312,9 @@ class _Proven:
             self.compared += 1
             values = [step.discharge_w for step in schedule.steps if step.device == fact.device]
             step_w = self.steps_w.get(fact.device, 0.0)
-            if any(abs(fact.discharge_w - w) <= step_w for w in values):
+            if any(abs(fact.discharge_w - w) <= step_w for w in values) or self._may_be_its_own(
+                schedule, fact
+            ):
                 return None
             was = f"{fact.device} {fact.discharge_w:.3f} W (schedule {fact.epoch}-{fact.seq})"
             now = f"{fact.device} {', '.join(f'{w:.3f} W' for w in values) or '-'}"
@@ -247,6 +328,11 @@ class _Proven:
                 f"{fact.site} schedule {newest.epoch}-{newest.seq}",
             )
         return None
+
+    def _may_be_its_own(self, schedule: SiteSchedule, fact: Obeyed) -> bool:
+        """An agent that was without the centre since the schedule went out may have kept its import by itself."""
+        own = any(rules(schedule, step) for step in schedule.steps if step.device == fact.device)
+        return own and schedule.issued_at <= self._away_at.get(fact.site, -math.inf) <= fact.at
 
     def _concluded(self, record: DeliveryRecord) -> tuple[str, str] | None:
         self.compared += 1

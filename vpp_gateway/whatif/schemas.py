@@ -8,9 +8,10 @@ from pathlib import Path
 
 from vpp_gateway.whatif.result import SimulationResult
 from vpp_gateway.whatif.scenario import Scenario
+from vpp_gateway.whatif.why_result import Explanation
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-SCENARIO, RESULT = "scenario.schema.json", "simulation.schema.json"
+SCENARIO, RESULT, WHY = "scenario.schema.json", "simulation.schema.json", "why.schema.json"
 
 
 def schema_texts() -> dict[str, str]:
@@ -18,6 +19,7 @@ def schema_texts() -> dict[str, str]:
     shapes = {
         SCENARIO: Scenario.model_json_schema(),
         RESULT: SimulationResult.model_json_schema(mode="serialization"),
+        WHY: Explanation.model_json_schema(mode="serialization"),
     }
     return {
         name: json.dumps({"$schema": DIALECT, **shape}, indent=2, ensure_ascii=False) + "\n"

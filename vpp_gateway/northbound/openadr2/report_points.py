@@ -12,6 +12,8 @@ from vpp_gateway.northbound.turn import Sample, StatusSample, Telemetry
 
 GOOD = "Quality Good - Non Specific"
 UNCERTAIN = "Quality Uncertain - Non Specific"
+SUB_NORMAL = "Quality Uncertain - Sub Normal"
+"""Fewer sources than there should be: the meter failed and its check meter is followed."""
 EPSILON_S = 1e-3
 """Slack for the binary fractions of Unix seconds; far below the one second that the schema can express."""
 
@@ -30,7 +32,7 @@ def points_of(
         return
     if point.quantity in (USAGE, "demand"):
         samples = [
-            Sample(at=one.at, value=one.import_w, modelled=one.modelled)
+            Sample(at=one.at, value=one.import_w, modelled=one.modelled, checked=one.checked)
             for one in telemetry.usage(point.site, since, until)
         ]
     else:
@@ -48,9 +50,16 @@ def points_of(
             value=_value(point, inside) * factor,
             start_at=since + index * granularity_s,
             duration_s=granularity_s,
-            quality=UNCERTAIN if modelled else GOOD,
+            quality=_quality(inside),
             confidence=rule.confidence_modelled if modelled else rule.confidence,
         )
+
+
+def _quality(inside: Sequence[Sample]) -> str:
+    """The worst of one interval: a model is less than another meter."""
+    if any(sample.modelled for sample in inside):
+        return UNCERTAIN
+    return SUB_NORMAL if any(sample.checked for sample in inside) else GOOD
 
 
 def _value(point: DataPoint, inside: Sequence[Sample]) -> float:

@@ -1,16 +1,18 @@
 """Offer arithmetic: what a list of offers must satisfy before anybody plans with it.
 
-An offer that cannot be true is worth less than none, so one bad offer refuses the whole list; nothing is clamped
-or left out in silence.
+An offer that cannot be true is worth less than none: it is refused with its name and field, and the others of the
+list stay. Nothing is clamped or left out in silence.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from vpp_gateway.domain.order import Offer
-from vpp_gateway.errors import PeerError
+from vpp_gateway.domain.order import Offer, OfferId
 from vpp_gateway.southbound.workload.spec import PluginSpec
 
 KINDS = ("cap", "pause", "shed", "move", "absorb")
@@ -19,17 +21,29 @@ LEG_MAX_W = 1e9
 """No data centre shifts a gigawatt: a larger leg is a unit error."""
 VALID_MAX_S = 86_400.0
 LATENCY_MAX_S = 3_600.0
+SLA_TIER_MAX = 9
 
 
-def check_offers(offers: Sequence[Offer], spec: PluginSpec, now: float) -> None:
-    """Raise PeerError, naming offer and field, unless every offer can be true at `now` (UTC, Unix s)."""
-    ids = [offer.id for offer in offers]
-    if len(set(ids)) != len(ids):
-        raise PeerError(f"offers: an id is given twice among {sorted(ids)[:5]}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A list of offers after the door."""
+
+    sound: tuple[Offer, ...]
+    refused: tuple[tuple[OfferId, str], ...]
+    """Offers that cannot be true, each with the plug-in, the offer, the field and what is allowed."""
+
+
+def check_offers(offers: Sequence[Offer], spec: PluginSpec, now: float) -> Checked:
+    """Which offers can be true at `now` (UTC, Unix s), and why the others cannot."""
+    counts = Counter(offer.id for offer in offers)
+    sound, refused = [], {}
     for offer in offers:
-        fault = _fault(offer, spec, now)
+        fault = "its id is given twice" if counts[offer.id] > 1 else _fault(offer, spec, now)
         if fault:
-            raise PeerError(f"offer {offer.id!r}: {fault}")
+            refused[offer.id] = f"plug-in {spec.name}, offer {offer.id!r}: {fault}"
+        else:
+            sound.append(offer)
+    return Checked(sound=tuple(sound), refused=tuple(refused.items()))
 
 
 def _fault(offer: Offer, spec: PluginSpec, now: float) -> str:
@@ -41,9 +55,13 @@ def _fault(offer: Offer, spec: PluginSpec, now: float) -> str:
         return (
             f"valid_until is {offer.valid_until - now:+.1f} s from now, allowed are 0 to {VALID_MAX_S:.0f} s"
         )
-    for name in ("sustain_s", "min_dwell_s", "cost", "downtime_s"):
-        if getattr(offer, name) < 0:
+    for name in ("sustain_s", "min_dwell_s", "cost", "downtime_s", "rebound_wh"):
+        if not 0 <= getattr(offer, name) < math.inf:
             return f"{name} is {getattr(offer, name)}, allowed are values >= 0"
+    if offer.min_dwell_s > offer.sustain_s:
+        return f"min_dwell_s is {offer.min_dwell_s}, it can be held for {offer.sustain_s} s only (sustain_s)"
+    if not 0 <= offer.sla_tier <= SLA_TIER_MAX:
+        return f"sla_tier is {offer.sla_tier}, allowed are 0 to {SLA_TIER_MAX}"
     return _fault_of_steps(offer.steps) or _fault_of_legs(offer, spec)
 
 

@@ -16,7 +16,8 @@ idempotent by (order id, verb) and fenced: one with a lower fence than the plug-
 The plug-in ends when its standard input ends. Whatever it prints beyond the wire belongs on standard error.
 
 Corrupt data is worse than none: NaN, infinities, a key given twice, an unknown field, a wrong type or a line over
-64 KiB is a `PeerError` whose text names the field and what is allowed; it costs the plug-in its offers.
+64 KiB is a `PeerError` whose text names the field and what is allowed; it costs the plug-in its offers. In an offer a
+number that is none costs that offer alone (`check.py`), so there it passes the wire.
 """
 
 from __future__ import annotations
@@ -213,6 +214,8 @@ Notice = Offers | Shift | Samples
 FromPlugin = Reply | Notice
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+_LENIENT = _STRICT | ConfigDict(allow_inf_nan=True, ser_json_inf_nan="constants")
+_NOTICE: TypeAdapter[Notice] = TypeAdapter(Annotated[Notice, Field(discriminator="type")], config=_LENIENT)
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")], config=_STRICT)
 _FROM_PLUGIN: TypeAdapter[FromPlugin] = TypeAdapter(
     Annotated[FromPlugin, Field(discriminator="type")], config=_STRICT
@@ -222,6 +225,8 @@ _FROM_PLUGIN: TypeAdapter[FromPlugin] = TypeAdapter(
 def encode(message: Request | FromPlugin) -> bytes:
     """One line, newline included. Raises MisuseError when it would break the contract (too long, not finite)."""
     adapter: TypeAdapter[Any] = _REQUEST if isinstance(message, Request) else _FROM_PLUGIN
+    if isinstance(message, Offers):
+        adapter = _NOTICE
     try:
         line = adapter.dump_json(message, warnings=False) + b"\n"
     except PydanticSerializationError as error:
@@ -242,8 +247,23 @@ def decode_request(line: bytes) -> Request:
 
 
 def decode_from_plugin(line: bytes) -> FromPlugin:
-    """What a plug-in says. Raises PeerError."""
-    return _decode(line, _FROM_PLUGIN)
+    """What a plug-in says; numbers in its offers may be none. Raises PeerError."""
+    try:
+        return _decode(line, _FROM_PLUGIN)
+    except PeerError:
+        offers = _offers_with_any_number(line)
+        if offers is None:
+            raise
+        return offers
+
+
+def _offers_with_any_number(line: bytes) -> Offers | None:
+    """The offers of a line that is right but for numbers that are none."""
+    try:
+        notice = _decode(line, _NOTICE, finite=False)
+    except PeerError:
+        return None
+    return notice if isinstance(notice, Offers) else None
 
 
 def json_schema() -> dict[str, Any]:
@@ -258,15 +278,15 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _decode(line: bytes, adapter: TypeAdapter[_T]) -> _T:
+def _decode(line: bytes, adapter: TypeAdapter[_T], *, finite: bool = True) -> _T:
     if len(line) > LINE_MAX_BYTES:
         raise PeerError(f"line of {len(line)} bytes, allowed are {LINE_MAX_BYTES}")
     try:
         json.loads(
             line,
             object_pairs_hook=_no_double_keys,
-            parse_constant=_no_constant,
-            parse_float=_finite,
+            parse_constant=_no_constant if finite else None,
+            parse_float=_finite if finite else None,
             parse_int=_short_int,
         )
         return adapter.validate_json(line)

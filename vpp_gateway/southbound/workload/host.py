@@ -2,9 +2,9 @@
 
     waiting --back-off--> starting --hello, recover--> ready --any fault--> (killed) --> waiting
 
-A fault is: it ends, breaks the contract, offers what cannot be true, floods, or misses a deadline. Each costs the
-plug-in its offers, at once, and nothing else: the process group is killed, orders in flight are reported FAILED
-with an unknown outcome, and the next life is asked by `recover` what really happened.
+A fault is: it ends, breaks the contract, floods, or misses a deadline. Each costs the plug-in its offers, at once, and
+nothing else: the process group is killed, orders in flight are reported FAILED with an unknown outcome, and the next
+life is asked by `recover` what really happened. An offer that cannot be true is refused alone, by name (`check.py`).
 
 While the plug-in is away, prepare and commit fail at once (the batteries must know now); a rollback waits for the
 next life. What orders are and how often they may be given is in `orders.py`.
@@ -21,7 +21,7 @@ import structlog
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.domain.fact import Offered, Shifted
 from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.domain.order import Offer, OrderId, ShiftOrder, ShiftState, ShiftVerb
+from vpp_gateway.domain.order import Offer, OfferId, OrderId, ShiftOrder, ShiftState, ShiftVerb
 from vpp_gateway.errors import GatewayError, PeerError
 from vpp_gateway.southbound.workload import contract
 from vpp_gateway.southbound.workload.channel import Channel
@@ -31,6 +31,8 @@ from vpp_gateway.southbound.workload.plugin import Answer
 from vpp_gateway.southbound.workload.spec import PluginSpec, PluginStatus, Timing, TransportFactory
 
 log = structlog.get_logger(__name__)
+REFUSED_TOLD = 3
+"""So many refused offers of one list are told with their reasons."""
 
 
 class PluginHost:
@@ -72,6 +74,7 @@ class PluginHost:
         self._offers: tuple[Offer, ...] = ()
         self._offers_stirred = asyncio.Event()
         self._withdrawn_for: str | None = None
+        self._refused_ids: frozenset[OfferId] = frozenset()
         self._samples: dict[SiteId, contract.Sample] = {}
         self._channel: Channel | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -253,8 +256,7 @@ class PluginHost:
     def _take(self, notice: contract.Notice) -> None:
         match notice:
             case contract.Offers():
-                check_offers(notice.offers, self._spec, self._clock.utc())
-                self._publish(notice.offers, "" if notice.offers else "nothing to offer now")
+                self._offered(notice.offers)
             case contract.Shift():
                 self._book.shifted(notice.order, notice.state, notice.reason)
             case contract.Samples():
@@ -263,13 +265,32 @@ class PluginHost:
                     raise PeerError(f"samples of {', '.join(sorted(foreign))}, which it does not speak for")
                 self._samples.update({sample.site: sample for sample in notice.samples})
 
-    def _publish(self, offers: tuple[Offer, ...], reason: str) -> None:
+    def _offered(self, offers: tuple[Offer, ...]) -> None:
+        """What can be true of it stands; what cannot is refused, and said whenever that changes."""
+        checked = check_offers(offers, self._spec, self._clock.utc())
+        refused = tuple(why for _, why in checked.refused)
+        known = frozenset(id for id, _ in checked.refused)
+        if known - self._refused_ids:
+            log.warning("offers refused", plugin=self._spec.name, reason="; ".join(refused[:REFUSED_TOLD]))
+        self._refused_ids = known
+        nothing = "; ".join(refused[:REFUSED_TOLD]) or "nothing to offer now"
+        self._publish(checked.sound, "" if checked.sound else nothing, refused[:REFUSED_TOLD])
+
+    def _publish(self, offers: tuple[Offer, ...], reason: str, refused: tuple[str, ...] = ()) -> None:
         if not offers and not self._offers and reason == self._withdrawn_for:
             return  # a plug-in that keeps dying of the same is said once
         self._offers = offers
         self._withdrawn_for = None if offers else reason
         self._offers_stirred.set()
-        self._on_offered(Offered(at=self._clock.utc(), plugin=self._spec.name, offers=offers, reason=reason))
+        self._on_offered(
+            Offered(
+                at=self._clock.utc(),
+                plugin=self._spec.name,
+                offers=offers,
+                reason=reason,
+                refused=refused if offers else (),
+            )
+        )
 
     async def _expire(self) -> None:
         """Withdraw what is not renewed in time."""

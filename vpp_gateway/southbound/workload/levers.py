@@ -90,6 +90,7 @@ class Terms:
     valid_s: float = 300.0
     sustain_s: float = 4 * 3600.0
     min_dwell_s: float = 0.0
+    sla_tier: int = 0
     pause_cost: float = 2.0
     """Pausing costs service, moving hardly any: moves are called first."""
     move_cost: float = 1.0
@@ -233,6 +234,7 @@ class _Maker:
             valid_until=self.valid_until,
             sustain_s=self.terms.sustain_s,
             min_dwell_s=self.terms.min_dwell_s,
+            sla_tier=self.terms.sla_tier,
             cost=cost,
             downtime_s=self.pace.downtime_s if kind == "move" else 0.0,
         )

@@ -155,7 +155,7 @@ export interface LinkView {
   readonly refused_messages: number;
 }
 
-/** The meter at the grid connection point. */
+/** The meter at the grid connection point, or the check meter beside it. */
 export interface MeterView {
   /** Device id, from settings. */
   readonly id: string;
@@ -167,6 +167,10 @@ export interface MeterView {
   readonly reason_ja: string;
   /** s since the last good reading, at `Status.at`; null = never seen. */
   readonly age_s: number | null;
+  /** W taken from the grid by its own word, believed or not; < 0 = export, null = says nothing now. */
+  readonly import_w: number | null;
+  /** Id of the site whose agent reads it; empty = none has read it yet. */
+  readonly read_by: string;
 }
 
 /** A workload shift that a plug-in promises to be able to carry out. */
@@ -225,16 +229,20 @@ export interface SiteView {
   readonly area: string;
   /** True while the site's agent is connected and fresh. */
   readonly linked: boolean;
-  /** Worst of the agent's link, the meter and the batteries. */
-  readonly health: Health;
+  /** Worst of the agent's link, the meter and the batteries; a meter that the other one stands in for is a warning. */
+  readonly health: Health | "warning";
   /** Which child made it so, and why; empty when good. */
   readonly reason: string;
   /** The same in Japanese, as far as the words are our own. */
   readonly reason_ja: string;
   /** s since the last message of the site's agent, at `Status.at`; null = never. */
   readonly age_s: number | null;
-  /** W taken from the grid at the PCC, by the meter; < 0 = export, null = not known. */
+  /** W taken from the grid at the PCC, by the meter that is followed; < 0 = export, null = not known. */
   readonly import_w: number | null;
+  /** Which meter is followed: the meter, the check meter, or none that can be believed now. */
+  readonly sight: "meter" | "check" | "";
+  /** True while its link is silent and its agent is taken to live and to keep its import by itself. */
+  readonly alone: boolean;
   /** True when no meter hardware stands behind `import_w`. */
   readonly meter_modelled: boolean;
   /** W that the site would take without any instruction, from the baseline method; null = not known. */
@@ -249,8 +257,10 @@ export interface SiteView {
   readonly export_max_w: number;
   /** W of relief per tier at this site; > 0 relieves the grid. */
   readonly by_tier_w: Readonly<Record<string, number>>;
-  /** The meter behind `import_w`. */
+  /** The meter at the grid connection point. */
   readonly meter: MeterView;
+  /** A second meter there, read on another way; null = none. */
+  readonly check_meter: MeterView | null;
   /** The site's batteries in the order of the settings. */
   readonly batteries: readonly BatteryView[];
 }

@@ -52,6 +52,8 @@ class Config(BaseModel):
     """How long an offer stands."""
     sustain_s: float = Field(default=4 * 3600.0, gt=0)
     min_dwell_s: float = Field(default=0.0, ge=0)
+    sla_tier: int = Field(default=0, ge=0, le=9)
+    """How much was promised to the owners of these jobs: 0 is called first."""
     pause_cost: float = Field(default=2.0, ge=0)
     move_cost: float = Field(default=1.0, ge=0)
     absorb_cost: float = Field(default=1.0, ge=0)
@@ -82,6 +84,7 @@ def build(briefing: Briefing, desk: Desk) -> tuple[Lever, Profile]:
             valid_s=config.valid_s,
             sustain_s=config.sustain_s,
             min_dwell_s=config.min_dwell_s,
+            sla_tier=config.sla_tier,
             pause_cost=config.pause_cost,
             move_cost=config.move_cost,
             absorb_cost=config.absorb_cost,

@@ -2,7 +2,7 @@
 import { Fragment } from "preact";
 import { age, percent, power } from "../format";
 import { either, t, word } from "../i18n";
-import type { BatteryView, Health, SiteView } from "../model";
+import type { BatteryView, MeterView, SiteView } from "../model";
 import { ink } from "../charts/palette";
 import { ageNow, isFresh, status } from "../store";
 import { Card, healthWord, Mark, moodOf } from "./parts";
@@ -14,7 +14,7 @@ function Age(props: { readonly ageS: number | null }) {
   return <td class={`num right ${fresh(props.ageS)}`}>{aged === null ? t("age.never") : age(aged)}</td>;
 }
 
-function State(props: { readonly health: Health; readonly reason: string }) {
+function State(props: { readonly health: SiteView["health"]; readonly reason: string }) {
   return (
     <td title={props.reason}>
       <span class="state">
@@ -56,7 +56,8 @@ function Soc(props: { readonly soc: number | null }) {
 
 function SiteRow(props: { readonly site: SiteView }) {
   const { site } = props;
-  const stale = fresh(site.meter.age_s);
+  const followed = site.sight === "check" && site.check_meter !== null ? site.check_meter : site.meter;
+  const stale = fresh(followed.age_s);
   const reason = either(site.reason, site.reason_ja);
   return (
     <tr class="site-row">
@@ -64,6 +65,8 @@ function SiteRow(props: { readonly site: SiteView }) {
         {either(site.name, site.name_ja)}
         <span class="muted small"> {site.meter.id}</span>
         {site.meter_modelled && <span class="badge badge-test" title={t("modelled")}>~</span>}
+        {site.sight === "check" && <span class="badge badge-test" title={t("sight.check.why")}>{t("sight.check")}</span>}
+        {site.alone && <span class="badge badge-test" title={t("site.alone.why")}>{t("site.alone")}</span>}
       </th>
       <State health={site.health} reason={site.linked ? reason : `${t("unlinked")}: ${reason}`} />
       <td class={`num right ${stale}`} title={t("site.import")}>
@@ -82,7 +85,28 @@ function SiteRow(props: { readonly site: SiteView }) {
       <td>
         <TierBar site={site} />
       </td>
-      <Age ageS={site.meter.age_s} />
+      <Age ageS={followed.age_s} />
+    </tr>
+  );
+}
+
+/** The second meter: what it says itself, whether or not it is followed, and the site whose agent reads it. */
+function CheckMeterRow(props: { readonly meter: MeterView; readonly followed: boolean }) {
+  const { meter } = props;
+  return (
+    <tr class="device-row">
+      <th scope="row">
+        <span class={props.followed ? "armed" : "armed armed-off"} title={t(props.followed ? "sight.check.why" : "check.idle")} />
+        {meter.id}
+        <span class="muted small"> {t("check.meter")}</span>
+      </th>
+      <State health={meter.health} reason={either(meter.reason, meter.reason_ja)} />
+      <td class={`num right ${fresh(meter.age_s)}`} title={t("site.import")}>
+        {meter.import_w === null ? "–" : power(meter.import_w)}
+      </td>
+      <td />
+      <td class="muted small">{meter.read_by === "" ? "" : t("check.read_by", { site: meter.read_by })}</td>
+      <Age ageS={meter.age_s} />
     </tr>
   );
 }
@@ -131,6 +155,7 @@ export function Sites() {
             <tbody key={site.id}>
               <Fragment>
                 <SiteRow site={site} />
+                {site.check_meter !== null && <CheckMeterRow meter={site.check_meter} followed={site.sight === "check"} />}
                 {site.batteries.map((battery) => (
                   <BatteryRow key={battery.id} battery={battery} />
                 ))}

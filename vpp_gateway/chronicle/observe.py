@@ -1,0 +1,240 @@
+"""The gateway as it stands -> one `Look`. The shares of this second are worked out once more, now with their reasons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
+from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
+from vpp_gateway.dispatch.shift import ShiftRecord
+from vpp_gateway.dispatch.sites import SiteState
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
+from vpp_gateway.domain.order import Offer, OrderId
+from vpp_gateway.domain.plan import Call, Plan, Problem, Reason, Resource, Share
+from vpp_gateway.domain.quantity import regulation_of
+from vpp_gateway.domain.reading import Health
+from vpp_gateway.gateway import Gateway
+from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.optimise.rejected import STANDING, not_called
+from vpp_gateway.portfolio.envelope import hold_s
+from vpp_gateway.portfolio.timeline import InForce
+
+
+def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
+    """What this second is to one instruction; call it when the second's facts are folded."""
+    row = next((row for row in gateway.timeline.competing(now) if row.instruction.id == id), None)
+    if row is None:
+        return _not_ruling(gateway, id, now)
+    states = [gateway.sites[site] for site in row.sites]
+    problem, plan = _batteries_alone(gateway.battery.problem, id)
+    shares = {} if plan is None else {share.id: share for share in plan.shares}
+    at_site = {
+        s.site.id: delivered_w(id, s, gateway.baselines, now, gateway.policy, row.without) for s in states
+    }
+    alone = given_alone_w(row, gateway.sites, now, gateway.policy)
+    called, rejected = _planned(gateway, id, row.sites)
+    return Look(
+        at=now,
+        phase=row.phase,
+        sites=tuple(_site(gateway, id, state, problem, at_site[state.site.id]) for state in states),
+        lost=row.lost,
+        asked_w=gateway.battery.asked_w(row),
+        delivered_w=math.fsum((*at_site.values(), *alone.values())),
+        battery_w=math.fsum((*(s.held_w(now, gateway.policy, row.without) for s in states), *alone.values())),
+        short_w=0.0 if plan is None else math.fsum(w for _, w in plan.shortfall_w),
+        binding=() if plan is None else plan.binding,
+        batteries=tuple(_batteries((*states, *(gateway.sites[site] for site in alone)), problem, shares)),
+        orders=tuple(_orders(gateway, id, row.sites)),
+        called=called,
+        rejected=(*rejected, *_no_levers(gateway, row, now)),
+        plugins=tuple(_plugins(gateway, now)),
+    )
+
+
+def _not_ruling(gateway: Gateway, id: InstructionId, now: float) -> Look:
+    """Before it begins, after its end, a limit, or while a more urgent one rules all of its sites."""
+    instruction = gateway.timeline.get(id)
+    phase = None if instruction is None else instruction.phase_at(now)
+    scope = () if instruction is None else gateway.timeline.scope_of(instruction)
+    orders = tuple(_orders(gateway, id, scope or gateway.sites.ids))
+    if instruction is None or phase is None or not isinstance(phase.demand, Limit):
+        called, rejected = _planned(gateway, id, scope)
+        return Look(at=now, phase=None, orders=orders, called=called, rejected=rejected)
+    states = [gateway.sites[site] for site in scope]
+    return Look(
+        at=now,
+        phase=phase,
+        sites=tuple(_site(gateway, id, state, gateway.battery.problem, 0.0) for state in states),
+        orders=orders,
+    )
+
+
+def _batteries_alone(problem: Problem | None, id: InstructionId) -> tuple[Problem | None, Plan | None]:
+    """What was asked of the batteries for one instruction, and the same answer again with its reasons."""
+    targets = () if problem is None else tuple(t for t in problem.targets if t.instruction == id)
+    if problem is None or not targets:
+        return None, None
+    alone = replace(problem, targets=targets)
+    return alone, closed_form(alone, explain=True)
+
+
+def _site(
+    gateway: Gateway, id: InstructionId, state: SiteState, problem: Problem | None, delivered: float
+) -> SiteLook:
+    bounds = {} if problem is None else {bound.site: bound for bound in problem.bounds}
+    bound = bounds.get(state.site.id)
+    up = problem is not None and math.fsum(t.regulation_w for t in problem.targets) < 0.0
+    return SiteLook(
+        id=state.site.id,
+        linked=state.linked,
+        alone=not state.linked and state.alone,
+        trouble="" if state.linked else state.lost_reason,
+        meter=_meter(state),
+        baseline_w=gateway.baselines.of(id, state),
+        import_w=state.import_w,
+        delivered_w=delivered,
+        cap_w=0.0 if bound is None else bound.up_max_w if up else bound.down_max_w,
+    )
+
+
+def _meter(state: SiteState) -> str:
+    """What is wrong with the meter of a site, and what counts instead."""
+    if state.sight == "check":
+        return "check"
+    if state.linked and state.watch.doubt:
+        return state.watch.doubt
+    if state.linked and not state.fresh:
+        return "lost"
+    return "apart" if state.meters.parted == "apart" else ""
+
+
+def _batteries(
+    states: Sequence[SiteState], problem: Problem | None, shares: dict[DeviceId, Share]
+) -> Iterator[BatteryLook]:
+    resources: dict[DeviceId, Resource] = {} if problem is None else {r.id: r for r in problem.resources}
+    for state in states:
+        for battery in state.site.batteries:
+            share, resource = shares.get(battery.id), resources.get(battery.id)
+            if share is None or resource is None or share.reason is None or problem is None:
+                continue
+            up = math.fsum(t.regulation_w for t in problem.targets) < 0.0
+            reading = state.usable.get(battery.id)
+            yield BatteryLook(
+                id=battery.id,
+                site=state.site.id,
+                regulation_w=share.regulation_w,
+                room_w=resource.up_room_w if up else resource.down_room_w,
+                energy_wh=resource.weight_up if up else resource.weight_down,
+                soc=None if reading is None else reading.soc,
+                trouble="" if reading is not None else _unusable(state, battery.id),
+                reason=share.reason,
+            )
+
+
+def _unusable(state: SiteState, device: DeviceId) -> str:
+    """Why a battery cannot be used now."""
+    if not state.linked:
+        return state.lost_reason
+    if device in state.readable:
+        return "blocked by the operator now"
+    probation = state.probation.get(device)
+    return _said_of(state, device) or ("" if probation is None else probation.reason) or "no reading"
+
+
+def _said_of(state: SiteState, device: DeviceId) -> str:
+    rows = () if state.reading is None else state.reading.health
+    row = next((row for row in rows if row.device == device and row.health is not Health.GOOD), None)
+    return "" if row is None else row.reason or str(row.health)
+
+
+def _orders(gateway: Gateway, id: InstructionId, sites: Sequence[SiteId]) -> Iterator[OrderLook]:
+    known: dict[OrderId, ShiftRecord] = {**gateway.shifts.failed, **gateway.shifts.orders}
+    for record in known.values():
+        if record.order.instruction == id:
+            yield OrderLook(
+                id=record.order.id,
+                name=_name(record.offer),
+                state="ordered" if record.state is None else str(record.state),
+                share=record.share,
+                cost=record.offer.cost,
+                regulation_w=math.fsum(record.regulation_w(site) for site in sites),
+                committed=record.committed,
+                taken_back=record.taken_back,
+                reason=record.reason,
+            )
+
+
+def _name(offer: Offer) -> str:
+    return f"{offer.plugin}: {offer.kind} {' > '.join(leg.site for leg in offer.legs)}"
+
+
+def _planned(
+    gateway: Gateway, id: InstructionId, sites: Sequence[SiteId]
+) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+    """What the last plan of the workload tier calls and leaves, when it was made for this instruction."""
+    problem, plan = gateway.last_problem, gateway.last_plan
+    if problem is None or plan is None or all(target.instruction != id for target in problem.targets):
+        return (), ()
+    return _called(problem, plan, sites), not_called(problem, plan, sites)
+
+
+def _called(problem: Problem, plan: Plan, sites: Sequence[SiteId]) -> tuple[Reason, ...]:
+    names = {v.offer: v.name for v in problem.levers if any(leg.site in sites for leg in v.legs)}
+    return tuple(
+        Reason(
+            code="call.kept" if _stands(call) else call.reason.code,
+            values=(("offer", names[call.offer]), *call.reason.values),
+        )
+        for call in plan.calls
+        if call.offer in names and call.share > 0.0
+    )
+
+
+def _stands(call: Call) -> bool:
+    """An order that could be taken back by now, and is not."""
+    return call.offer.startswith(STANDING) and call.reason.code == "call.needed"
+
+
+def _no_levers(gateway: Gateway, row: InForce, now: float) -> Iterator[Reason]:
+    """Offers at the ruled sites that the plan in force could not call at all."""
+    problem = gateway.last_problem
+    weighed = set() if problem is None else {lever.name for lever in problem.levers}
+    for plugin, offers in gateway.shifts.offers.items():
+        doubt = gateway.shifts.doubted.get(plugin)
+        for offer in offers:
+            here = [leg for leg in offer.legs if leg.site in row.sites]
+            if _name(offer) in weighed or not here:
+                continue
+            values = (
+                ("offer", _name(offer)),
+                ("cost", f"{offer.cost:g}"),
+                ("w", f"{abs(math.fsum(regulation_of(leg.import_delta_w) for leg in here)):.0f}"),
+            )
+            if doubt is not None and now < doubt.until:
+                yield Reason(code="offer.doubted", values=(*values, ("seconds", f"{doubt.until - now:.0f}")))
+            else:
+                yield from _unfit(offer, row.instruction, values, now)
+
+
+def _unfit(
+    offer: Offer, instruction: Instruction, values: tuple[tuple[str, str], ...], now: float
+) -> Iterator[Reason]:
+    """Why an offer that nobody doubts is no lever; nothing for one that is newer than the plan."""
+    left_s = hold_s(instruction.end_at, now)
+    slowest_s = max(leg.latency_s for leg in offer.legs)
+    if offer.valid_until <= now:
+        yield Reason(code="offer.expired", values=values)
+    elif slowest_s >= left_s:
+        yield Reason(code="offer.slow", values=(*values, ("seconds", f"{slowest_s:g}")))
+    elif offer.sustain_s < left_s:
+        held = (("seconds", f"{offer.sustain_s:g}"), ("left", f"{left_s:.0f}"))
+        yield Reason(code="offer.short", values=(*values, *held))
+
+
+def _plugins(gateway: Gateway, now: float) -> Iterator[tuple[str, str]]:
+    yield from gateway.shifts.absent.items()
+    for plugin, doubt in gateway.shifts.doubted.items():
+        if plugin not in gateway.shifts.absent and now < doubt.until:
+            yield plugin, "it died over an order"

@@ -1,0 +1,120 @@
+"""What somebody should look at, from the picture of now: each alarm with its code, its severity, and since when it stands.
+
+alarm       the gateway goes on with less than it should have
+warning     it goes on in full, but what stood in is used up: look today
+trip        it has already acted, or cannot do what it owes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from vpp_gateway.catalogue import text
+from vpp_gateway.console.status import (
+    AlarmView,
+    BatteryView,
+    LinkView,
+    MeterView,
+    Severity,
+    SiteView,
+)
+from vpp_gateway.domain.reading import Health
+from vpp_gateway.identity import expiry_step
+
+_EXPIRY: dict[int, Severity] = {60: "warning", 30: "warning", 14: "alarm", 7: "alarm", 1: "trip"}
+"""`identity.EXPIRY_DAYS` -> how urgent; each step is an alarm of its own, so that it is heard again."""
+_ROOMS = {"openadr2": "room", "plugin": "plugin", "solver": "solver"}
+"""Kind of a link -> code of its alarm."""
+Row = tuple[str, Severity, str, dict[str, str]]
+"""Code, severity, whose it is, words for the text."""
+
+
+class Alarms:
+    """Remembers since when each alarm stands."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def dated(self, now: float, rows: Sequence[Row]) -> list[AlarmView]:
+        """The alarms of now (UTC, Unix s), worst first, the oldest first among equals."""
+        keys = [f"{code}/{name}" for code, _, name, _ in rows]
+        self._since = {key: self._since.get(key, now) for key in keys}
+        alarms = [
+            AlarmView(
+                code=code,
+                severity=severity,
+                text=text(f"alarm.{code}", "en", **values),
+                text_ja=text(f"alarm.{code}", "ja", **values),
+                since=self._since[key],
+            )
+            for key, (code, severity, _, values) in zip(keys, rows, strict=True)
+        ]
+        order = {"trip": 0, "alarm": 1, "warning": 2, "info": 3}
+        return sorted(alarms, key=lambda alarm: (order[alarm.severity], alarm.since))
+
+
+def of_site(site: SiteView, hold_s: float) -> Iterator[Row]:
+    """Alarms of one site: its agent, its meters, its batteries.
+
+    Args:
+        hold_s: So long an agent carries on alone, s.
+    """
+    if not site.linked:
+        why = {"site": site.id, "why": site.reason}
+        if site.alone:
+            yield "site_alone", "alarm", site.id, {**why, "hold_s": f"{hold_s:.0f}"}
+        else:
+            yield "site_lost", "alarm", site.id, why
+    yield from _of_check_meter(site)
+    if site.linked:
+        meters = () if site.sight == "check" else (site.meter,)
+        for device in (*meters, *site.batteries):
+            if device.health is not Health.GOOD:
+                yield "device", "alarm", device.id, _bad(site, device)
+
+
+def _of_check_meter(site: SiteView) -> Iterator[Row]:
+    """What the second meter tells: it is followed, or it is not to be believed itself."""
+    check = site.check_meter
+    if check is None:
+        return
+    if site.sight == "check" and site.meter.health is not Health.GOOD:
+        why = f"{site.meter.id}: {site.meter.reason or site.meter.health}"
+        yield "check_followed", "warning", site.id, {"site": site.id, "device": check.id, "why": why}
+    elif check.health is not Health.GOOD:
+        yield "check_meter", "warning", check.id, _bad(site, check)
+
+
+def _bad(site: SiteView, device: MeterView | BatteryView) -> dict[str, str]:
+    return {
+        "device": device.id,
+        "site": site.id,
+        "health": f"word.health.{device.health}",
+        "why": device.reason,
+    }
+
+
+def of_link(link: LinkView) -> Iterator[Row]:
+    """The alarm of one connection or inner organ; those of sites and of the journal have their own."""
+    if link.kind not in _ROOMS or link.health == "good":
+        return
+    state = f"word.link.{link.state}"
+    values = {"room": link.name, "plugin": link.name, "state": state, "why": link.detail or "-"}
+    bad = link.health == "bad"
+    code = "plugin_offers" if link.kind == "plugin" and not bad else _ROOMS[link.kind]
+    yield code, "alarm" if bad else "warning", link.name, values
+
+
+def expiring(days_left: Mapping[str, float]) -> list[Row]:
+    """Alarms on certificates, CAs and CRLs that end, by name."""
+    steps = {name: expiry_step(days) for name, days in days_left.items()}
+    return [
+        (
+            "certificate",
+            _EXPIRY[step],
+            f"{name} {step}",
+            {"room": name, "days": f"{max(days_left[name], 0.0):.0f}"},
+        )
+        for name, step in steps.items()
+        if step is not None
+    ]

@@ -1,0 +1,59 @@
+"""Readings that cannot be true are taken out at the door, as if the site agent had not sent them.
+
+A number that is none, or a state of charge outside 0..1, would spoil every sum it enters. The device gets a health that
+says so; the rest of the reading stays. Agents judge what they read themselves; this holds whatever stands there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vpp_gateway.domain.instruction import DeviceId
+from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health, SiteReading
+
+
+def plausible(reading: SiteReading) -> SiteReading:
+    """The reading without what cannot be true; the same object where all can."""
+    faults = dict(_faults(reading))
+    if not faults:
+        return reading
+    meter = reading.meter
+    return replace(
+        reading,
+        meter=None if meter is None or meter.device in faults else meter,
+        batteries=tuple(battery for battery in reading.batteries if battery.device not in faults),
+        health=(
+            *(row for row in reading.health if row.device not in faults),
+            *(DeviceHealth(device=id, health=Health.IMPLAUSIBLE, reason=why) for id, why in faults.items()),
+        ),
+    )
+
+
+def _faults(reading: SiteReading) -> Iterator[tuple[DeviceId, str]]:
+    meter = reading.meter
+    if meter is not None and not math.isfinite(meter.import_w):
+        yield meter.device, _untrue("import_w", meter.import_w)
+    for battery in reading.batteries:
+        fault = _fault(battery)
+        if fault:
+            yield battery.device, fault
+
+
+def _fault(battery: BatteryReading) -> str:
+    for name, value in (
+        ("discharge_w", battery.discharge_w),
+        ("discharge_room_w", battery.discharge_room_w),
+        ("charge_room_w", battery.charge_room_w),
+    ):
+        if not math.isfinite(value):
+            return _untrue(name, value)
+    for name, share in (("soc", battery.soc), ("soc_min", battery.soc_min), ("soc_max", battery.soc_max)):
+        if not 0.0 <= share <= 1.0:
+            return _untrue(name, share)
+    return ""
+
+
+def _untrue(name: str, value: float) -> str:
+    return f"{name} is {value:g}, which cannot be true"
