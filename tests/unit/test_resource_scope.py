@@ -12,6 +12,7 @@ from tests.unit.test_optimise import A, battery, pause
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Instructed, Offered, Started
+from vpp_gateway.domain.fleet import FeederId
 from vpp_gateway.domain.instruction import (
     Delta,
     Demand,
@@ -22,7 +23,7 @@ from vpp_gateway.domain.instruction import (
     Multiplier,
     Setpoint,
 )
-from vpp_gateway.domain.plan import Problem, Resource, SiteBounds, Target
+from vpp_gateway.domain.plan import FeederBounds, Problem, Resource, SiteBounds, Target
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.linear import shares as lp_shares
@@ -245,3 +246,21 @@ def test_the_network_misses_what_the_closed_form_misses(device_w: float, site_w:
     missing, _ = lp_shares(problem)
     plan = closed_form(problem)
     assert sum(abs(w) for _, w in plan.shortfall_w) == pytest.approx(missing, abs=1e-6)
+
+
+@pytest.mark.parametrize(("device_w", "site_w"), [(60.0, 60.0), (-60.0, 60.0), (30.0, 90.0)])
+def test_they_share_a_feeder_too(device_w: float, site_w: float) -> None:
+    line = FeederId("line")
+    problem = shared(device_w, site_w)
+    problem = replace(
+        problem,
+        resources=tuple(replace(one, feeder=line) for one in problem.resources),
+        feeders=(FeederBounds(id=line, site=A, down_max_w=70.0, up_max_w=70.0),),
+        levers=(),
+    )
+    given = {share.id: share.regulation_w for share in closed_form(problem).shares}
+    assert given["a1"] == pytest.approx(device_w)
+    assert max(given["a1"], 0.0) + given["a2"] <= 70.0 + 1e-9
+    missing, _ = lp_shares(problem)
+    short = sum(abs(w) for _, w in closed_form(problem).shortfall_w)
+    assert short == pytest.approx(missing if device_w > 0 else max(0.0, site_w - 70.0), abs=1e-6)
