@@ -134,6 +134,11 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
         "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
     ),
+    "why.meter.apart_unseen": (
+        "The meter and the check meter at {site} show opposite signs and nothing tells yet which is wrong; neither is "
+        "followed.",
+        "{site} の電力量計と副計器の符号が逆で、どちらが誤りかまだ判断できない。どちらにも従わない。",
+    ),
     "why.meter.stuck_checked": (
         "The meter at {site} stands still; its check meter is followed.",
         "{site} の電力量計の値が変わらない。副計器に従う。",

@@ -354,10 +354,16 @@ def test_an_order_that_stands_is_held_or_taken_back_but_not_raised() -> None:
 
 
 def test_no_step_is_begun_for_noise_unless_the_batteries_have_nothing_left() -> None:
-    """2.5 of 20 W needed is worth a step, 1 of 20 is not; without a reserve every watt is."""
+    """A hundredth of what is asked is worth a step, less is not; without a reserve every watt is."""
     lever = move(A, B, 80.0)
     other = battery("b1", B, 100, 100)
-    for w, easy, share in ((51.0, 0.5, 0.0), (52.5, 0.5, 0.25), (101.0, 1.0, 0.25), (71.0, 0.5, 0.25)):
+    for w, easy, share in (
+        (50.4, 0.5, 0.0),
+        (51.0, 0.5, 0.25),
+        (100.4, 1.0, 0.25),
+        (70.4, 0.5, 0.25),
+        (71.0, 0.5, 0.5),
+    ):
         batteries = (battery("a1", A, 100, 0, easy=easy), other)
         plan = solve(problem((target("t", (A,), w), target("u", (B,), 0.0)), batteries, (lever,)))
         assert plan.calls[0].share == share, w

@@ -153,3 +153,18 @@ def test_a_site_without_batteries_is_always_believed() -> None:
     for second in range(30):
         assert seen.load_w(float(second), LOAD_W, 0.0) == LOAD_W
     assert seen.load_w(31.0, 0.0, 0.0) == 0.0
+
+
+def test_a_jump_that_our_batteries_explain_is_no_mirror() -> None:
+    watch = MeterWatch(power_w=3_200_000.0)
+    for second, battery_w in enumerate((0.0, 0.0, 1.6e6, 1.6e6, -1.6e6, -1.6e6)):
+        assert watch.believes(1000.0 + second, 50_000.0 + 7.0 * second - battery_w, battery_w)
+    assert watch.doubt == "" and watch.right
+
+
+def test_a_mirrored_jump_is_a_wrong_sign_at_once() -> None:
+    watch = MeterWatch(power_w=100_000.0)
+    believed = [
+        watch.believes(1000.0 + n, w, 0.0) for n, w in enumerate((4e5, 4.01e5, -4e5, -3.99e5, 3.98e5))
+    ]
+    assert believed == [True, True, False, False, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -36,16 +36,23 @@ class Battery:
     clock: Clock
     orders: list[tuple[float, DeviceOrder | None]] = field(default_factory=list)
     armed_at: list[float] = field(default_factory=list)
+    soc: float = 0.5
+
+    @property
+    def gives_w(self) -> float:
+        """It obeys at once."""
+        order = self.orders[-1][1] if self.orders else None
+        return 0.0 if order is None else order.discharge_w
 
     @property
     def reading(self) -> BatteryReading:
         return BatteryReading(
             device=self.device,
             at=self.clock.utc(),
-            discharge_w=0.0,
-            soc=0.5,
-            discharge_room_w=1.0,
-            charge_room_w=1.0,
+            discharge_w=self.gives_w,
+            soc=self.soc,
+            discharge_room_w=50_000.0,
+            charge_room_w=50_000.0,
         )
 
     @property
@@ -74,10 +81,11 @@ class Battery:
 class Meter:
     clock: Clock
     device: DeviceId = METER
+    import_w: Callable[[], float] = lambda: 1000.0
 
     @property
     def reading(self) -> MeterReading:
-        return MeterReading(device=self.device, at=self.clock.utc(), import_w=1000.0)
+        return MeterReading(device=self.device, at=self.clock.utc(), import_w=self.import_w())
 
     @property
     def health(self) -> DeviceHealth:
@@ -118,6 +126,12 @@ def schedule(*steps: Step, epoch: int = 1, seq: int = 1) -> ScheduleOrder:
     )
 
 
+def wishing(stage: Stage, order: ScheduleOrder, alone_import_w: float) -> ScheduleOrder:
+    return ScheduleOrder(
+        schedule=replace(order.schedule, alone_import_w=alone_import_w, issued_at=stage.start)
+    )
+
+
 def step(device: DeviceId, start_at: float, end_at: float | None, discharge_w: float) -> Step:
     return Step(
         device=device,
@@ -130,7 +144,11 @@ def step(device: DeviceId, start_at: float, end_at: float | None, discharge_w: f
 
 
 def play(
-    folder: Path, scene: Callable[[Stage], Awaitable[None]], hold_s: float = 60.0, settable: bool = False
+    folder: Path,
+    scene: Callable[[Stage], Awaitable[None]],
+    hold_s: float = 60.0,
+    settable: bool = False,
+    import_w: Callable[[Stage], float] | None = None,
 ) -> Stage:
     """Run one scene with an agent that is linked from the start."""
     loop = VirtualLoop()
@@ -146,7 +164,7 @@ def play(
         agent = SiteAgent(
             site=fleet().site(SITE),
             batteries=batteries,
-            meter=Meter(clock),
+            meter=Meter(clock) if import_w is None else Meter(clock, METER, lambda: import_w(stages[0])),
             store=store,
             holding=Holding(hold_s=hold_s, arm_lead_s=5.0),
             secret="-",
@@ -204,8 +222,8 @@ def test_without_the_centre_everything_is_released_after_the_hold(tmp_path: Path
 
     stage = play(tmp_path, scene, hold_s=60.0)
     history = stage.batteries[B1].history(stage.start)
-    assert [w for _, w in history] == [500.0, None]
-    assert 70.0 <= history[1][0] <= 71.1
+    assert {w for _, w in history[:-1]} == {500.0} and history[-1][1] is None
+    assert 70.0 <= history[-1][0] <= 71.1
 
 
 def test_one_late_beat_of_the_centre_is_no_other_time(tmp_path: Path) -> None:
@@ -267,3 +285,91 @@ def test_a_spoilt_memory_is_named_and_not_guessed_at(tmp_path: Path) -> None:
     (tmp_path / "agent.json").write_text('{"version": 1, "highest_epoch": "many"}')
     with pytest.raises(JournalError, match=r"agent\.json"):
         AgentStore(path=tmp_path / "agent.json").load()
+
+
+LOAD_W = 400_000.0
+
+
+def at_the_pcc(stage: Stage) -> float:
+    """What the meter of a site shows whose batteries obey and whose load rises by 10 kW after 20 s."""
+    risen_w = 10_000.0 if stage.clock.utc() > stage.start + 20.0 else 0.0
+    return LOAD_W + risen_w - sum(battery.gives_w for battery in stage.batteries.values())
+
+
+async def _alone(stage: Stage, seconds: float) -> None:
+    steps = [step(id, stage.start, stage.start + 500.0, 5_000.0) for id in (B1, B2)]
+    stage.agent.on_message(wishing(stage, schedule(*steps), LOAD_W - 10_000.0))
+    await asyncio.sleep(10.0)
+    stage.agent.on_linked(False)
+    await asyncio.sleep(seconds)
+
+
+def test_alone_it_keeps_the_import_that_the_centre_wanted(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await _alone(stage, 10.0)
+        assert {b.gives_w for b in stage.batteries.values()} == {5_000.0}
+        await asyncio.sleep(5.0)
+        assert at_the_pcc(stage) == pytest.approx(LOAD_W - 10_000.0, abs=1.0)
+        assert {b.gives_w for b in stage.batteries.values()} == {10_000.0}
+
+    play(tmp_path, scene, import_w=at_the_pcc)
+
+
+def test_a_centre_that_comes_back_changes_nothing_before_it_orders(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await _alone(stage, 15.0)
+        stage.agent.on_message(Welcome(epoch=2, at=stage.clock.utc()))
+        stage.agent.on_linked(True)
+        await asyncio.sleep(3.0)
+        assert {b.gives_w for b in stage.batteries.values()} == {10_000.0}
+        steps = [step(id, stage.start, stage.start + 500.0, 7_000.0) for id in (B1, B2)]
+        stage.agent.on_message(schedule(*steps, epoch=2, seq=1))
+        await asyncio.sleep(2.0)
+        assert {b.gives_w for b in stage.batteries.values()} == {7_000.0}
+
+    play(tmp_path, scene, import_w=at_the_pcc)
+
+
+def test_alone_a_meter_that_turns_over_is_not_followed(tmp_path: Path) -> None:
+    def turned(stage: Stage) -> float:
+        sign = -1.0 if stage.clock.utc() > stage.start + 25.0 else 1.0
+        return sign * (LOAD_W - sum(battery.gives_w for battery in stage.batteries.values()))
+
+    async def scene(stage: Stage) -> None:
+        await _alone(stage, 60.0)
+        assert {b.gives_w for b in stage.batteries.values()} == {5_000.0}
+
+    play(tmp_path, scene, import_w=turned)
+
+
+def test_alone_a_later_step_has_its_own_setpoint_and_an_empty_battery_none(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        steps = [
+            step(B1, stage.start, stage.start + 30.0, 5_000.0),
+            step(B1, stage.start + 30.0, None, 2_000.0),
+        ]
+        stage.agent.on_message(wishing(stage, schedule(*steps), LOAD_W - 5_000.0))
+        await asyncio.sleep(5.0)
+        stage.agent.on_linked(False)
+        await asyncio.sleep(20.0)
+        assert stage.batteries[B1].gives_w == pytest.approx(15_000.0), "its load rose by 10 kW"
+        await asyncio.sleep(6.0)
+        assert stage.batteries[B1].gives_w == 2_000.0
+        stage.batteries[B1].soc = 0.05
+        await asyncio.sleep(3.0)
+        assert stage.batteries[B1].gives_w == 0.0
+
+    play(tmp_path, scene, import_w=at_the_pcc)
+
+
+def test_an_order_without_end_goes_on_as_long_as_the_centre_is_heard(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.agent.on_message(schedule(step(B1, stage.start, None, 500.0)))
+        for _ in range(150):
+            await asyncio.sleep(1.0)
+            stage.agent.on_message(Welcome(epoch=1, at=stage.clock.utc()))
+        order = stage.batteries[B1].orders[-1][1]
+        assert order is not None and order.deadline_at > stage.clock.utc() + 30.0
+        assert len(stage.batteries[B1].orders) < 15, "its deadline moves in quarters of the hold"
+
+    play(tmp_path, scene, hold_s=60.0)

@@ -55,6 +55,37 @@ def test_the_other_sign_is_seen_at_once_at_either_of_them() -> None:
     assert seen([(4e5, 4e5), (4e5, -4e5), (3.9e5, -3.9e5)]) == ("mmm", "")
 
 
+def test_opposite_signs_from_the_start_are_followed_by_nobody_until_the_batteries_tell() -> None:
+    assert seen([(-4e5, 4e5), (-3.9e5, 3.9e5)]) == ("--", "apart")
+    meters = TwoMeters(power_w=POWER_W)
+    rows = [
+        (-4e5, 4e5, ""),
+        (-3.9e5, 3.9e5, "reversed"),
+        (-3.8e5, 3.8e5, ""),
+        (3e2, -3e2, ""),
+        (2e5, -2e5, ""),
+    ]
+    assert [meters.sight(m, c, p) for m, c, p in rows] == ["", "check", "check", "meter", "check"], (
+        "what is known stays known through zero"
+    )
+    assert meters.sight(2.1e5, None) == "" and meters.sight(None, -2.1e5) == "check"
+    meters = TwoMeters(power_w=POWER_W)
+    assert [meters.sight(m, -m, "right") for m in (4e5, 3e5)] == [
+        "meter",
+        "meter",
+    ] and meters.astray == "reversed"
+
+
+def test_an_import_that_falls_through_zero_does_not_make_a_wrong_sign_right() -> None:
+    """A meter that was found reversed, at a site that begins to export."""
+    meters = TwoMeters(power_w=POWER_W)
+    true = [60e3, 59e3, 30e3, 10e3, 2e3, 0.0, -2e3, -10e3, -30e3, -60e3]
+    rows = [(w if n == 0 else -w, w) for n, w in enumerate(true)]
+    said = [meters.sight(m, c) for m, c in rows]
+    assert said[1] == "check" and said[-3:] == ["check"] * 3
+    assert meters.parted == "reversed" and meters.astray == ""
+
+
 def test_where_nothing_tells_which_is_wrong_the_meter_holds_and_it_is_said() -> None:
     assert seen([(4e5, 4e5), (3.9e5, 3.5e5), (3.91e5, 3.51e5)]) == ("mmm", "apart")
 

@@ -141,7 +141,7 @@ class BatteryDispatch:
     def _alone_import_w(self, site: SiteId) -> float | None:
         """What the PCC of a site shows once its setpoints and the shifts that are coming are real."""
         state = self._sites[site]
-        if self.plan is None or state.load_w is None or not state.sight:
+        if self.plan is None or state.load_w is None or state.sight != "meter" or state.doubt:
             return None
         given_w = math.fsum(share.regulation_w for share in self.plan.shares if share.site == site)
         return state.load_w - state.coming_w - given_w

@@ -41,6 +41,10 @@ def steps_of(
     return {site: tuple(steps) for site, steps in result.items()}
 
 
+WISH_EVERY_S, WISH_SHARE = 5.0, 0.02
+"""How often a schedule is sent again for its `alone_import_w` alone, and from what change of it on (of battery power)."""
+
+
 @dataclass(slots=True)
 class Schedules:
     """The last schedule sent to each site, and the decision whether a new one is needed."""
@@ -69,7 +73,8 @@ class Schedules:
     ) -> SiteSchedule | None:
         """The schedule to send, or None when the site already holds the same within the deadband."""
         sent = self._sent.get(site)
-        if sent is not None and self._same(sent.steps, steps):
+        same = sent is not None and self._same(sent.steps, steps)
+        if same and sent is not None and not self._wish_moved(sent, alone_import_w, now):
             return None
         self._seq[site] = self._seq.get(site, 0) + 1
         schedule = SiteSchedule(
@@ -82,6 +87,16 @@ class Schedules:
         )
         self._sent[site] = schedule
         return schedule
+
+    def _wish_moved(self, sent: SiteSchedule, alone_import_w: float | None, now: float) -> bool:
+        """The import that the site is to keep alone is no longer what it was told; not more often than `WISH_EVERY_S`."""
+        if sent.alone_import_w == alone_import_w or not sent.steps or now < sent.issued_at + WISH_EVERY_S:
+            return False
+        if sent.alone_import_w is None or alone_import_w is None:
+            return True
+        powers = (self.batteries[step.device] for step in sent.steps)
+        power_w = sum({b.id: max(b.discharge_max_w, b.charge_max_w) for b in powers}.values())
+        return abs(alone_import_w - sent.alone_import_w) > WISH_SHARE * power_w
 
     def _same(self, old: tuple[Step, ...], new: tuple[Step, ...]) -> bool:
         if len(old) != len(new):

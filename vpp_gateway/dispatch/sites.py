@@ -23,7 +23,7 @@ from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
 from vpp_gateway.metering.sight import Lasting, SightDoubt, doubt_of
-from vpp_gateway.metering.two_meters import Sight, TwoMeters
+from vpp_gateway.metering.two_meters import Proof, Sight, TwoMeters
 from vpp_gateway.metering.unseen import Unseen
 from vpp_gateway.metering.watch import MeterWatch
 
@@ -219,10 +219,12 @@ class Sites:
 
     def _see(self, state: SiteState, at: float, meter_w: float | None, check_w: float | None) -> None:
         """The load by the meter that is to be believed; else what it probably is."""
-        state.sight = state.meters.sight(meter_w, check_w)
         believed = meter_w is None or self._believes(state, at, meter_w, alone=check_w is None)
+        watch = state.watch
+        proof: Proof = "reversed" if watch.doubt == "reversed" else "right" if watch.right else ""
+        state.sight = state.meters.sight(meter_w, check_w, proof)
         if state.sight == "meter" and not believed:
-            state.sight = "" if check_w is None else "check"
+            state.sight = self._instead(state, check_w)
         state.seen_w = meter_w if state.sight == "meter" else check_w if state.sight == "check" else None
         doubt = doubt_of(
             sight=state.sight,
@@ -243,13 +245,23 @@ class Sites:
             state.window.add(at, state.load_w)
 
     def _believes(self, state: SiteState, at: float, meter_w: float, *, alone: bool) -> bool:
-        """What the batteries say of the meter; a check meter that agrees with it says more."""
+        """What the batteries say of the meter."""
         doubted = state.watch.doubt
         if state.watch.believes(at, meter_w, state.battery_w):
             return True
         if alone and state.watch.doubt == "reversed" != doubted:
             state.unseen.distrust()
-        return not alone and state.meters.parted == ""
+        return False
+
+    @staticmethod
+    def _instead(state: SiteState, check_w: float | None) -> Sight:
+        """What to follow when the batteries speak against the meter; one that agrees with it is as wrong as it is."""
+        if check_w is None:
+            return ""
+        agree = state.meters.parted == ""
+        if state.watch.doubt:
+            return "" if agree else "check"
+        return "meter" if agree else "check"
 
 
 def _metered_w(reading: SiteReading) -> float | None:

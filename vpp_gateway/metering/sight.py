@@ -6,6 +6,7 @@
     (agent)    well           check        away_checked: the site's own agent is not heard, another one reads the check meter
     well       fails          meter        check_stuck, check_reversed
     differ, nothing tells     meter        apart
+    other signs, nothing tells  -          apart_unseen
     fails      none           -            stuck, reversed
 
 What is seen through a check meter is said only when it lasts: a single reading that comes late is no failure.
@@ -27,6 +28,7 @@ SightDoubt = Literal[
     "stuck",
     "reversed",
     "apart",
+    "apart_unseen",
     "stuck_checked",
     "reversed_checked",
     "apart_checked",
@@ -61,7 +63,7 @@ def doubt_of(*, sight: Sight, linked: bool, speaks: bool, meters: TwoMeters, alo
         return _FOLLOWED[meters.parted] if speaks else "silent_checked"
     if sight == "meter":
         return "apart" if meters.parted == "apart" else _ASTRAY.get(meters.astray, "")
-    return alone
+    return "apart_unseen" if meters.parted == "apart" and not alone else alone
 
 
 @dataclass(slots=True)

@@ -54,6 +54,8 @@ class MeterWatch:
     power_w: float
     doubt: MeterDoubt = ""
     """What lasts; "" = none."""
+    right: bool = False
+    """The last movement that told anything had the right sign."""
     _load_w: float | None = None
     """The last load that was believed."""
     _new: tuple[float, float, float] | None = None
@@ -109,7 +111,8 @@ class MeterWatch:
     def _signed(self, at: float, import_w: float, battery_moved: float, least: float) -> bool:
         """The meter says something new: with the right sign?"""
         was_w = 0.0 if self._last is None else self._last[0]
-        if self._mirrored(import_w, was_w):
+        if self._mirrored(import_w, was_w, battery_moved):
+            self.right = False
             was_right = self.doubt != "reversed"
             self.doubt = "reversed" if was_right else ""
             self._wrong, self._wrong_at = (REVERSED_TIMES if was_right else 0), at
@@ -118,15 +121,18 @@ class MeterWatch:
         ratio = (import_w - was_w) / battery_moved if telling else 0.0
         low, high = SAME_SHARE
         if low <= ratio <= high:
-            self._wrong, self._wrong_at = self._wrong + 1, at
+            self._wrong, self._wrong_at, self.right = self._wrong + 1, at, False
             if self._wrong >= REVERSED_TIMES:
                 self.doubt = "reversed"
             return False
         if low <= -ratio <= high:
-            self._wrong, self.doubt = 0, ""
+            self._wrong, self.doubt, self.right = 0, "", True
         return self.doubt == "" and (self._wrong == 0 or at >= self._wrong_at + REVERSED_S)
 
-    def _mirrored(self, import_w: float, was_w: float) -> bool:
-        """The meter says the opposite of what it said, as no load does."""
-        jump_w = abs(import_w - was_w)
-        return jump_w > MIRROR_TIMES * self.power_w > 0 and abs(import_w + was_w) <= MIRROR_SHARE * jump_w
+    def _mirrored(self, import_w: float, was_w: float, battery_moved: float) -> bool:
+        """The meter says the opposite of what it said, as no load does, and not because of our batteries."""
+        jump_w = import_w - was_w
+        if abs(jump_w + battery_moved) <= 0.5 * abs(jump_w):
+            return False
+        large = abs(jump_w) > MIRROR_TIMES * self.power_w > 0
+        return large and abs(import_w + was_w) <= MIRROR_SHARE * abs(jump_w)

@@ -34,8 +34,8 @@ from vpp_gateway.optimise.tree import Floats, Ints
 
 SHORT_W = 1e-3
 """What may be missing without a word."""
-LEAST_PART = 0.1
-"""No step is begun for less than this part of it: noise at the edge of a step would move work to and fro."""
+LEAST_PART = 0.01
+"""No step is begun for less than this part of what is asked: noise at the edge of a step would move work to and fro."""
 COST_LEAST, COST_MOST = 1e-3, 1e3
 """Costs compare offers of one SLA tier; an offer for nothing still waits for the batteries."""
 
@@ -232,13 +232,15 @@ def _whole_steps(
 ) -> tuple[dict[OfferId, float], list[Reason]]:
     """Round every lever up to a whole step, or down where a connection or coupling, which is named, could not carry it.
 
-    A step of which less than `least_part` is needed is not begun, where a lower one is there to take.
+    A step is not begun for less than `least_part` of what is asked where its legs are.
     """
     limits = Carried(problem)
+    asked = {site: abs(target.regulation_w) for target in problem.targets for site in target.sites}
     called: dict[OfferId, float] = {}
     stopped: list[Reason] = []
     for lever in sorted(problem.levers, key=lambda v: -wanted[v.offer]):
-        share = _worth_it(lever, wanted[lever.offer], least_part)
+        least_w = least_part * max((asked.get(leg.site, 0.0) for leg in lever.legs), default=0.0)
+        share = _worth_it(lever, wanted[lever.offer], least_w)
         options = [share, *(step for step in reversed(lever.steps) if lever.at_least <= step < share)]
         called[lever.offer] = next((s for s in options if limits.fits(lever, s)), lever.at_least)
         if called[lever.offer] < share:
@@ -247,10 +249,11 @@ def _whole_steps(
     return called, stopped
 
 
-def _worth_it(lever: Lever, wanted: float, least_part: float) -> float:
-    """The step that gives `wanted`, or the one below it where too little of the difference is needed."""
+def _worth_it(lever: Lever, wanted: float, least_w: float) -> float:
+    """The step that gives `wanted`, or the one below it where less than `least_w` of the next is needed."""
     share = step_up(lever, wanted)
     below = max((step for step in lever.steps if step < share), default=0.0)
     below = max(below, lever.at_least)
-    spared = not lever.stands and wanted - below < least_part * (share - below)
+    size_w = max((abs(leg.regulation_w) for leg in lever.legs), default=0.0)
+    spared = not lever.stands and (wanted - below) * size_w < least_w
     return min(below, share) if spared else share

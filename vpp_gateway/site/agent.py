@@ -13,6 +13,7 @@ One writer per device; each device is owned by one task of its client. The agent
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -39,7 +40,8 @@ from vpp_gateway.link.messages import (
     Up,
     Welcome,
 )
-from vpp_gateway.site.alone import alone, rules
+from vpp_gateway.metering.watch import MeterWatch
+from vpp_gateway.site.alone import alone
 from vpp_gateway.site.drivers import BatteryDriver, MeterDriver, Plugins, Uplink
 from vpp_gateway.site.still import StillMeter
 from vpp_gateway.site.store import AgentStore
@@ -105,7 +107,10 @@ class SiteAgent:
         self._applied: dict[DeviceId, DeviceOrder | None] = {}
         self._last: SiteReading | None = None
         self._alone_w: dict[DeviceId, float] = {}
-        """discharge_w that this agent gives by itself instead of the setpoints it holds."""
+        """discharge_w that this agent gives by itself instead of the setpoints it holds, until the centre orders anew."""
+        self._alone_from = 0.0
+        """A step that begins later has its own setpoint again."""
+        self._watch = MeterWatch(power_w=sum(max(b.discharge_max_w, b.charge_max_w) for b in site.batteries))
 
     # -- wiring ---------------------------------------------------------------------------------------------
 
@@ -157,7 +162,7 @@ class SiteAgent:
 
     def on_linked(self, up: bool) -> None:
         """The link came (after the centre's welcome) or went."""
-        self._linked, self._alone_w = up, {}
+        self._linked = up
         self._heard_at = self._clock.monotonic()
         if up:
             for offered in self._offered.values():
@@ -204,6 +209,7 @@ class SiteAgent:
         if held is not None and (schedule.epoch, schedule.seq) <= (held.epoch, held.seq):
             return
         self._store.hold(schedule, self._clock.monotonic())
+        self._alone_w = {}
         self._apply()
         self._stirred.set()
 
@@ -289,12 +295,23 @@ class SiteAgent:
 
     def _keep_alone(self, reading: SiteReading) -> None:
         """The centre is away: keep the import that it wanted, as it would do each second."""
-        schedule = self._store.memory.schedule
-        self._alone_w = {}
-        if not self._linked and schedule is not None and self._steps():
-            held = {id: order.discharge_w for id, order in self._applied.items() if order is not None}
-            self._alone_w = alone(schedule, held, reading, self.site)
+        believed = self._meter_believed(reading)
+        schedule, now = self._store.memory.schedule, self._clock.utc()
+        if self._linked or schedule is None:
+            return
+        running = [s for s in self._steps() if s.start_at <= now and (s.end_at is None or now < s.end_at)]
+        held = {id: order.discharge_w for id, order in self._applied.items() if order is not None}
+        self._alone_w = alone(schedule, running, held, reading, self.site, believed=believed)
+        self._alone_from = max((step.start_at for step in running), default=now)
         self._apply()
+
+    def _meter_believed(self, reading: SiteReading) -> bool:
+        """Whether the batteries' movements fit the meter's; heard each second, so that it is known when it matters."""
+        meter = reading.meter
+        if meter is None or not math.isfinite(meter.import_w):
+            return False
+        battery_w = math.fsum(b.discharge_w for b in reading.batteries if math.isfinite(b.discharge_w))
+        return self._watch.believes(reading.at, meter.import_w, battery_w) and not self._watch.doubt
 
     # -- the schedule ---------------------------------------------------------------------------------------
 
@@ -353,9 +370,16 @@ class SiteAgent:
         self._applied[device] = order
         driver.order(order)
 
+    def _held_until(self, schedule: SiteSchedule) -> float:
+        """When a step without end ends if the centre is not heard again; moved on in quarters, not each second."""
+        hold_s = self._holding.hold_s
+        silent_s = self._clock.monotonic() - self._heard_at
+        heard_s = max(0.0, self._clock.utc() - silent_s - schedule.issued_at)
+        return schedule.issued_at + math.floor(4.0 * heard_s / hold_s) * hold_s / 4.0 + hold_s
+
     def _device_order(self, schedule: SiteSchedule, step: Step) -> DeviceOrder:
-        end_at = schedule.issued_at + self._holding.hold_s if step.end_at is None else step.end_at
-        own_w = self._alone_w.get(step.device) if rules(schedule, step) else None
+        end_at = self._held_until(schedule) if step.end_at is None else step.end_at
+        own_w = self._alone_w.get(step.device) if step.start_at <= self._alone_from else None
         discharge_w = step.discharge_w if own_w is None else own_w
         return DeviceOrder(
             epoch=schedule.epoch,
