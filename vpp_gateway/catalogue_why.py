@@ -126,6 +126,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "proven.",
         "{site} の電力量計が蓄電池と逆向きに動く(符号の誤りか)。そこでの実績は証明できない。",
     ),
+    "why.timeline.lost": (
+        "{place} is ruled by {event}, which is more urgent.",
+        "{place} は、優先度の高い {event} に従っている。",
+    ),
     "why.meter.apart": (
         "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
         "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
@@ -172,6 +176,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.opt.no_site": (
         "none of its sites belongs to this portfolio",
         "対象範囲にこのゲートウェイの拠点がない",
+    ),
+    "why.opt.no_device": (
+        "{devices}: not a device of this portfolio",
+        "{devices} はこのゲートウェイの機器ではない",
+    ),
+    "why.opt.no_meter": (
+        "{devices} stands behind no grid connection of its own: it can be asked for a change, not for an import",
+        "{devices} には専用の受電点がない。変化量は指令できるが、受電電力の目標値は指令できない",
     ),
     "why.opt.operator": ("opted out by the operator", "運用者の判断による拒否"),
     "why.opt.over": ("its end has passed", "終了時刻を過ぎている"),

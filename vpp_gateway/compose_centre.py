@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fact import FACT_TYPES
-from vpp_gateway.domain.instruction import RoomName, SiteId
+from vpp_gateway.domain.instruction import DeviceId, RoomName, SiteId
 from vpp_gateway.domain.order import PluginName
 from vpp_gateway.errors import ConfigError
 from vpp_gateway.northbound.openadr2 import schema
@@ -19,6 +19,7 @@ from vpp_gateway.northbound.openadr2.both_ways import BothWays
 from vpp_gateway.northbound.openadr2.client import VenClient
 from vpp_gateway.northbound.openadr2.codec import Codec
 from vpp_gateway.northbound.openadr2.listener import PushListener
+from vpp_gateway.northbound.openadr2.party import NamedDevice
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.record import Recorder
 from vpp_gateway.northbound.openadr2.session import VenSession
@@ -84,6 +85,8 @@ def compose_rooms(
             resources=_resources(settings, row),
             level_base_w={SiteId(site.id): _battery_w(site) for site in settings.sites},
             capacity_w={SiteId(site.id): 1000.0 * site.import_max_kw for site in settings.sites},
+            areas=_areas(settings, row),
+            devices=_devices(settings, row),
             groups=row.group_ids,
             parties=row.party_ids,
             push_url=None if row.push is None else row.push.public_url,
@@ -182,6 +185,33 @@ def _resources(settings: Settings, row: OpenAdr2Settings) -> dict[str, SiteId]:
         name: SiteId(site.id)
         for site in settings.sites
         for name in row.resource_ids.get(site.id) or (site.id,)
+    }
+
+
+def _areas(settings: Settings, row: OpenAdr2Settings) -> dict[str, tuple[SiteId, ...]]:
+    """resourceID -> the sites of an area that the utility gave a name."""
+    sites = {site.id for site in settings.sites}
+    return {
+        name: tuple(SiteId(site.id) for site in settings.sites if site.area == area)
+        for area in dict.fromkeys(site.area for site in settings.sites)
+        if area not in sites
+        for name in row.resource_ids.get(area, ())
+    }
+
+
+def _devices(settings: Settings, row: OpenAdr2Settings) -> dict[str, NamedDevice]:
+    """resourceID -> a battery that the utility gave a name."""
+    others = {name for site in settings.sites for name in (site.id, site.area)}
+    return {
+        name: NamedDevice(
+            id=DeviceId(battery.id),
+            site=SiteId(site.id),
+            level_base_w=1000.0 * battery.discharge_max_kw,
+        )
+        for site in settings.sites
+        for battery in site.batteries
+        if battery.id not in others
+        for name in row.resource_ids.get(battery.id, ())
     }
 
 

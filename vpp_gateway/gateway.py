@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from vpp_gateway.dispatch.allocation import Baselines, delivered_w, plan_problem
+from vpp_gateway.dispatch.allocation import plan_problem
 from vpp_gateway.dispatch.battery import BatteryDispatch
 from vpp_gateway.dispatch.judge import Judge
+from vpp_gateway.dispatch.measured import Baselines
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
@@ -42,10 +43,13 @@ from vpp_gateway.domain.order import PluginName, ShiftState, ShiftVerb
 from vpp_gateway.domain.plan import Plan, Problem, Reason
 from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
-from vpp_gateway.portfolio.timeline import Timeline
+from vpp_gateway.optimise.explain import reasons_of
+from vpp_gateway.portfolio.timeline import InForce, Timeline
 
 SOLVER_SILENCE_S = 3.0
 """A problem not answered for so long is asked again; the closed form holds meanwhile."""
+A_SECOND = 200
+"""So many instructions begin and end at most in one second, after those that rule; where it is more, the next goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,9 @@ class Gateway:
     def __init__(self, fleet: Fleet, policy: Policy, host_of: Mapping[PluginName, SiteId]) -> None:
         self.fleet = fleet
         self.policy = policy
-        self.timeline = Timeline(sites=tuple(site.id for site in fleet.sites))
+        self.timeline = Timeline(
+            sites=tuple(site.id for site in fleet.sites), home={b.id: b.site for b in fleet.batteries}
+        )
         self.sites = Sites(fleet, policy)
         self.baselines = Baselines()
         self.shifts = Shifts(
@@ -91,6 +97,8 @@ class Gateway:
         """When the next phase begins or ends."""
         self._begun: set[InstructionId] = set()
         """Instructions in force whose first allocation is not made yet."""
+        self._ruled: tuple[InForce, ...] = ()
+        """Who ruled what in the last second."""
 
     def step(self, fact: Fact, now: float) -> list[Command]:
         """Fold one fact in and say what is to be done.
@@ -136,7 +144,7 @@ class Gateway:
         """UTC (Unix s) of the next moment that needs a `Woke`, or None; a moment that was passed over still does."""
         if self._edge is not None and self._edge <= now:
             return self._edge
-        change = self.timeline.next_change(now)
+        change = self.timeline.next_turn(now)
         if change is None:
             return None
         lead = change - self.policy.prepare_lead_s
@@ -212,10 +220,10 @@ class Gateway:
         """Begin and end what is due, correct what is running, plan what is coming."""
         commands = self._advance(now)
         if measured:
-            self._measure(now)
+            self.battery.measure(self.account, now)
         if not self._listening(now):
             commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
-            self._note_first_allocation(now)
+            self.battery.note_first(self._begun, self.account, now)
             commands.extend(self._plan(now))
         commands.extend(self._conclude())
         return commands
@@ -226,50 +234,37 @@ class Gateway:
             return False
         return not all(state.linked for state in self.sites)
 
-    def _note_first_allocation(self, now: float) -> None:
-        """Which batteries the stopwatch of an instruction that has just begun waits for."""
-        plan = self.battery.plan
-        if plan is None:
-            return
-        for row in self.timeline.at(now):
-            if row.instruction.id in self._begun:
-                self._begun.discard(row.instruction.id)
-                shares = (s for s in plan.shares if s.site in row.sites and s.regulation_w != 0.0)
-                self.account.ordered(row.instruction.id, (share.id for share in shares))
-
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        for instruction in self.timeline.over(now):
+        self.timeline.reach(now)
+        for instruction in self.timeline.over(now, A_SECOND):
             self.account.ended(instruction.id, instruction.end_at or now, "completed")
             self.timeline.withdraw(instruction.id)
             self.baselines.forget(instruction.id)
             commands.extend(self._release(instruction.id, now))
-        begun = []
-        for row in self.timeline.at(now):
+        rows = self.timeline.at(now)
+        due = (*(row.instruction for row in rows), *self.timeline.begin(now, A_SECOND))
+        begun = [one.id for one in due if self.account.begun(one)]
+        for row in rows:
             self.baselines.freeze(row.instruction.id, [self.sites[id] for id in row.sites])
-            if self.account.begun(row.instruction):
-                begun.append(row.instruction.id)
-        self._begun.update(begun)
-        self._edge = self.timeline.next_change(now)
+        self._begun.update(row.instruction.id for row in rows if row.instruction.id in begun)
+        self._name_losers(rows, begun, now)
+        self._edge = self.timeline.next_turn(now)
         if begun:
             commands.extend(self.shifts.commit_prepared(begun, now))
             self._mark_disturbed(now)
             self._replan = True
         return commands
 
-    def _measure(self, now: float) -> None:
-        for row in self.timeline.at(now):
-            states = [self.sites[id] for id in row.sites]
-            by_site = {
-                s.site.id: delivered_w(row.instruction.id, s, self.baselines, now, self.policy)
-                for s in states
-            }
-            battery = sum(s.held_w(now, self.policy) for s in states)
-            for state in states:
-                self.account.doubted(row.instruction.id, state.site.id, state.doubt)
-            asked = self.battery.asked_w(row)
-            self.account.sample(row.instruction.id, now, asked, by_site, battery)
-            self.battery.trim(row, asked - sum(by_site.values()), now)
+    def _name_losers(self, rows: tuple[InForce, ...], begun: list[InstructionId], now: float) -> None:
+        """Tell an instruction that begins, or had something to rule before, what others rule of its scope."""
+        if rows == self._ruled and not begun:
+            return
+        before, self._ruled = self._ruled, rows
+        ids = dict.fromkeys((*begun, *(row.instruction.id for row in (*before, *rows))))
+        for id, place, by in self.timeline.lost_to_others(ids, now):
+            values = (("place", place), ("event", by))
+            self.account.note(id, Reason(code="timeline.lost", values=values))
 
     def _conclude(self) -> list[Command]:
         return [Conclude(record=record) for record in self.account.to_conclude()]
@@ -284,7 +279,7 @@ class Gateway:
         due = now >= self._planned_at + wait_s
         if rows and due and self.shifts.settled(now):
             return self._ask(now, now, ShiftVerb.COMMIT)
-        start = self.timeline.next_change(now)
+        start = self.timeline.next_turn(now)
         if start is not None and start <= now + self.policy.prepare_lead_s and start != self._prepared_for:
             self._prepared_for = start
             if self.timeline.at(start):
@@ -333,7 +328,7 @@ class Gateway:
         commands = self.shifts.follow(plan, verb, ruler, now)
         self._mark_disturbed(now)
         for target in asked.problem.targets:
-            self.account.explain(target.instruction, _reasons(plan, target.sites, asked.problem))
+            self.account.explain(target.instruction, reasons_of(plan, target, asked.problem))
         return list(commands)
 
     def _shifted(self, fact: Shifted, now: float) -> list[Command]:
@@ -377,21 +372,3 @@ class Gateway:
     def instruction(self, id: InstructionId) -> Instruction | None:
         """The instruction as last received, accepted or not; None when unknown."""
         return self.account.instruction(id)
-
-
-def _reasons(plan: Plan, sites: tuple[SiteId, ...], problem: Problem) -> tuple[Reason, ...]:
-    """Why, for one target: what bound, what is called, who gives what; what was left uncalled comes last."""
-    names = {v.offer: v.name for v in problem.levers if any(leg.site in sites for leg in v.legs)}
-    calls = [
-        Reason(code=c.reason.code, values=(("offer", names[c.offer]), *c.reason.values))
-        for c in plan.calls
-        if c.offer in names
-    ]
-    shares = [
-        Reason(code=s.reason.code, values=(("device", s.id), *s.reason.values))
-        for s in plan.shares
-        if s.site in sites and s.reason is not None
-    ]
-    idle = ("call.not_needed", "share.not_needed")
-    used = [reason for reason in (*calls, *shares) if reason.code not in idle]
-    return (*plan.binding, *used, *(reason for reason in (*calls, *shares) if reason.code in idle))

@@ -113,7 +113,7 @@ class OpenAdr2Settings(Section):
     """VEN id, when the utility gave one in advance; otherwise the VTN gives it at registration."""
     resource_ids: dict[Identifier, tuple[Text, ...]] = Field(default_factory=dict)
     """Site id -> the resource ids that the utility gave the site, the first of them for reports; a site that is not
-    named here goes by its own id."""
+    named here goes by its own id. An area or the id of a battery in its place gives these a name; they have none else."""
     group_ids: tuple[Text, ...] = ()
     """Group ids that the utility may address us by, with all sites."""
     party_ids: tuple[Text, ...] = ()

@@ -117,12 +117,23 @@ def _known_sites(root: View) -> Iterator[Finding]:
             )
     for row in plugins:
         yield from _unique(row["sites"].each())
+    places = list(dict.fromkeys((*names, *_areas_and_batteries(root))))
     for room in root["northbound"].each():
-        for site, row in room["resource_ids"].items():
-            if site not in names:
-                values = (("found", site), ("allowed", ", ".join(names) or "-"))
-                yield Finding(loc=row.loc, code="problem.unknown_site", values=values, near=near(site, names))
+        for place, row in room["resource_ids"].items():
+            if place not in places:
+                values = (("found", place), ("allowed", ", ".join(places) or "-"))
+                yield Finding(
+                    loc=row.loc, code="problem.unknown_site", values=values, near=near(place, places)
+                )
         yield from _unique(view for _, row in room["resource_ids"].items() for view in row.each())
+
+
+def _areas_and_batteries(root: View) -> Iterator[str]:
+    """What a utility may give a name beside the sites."""
+    for site in root["sites"].each():
+        for view in (site["area"], *(battery["id"] for battery in site["batteries"].each())):
+            if view.text is not None:
+                yield view.text
 
 
 def _operating_window(root: View) -> Iterator[Finding]:

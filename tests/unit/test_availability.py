@@ -156,3 +156,17 @@ def test_more_promises_never_leave_more_room(
     for direction in ("down", "up"):
         free, owing = rooms(one, direction=direction), rooms(one, accepted=event, direction=direction)
         assert all(0 <= less <= more <= 500_000 for less, more in zip(owing, free, strict=True))
+
+
+def test_a_limit_on_a_battery_leaves_that_battery_out() -> None:
+    """And is none of its site: what bounds 50 kW of charging is no bound on the import of a data centre."""
+    other = Battery(id=DeviceId("a-b2"), site=A, discharge_max_w=100e3, charge_max_w=100e3, energy_wh=1e6)
+    one = now_at()
+    (reading,) = one.usable.values()
+    usable = {**one.usable, other.id: replace(reading, device=other.id)}
+    one = replace(one, site=replace(one.site, batteries=(*one.site.batteries, other)), usable=usable)
+    limit = instructed(Limit(import_max_w=50e3, export_max_w=None), BLOCK_S, 2 * BLOCK_S)
+    timeline = Timeline(sites=(A,), home={battery.id: A for battery in one.site.batteries})
+    timeline.admit(replace(limit, devices=(other.id,)))
+    found = blocks((one,), timeline, NOW, block_s=BLOCK_S, horizon_s=4 * BLOCK_S)
+    assert [round(block.room_w("down")) for block in found] == [600_000, 500_000, 600_000, 600_000]

@@ -29,7 +29,6 @@ from vpp_gateway.portfolio.capacity import (
     Wanted,
     capacity,
     capacity_steps,
-    copied,
     offered_w,
 )
 from vpp_gateway.portfolio.confidence import Kept, confidence, kept
@@ -413,6 +412,6 @@ def test_the_loop_that_computes_it_is_let_go_on_every_few_blocks() -> None:
 
 def test_a_copy_of_the_timeline_does_not_follow_it() -> None:
     timeline = Timeline(sites=(A,))
-    copy = copied(timeline)
+    copy = timeline.copy()
     timeline.admit(instruction("E"))
     assert list(copy) == [] and len(list(timeline)) == 1

@@ -8,9 +8,19 @@ import pytest
 from pydantic import ValidationError
 
 from tests.playbook.ven_stage import ROOM, SITES, START, program
-from vpp_gateway.domain.instruction import Delta, Demand, Instruction, Level, Phase, Setpoint
+from vpp_gateway.domain.instruction import (
+    Delta,
+    Demand,
+    DeviceId,
+    Instruction,
+    Level,
+    Phase,
+    Setpoint,
+    SiteId,
+)
 from vpp_gateway.northbound.openadr2.mapping import Party, Refusal, instruction_of, priority_of
 from vpp_gateway.northbound.openadr2.messages import Event, SignalInterval, Targets
+from vpp_gateway.northbound.openadr2.party import NamedDevice
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_words import SI_SCALE, Unit
 from vpp_gateway.profile import list_profiles, load_profile
@@ -244,3 +254,51 @@ def test_shipped_programs_load_as_the_gateway_loads_them() -> None:
 def test_profiles_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         program(**wrong)
+
+
+NAMED = replace(
+    PARTY,
+    areas={"AREA-T": SITES[:2]},
+    devices={
+        "B-1": NamedDevice(id=DeviceId("tokyo-1/b1"), site=SITES[0], level_base_w=4e4),
+        "B-3": NamedDevice(id=DeviceId("kanagawa-1/b1"), site=SiteId("third"), level_base_w=2e4),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("ids", "scope", "devices"),
+    [
+        (("B-1",), (), ("tokyo-1/b1",)),
+        (("R-2", "B-1"), (SITES[1],), ("tokyo-1/b1",)),
+        (("R-1", "B-1"), (SITES[0],), ()),  # OR-ed: its site is meant as a whole
+        (("AREA-T", "B-1", "B-3"), SITES[:2], ("kanagawa-1/b1",)),
+        (("B-3", "B-1", "strange"), (), ("kanagawa-1/b1", "tokyo-1/b1")),
+    ],
+)
+def test_areas_and_devices_have_names(
+    ids: tuple[str, ...], scope: tuple[SiteId, ...], devices: tuple[str, ...]
+) -> None:
+    found = instruction_of(event(resource_ids=ids), party=NAMED, program=program(), received_at=START - 60)
+    assert isinstance(found, Instruction), found
+    assert (found.scope, found.devices) == (scope, devices)
+
+
+def test_a_signal_narrows_an_event_to_devices() -> None:
+    one = event(resource_ids=("AREA-T", "B-3"))
+    (signal,) = one.signals
+    narrowed = replace(one, signals=(replace(signal, targets=Targets(resource_ids=("B-1", "B-3"))),))
+    found = instruction_of(narrowed, party=NAMED, program=program(), received_at=START - 60)
+    assert isinstance(found, Instruction), found
+    assert (found.scope, set(found.devices)) == ((), {"tokyo-1/b1", "kanagawa-1/b1"})
+
+
+def test_a_level_of_a_device_is_a_share_of_what_it_can_give() -> None:
+    one = event(name="SIMPLE", type="level", unit=None, value=1.0, resource_ids=("B-1", "B-3"))
+    found = instruction_of(one, party=NAMED, program=program(), received_at=START - 60)
+    assert isinstance(found, Instruction), found
+    site = mapped(event(name="SIMPLE", type="level", unit=None, value=1.0, resource_ids=("R-1",)))
+    assert isinstance(site, Instruction)
+    (device_demand, site_demand) = found.phases[0].demand, site.phases[0].demand
+    assert isinstance(device_demand, Level) and isinstance(site_demand, Level)
+    assert device_demand.regulation_w == pytest.approx(0.6 * site_demand.regulation_w)

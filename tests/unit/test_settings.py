@@ -628,6 +628,25 @@ def test_names_that_the_utility_gave_reach_the_session(tmp_path: Path) -> None:
     assert party.capacity_w == {"tokyo-1": 20e6, "kanagawa-1": 15e6}
 
 
+def test_areas_and_batteries_go_by_the_names_they_are_given(tmp_path: Path) -> None:
+    first = load_settings(write(tmp_path, GOOD), files=False).sites[0]
+    battery = first.batteries[0]
+    given = f"ven_name: ven-1\n    resource_ids: {{{first.area}: [AREA], {battery.id}: [BAT]}}"
+    settings = load_settings(write(tmp_path, changed("ven_name: ven-1", given)), files=False)
+
+    async def deliver(room: RoomName, message: object) -> None:
+        raise AssertionError((room, message))
+
+    (room,) = compose_rooms(settings, SystemClock(), SeededRng(1), deliver).values()
+    assert isinstance(room.session, VenSession)
+    party = room.session._desk.party
+    assert set(party.resources) == {"tokyo-1", "kanagawa-1"}
+    assert first.id in party.areas["AREA"]
+    (device,) = party.devices.values()
+    assert (device.id, device.site) == (battery.id, first.id)
+    assert device.level_base_w == 1000.0 * battery.discharge_max_kw
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, GOOD), files=False)
     with pytest.raises(ValidationError, match="frozen"):

@@ -31,7 +31,7 @@ def test_the_higher_priority_supersedes_and_gives_back() -> None:
     assert set(ruler(both, 1100.0).values()) == {"low"}
     assert set(ruler(both, 1400.0).values()) == {"high"}  # although the other was first
     assert set(ruler(both, 1700.0).values()) == {"low"}
-    (row, lost) = both.at(1400.0)
+    (row, lost) = both.competing(1400.0)
     assert row.lost == () and lost.sites == () and {id for _, id in lost.lost} == {"tso/high"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
-from vpp_gateway.dispatch.allocation import delivered_w
+from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
 from vpp_gateway.dispatch.shift import ShiftRecord
 from vpp_gateway.dispatch.sites import SiteState
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
@@ -24,13 +24,16 @@ from vpp_gateway.portfolio.timeline import InForce
 
 def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
     """What this second is to one instruction; call it when the second's facts are folded."""
-    row = next((row for row in gateway.timeline.at(now) if row.instruction.id == id), None)
+    row = next((row for row in gateway.timeline.competing(now) if row.instruction.id == id), None)
     if row is None:
         return _not_ruling(gateway, id, now)
     states = [gateway.sites[site] for site in row.sites]
     problem, plan = _batteries_alone(gateway.battery.problem, id)
     shares = {} if plan is None else {share.id: share for share in plan.shares}
-    at_site = {s.site.id: delivered_w(id, s, gateway.baselines, now, gateway.policy) for s in states}
+    at_site = {
+        s.site.id: delivered_w(id, s, gateway.baselines, now, gateway.policy, row.without) for s in states
+    }
+    alone = given_alone_w(row, gateway.sites, now, gateway.policy)
     called, rejected = _planned(gateway, id, row.sites)
     return Look(
         at=now,
@@ -38,11 +41,11 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
         sites=tuple(_site(gateway, id, state, problem, at_site[state.site.id]) for state in states),
         lost=row.lost,
         asked_w=gateway.battery.asked_w(row),
-        delivered_w=math.fsum(at_site.values()),
-        battery_w=math.fsum(s.held_w(now, gateway.policy) for s in states),
+        delivered_w=math.fsum((*at_site.values(), *alone.values())),
+        battery_w=math.fsum((*(s.held_w(now, gateway.policy, row.without) for s in states), *alone.values())),
         short_w=0.0 if plan is None else math.fsum(w for _, w in plan.shortfall_w),
         binding=() if plan is None else plan.binding,
-        batteries=tuple(_batteries(states, problem, shares)),
+        batteries=tuple(_batteries((*states, *(gateway.sites[site] for site in alone)), problem, shares)),
         orders=tuple(_orders(gateway, id, row.sites)),
         called=called,
         rejected=(*rejected, *_no_levers(gateway, row, now)),

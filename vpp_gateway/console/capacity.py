@@ -29,7 +29,6 @@ from vpp_gateway.portfolio.capacity import (
     Steps,
     Wanted,
     capacity_steps,
-    copied,
 )
 from vpp_gateway.portfolio.confidence import Kept, kept
 
@@ -213,7 +212,7 @@ class LiveCapacity:
                 )
                 for state in gateway.sites
             ),
-            timeline=copied(gateway.timeline),
+            timeline=gateway.timeline.copy(),
             offers=tuple(gateway.shifts.callable_offers(at)),
             history=tuple(self._history()),
         )

@@ -15,8 +15,7 @@ SHOWN_MAX = 50
 
 def event_views(gateway: Gateway) -> tuple[EventView, ...]:
     """The newest `SHOWN_MAX` events, newest first."""
-    records = list(gateway.account.records())[-SHOWN_MAX:]
-    views = [_view(gateway, record) for record in reversed(records)]
+    views = [_view(gateway, record) for record in gateway.account.newest(SHOWN_MAX)]
     return tuple(view for view in views if view is not None)
 
 

@@ -17,21 +17,16 @@ disturb the sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from vpp_gateway.dispatch.measured import Baselines, asked_of_w, given_alone_w, shown_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, SiteLink
 from vpp_gateway.domain.instruction import (
-    Delta,
-    Demand,
     DeviceId,
     InstructionId,
-    Level,
-    Limit,
-    Multiplier,
-    Setpoint,
     SiteId,
 )
 from vpp_gateway.domain.plan import Coupling, FeederBounds, Lever, Problem, Resource, SiteBounds, Target, Use
@@ -50,77 +45,10 @@ from vpp_gateway.portfolio.timeline import Bound, InForce
 MIN_WEIGHT_WH = 1.0
 
 
-@dataclass(slots=True)
-class Baselines:
-    """Baseline per instruction and site, frozen when the instruction starts."""
-
-    _frozen: dict[InstructionId, dict[SiteId, float]] = field(default_factory=dict)
-
-    def of(self, instruction: InstructionId, state: SiteState) -> float | None:
-        """Baseline import of one site, W: frozen, or what it would be if the instruction started now."""
-        frozen = self._frozen.get(instruction, {}).get(state.site.id)
-        if frozen is not None:
-            return frozen
-        mean = state.window.mean_w()
-        return state.load_w if mean is None else mean
-
-    def freeze(self, instruction: InstructionId, states: Iterable[SiteState]) -> None:
-        """Fix the baseline of sites that have none yet for this instruction."""
-        known = self._frozen.setdefault(instruction, {})
-        for state in states:
-            value = self.of(instruction, state)
-            if state.site.id not in known and value is not None:
-                known[state.site.id] = value
-
-    def forget(self, instruction: InstructionId) -> None:
-        self._frozen.pop(instruction, None)
-
-
-def regulation_asked_w(demand: Demand, baseline_w: float) -> float:
-    """A demand as regulation against the summed baseline of its sites, W."""
-    match demand:
-        case Delta(regulation_w=w) | Level(regulation_w=w):
-            return w
-        case Setpoint(import_w=w):
-            return baseline_w - w
-        case Multiplier(factor=share):
-            return baseline_w * (1.0 - share)
-        case Limit():
-            raise ValueError("a limit bounds the others, it asks for nothing")
-
-
-def asked_of_w(
-    instruction: InstructionId, demand: Demand, states: Iterable[SiteState], baselines: Baselines
-) -> float | None:
-    """What a demand asks of these sites as regulation, W; None while that cannot be known.
-
-    Only a setpoint and a multiplier need to know what their sites would take: with one of them unheard of, the
-    difference to it would be a number of the wrong size, even of the wrong sign.
-    """
-    if not isinstance(demand, Setpoint | Multiplier):
-        return regulation_asked_w(demand, 0.0)
-    known = [baselines.of(instruction, state) for state in states]
-    if any(baseline is None for baseline in known):
-        return None
-    return regulation_asked_w(demand, math.fsum(w for w in known if w is not None))
-
-
-def shown_w(
-    instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
-) -> float:
-    """Regulation that one site shows of everything but the batteries we can read, W."""
-    baseline = baselines.of(instruction, state)
-    if baseline is None or state.load_w is None:
-        return 0.0
-    return baseline - state.load_w + state.credit_w(now, policy)
-
-
-def delivered_w(
-    instruction: InstructionId, state: SiteState, baselines: Baselines, now: float, policy: Policy
-) -> float:
-    """Regulation that one site delivers at its meter against its baseline, W."""
-    battery = state.battery_w if state.linked else 0.0
-    return shown_w(instruction, state, baselines, now, policy) + battery
+def _credited_alone_w(row: InForce, sites: Sites, now: float, policy: Policy) -> float:
+    """What of that is not to be ordered again, for their site is lost."""
+    given = given_alone_w(row, sites, now, policy)
+    return math.fsum(w for site, w in given.items() if not sites[site].linked)
 
 
 def now_problem(
@@ -135,24 +63,27 @@ def now_problem(
     """What the batteries must give this second, levers left as they are."""
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
+    alone: dict[DeviceId, float] = {}
+    bounds = tuple(bounds)
     for row in rows:
         states = [sites[id] for id in row.sites]
-        shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy) for s in states)
+        shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy, row.without) for s in states)
+        shown += _credited_alone_w(row, sites, now, policy)
         asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+        alone.update((id, hold_s(row.instruction.end_at, now)) for id in row.devices)
         if asked is None:
-            targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=0.0))
-            holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+            targets.append(_target(row, 0.0))
             continue
         coming = math.fsum(s.coming_w for s in states)
         need = asked - shown - coming + trim_w.get(row.instruction.id, 0.0)
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=need))
-        holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
+        targets.append(_target(row, need))
     return Problem(
         id="now",
         at=now,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_resources(sites, holds, 1.0),
+        resources=_limited(_resources(sites, holds, alone, 1.0), bounds),
         levers=(),
         bounds=_bounds(sites, bounds, {}),
         feeders=_feeders(sites),
@@ -181,6 +112,8 @@ def plan_problem(
     """
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
+    alone: dict[DeviceId, float] = {}
+    bounds = tuple(bounds)
     for row in rows:
         states = [sites[id] for id in row.sites]
         whole = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
@@ -189,17 +122,20 @@ def plan_problem(
         drift = 0.0
         if at <= now:
             drift = math.fsum(
-                shown_w(row.instruction.id, s, baselines, now, policy) - active_w.get(s.site.id, 0.0)
+                shown_w(row.instruction.id, s, baselines, now, policy, row.without)
+                - active_w.get(s.site.id, 0.0)
                 for s in states
             )
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=whole - drift))
+            drift += _credited_alone_w(row, sites, now, policy)
+        targets.append(_target(row, whole - drift))
         holds.update((site, hold_s(row.instruction.end_at, at)) for site in row.sites)
+        alone.update((id, hold_s(row.instruction.end_at, at)) for id in row.devices)
     return Problem(
         id=id,
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_resources(sites, holds, 1.0 - policy.bridge_reserve),
+        resources=_limited(_resources(sites, holds, alone, 1.0 - policy.bridge_reserve), bounds),
         levers=tuple(_lasting(lever, holds) for lever in levers),
         bounds=_bounds(sites, bounds, active_w),
         couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
@@ -270,14 +206,46 @@ def _resource(
     )
 
 
-def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tuple[Resource, ...]:
+def _target(row: InForce, regulation_w: float) -> Target:
+    return Target(
+        instruction=row.instruction.id,
+        sites=row.sites,
+        regulation_w=regulation_w,
+        devices=row.devices,
+        without=row.without,
+    )
+
+
+def _limited(resources: tuple[Resource, ...], bounds: Iterable[Bound]) -> tuple[Resource, ...]:
+    """With the room that limits on single devices leave: import is charging, export is discharging."""
+    limits = {bound.device: bound for bound in bounds if bound.device is not None}
+    return (
+        tuple(_within(r, limits[r.id]) if r.id in limits else r for r in resources) if limits else resources
+    )
+
+
+def _within(resource: Resource, limit: Bound) -> Resource:
+    down = math.inf if limit.export_max_w is None else limit.export_max_w
+    up = math.inf if limit.import_max_w is None else limit.import_max_w
+    return replace(
+        resource,
+        down_room_w=min(resource.down_room_w, down),
+        up_room_w=min(resource.up_room_w, up),
+        easy_down_w=min(resource.easy_down_w, down),
+        easy_up_w=min(resource.easy_up_w, up),
+    )
+
+
+def _resources(
+    sites: Sites, holds: Mapping[SiteId, float], alone: Mapping[DeviceId, float], easy: float
+) -> tuple[Resource, ...]:
     rows = []
     for state in sites:
-        hold = holds.get(state.site.id)
-        if hold is None:
-            continue
         behind = _behind(state.site)
         for battery in state.site.batteries:
+            hold = alone.get(battery.id, holds.get(state.site.id))
+            if hold is None:
+                continue
             reading: BatteryReading | None = state.usable.get(battery.id)
             sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
             # The bridging part may use power that the energy would not carry to the end.
@@ -293,6 +261,8 @@ def _bounds(
 ) -> tuple[SiteBounds, ...]:
     tightest: dict[SiteId, list[Bound]] = {}
     for bound in bounds:
+        if bound.device is not None:
+            continue
         tightest.setdefault(bound.site, []).append(bound)
     rows = []
     for state in sites:
@@ -315,10 +285,12 @@ def forecast_problem(
     baselines: Baselines,
     prepared_w: Mapping[SiteId, float],
     at: float,
+    bounds: Iterable[Bound] = (),
 ) -> Problem:
     """What the batteries should begin with at `at`, as far as one can say before: load as in the baseline.
 
     Args:
+        bounds: Limits in force then; those of sites wait for the load that they bound.
         prepared_w: Regulation per site of fast shifts that will be committed at `at`.
     """
     targets, resources = [], []
@@ -327,22 +299,29 @@ def forecast_problem(
         asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
         if asked is not None:
             asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
-        targets.append(Target(instruction=row.instruction.id, sites=row.sites, regulation_w=asked or 0.0))
-        for state in states:
-            behind = _behind(state.site)
-            for battery in state.site.batteries:
-                reading = state.usable.get(battery.id)
-                room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
-                if state.reading is None:
-                    room = nameplate_room(battery, 60.0)
-                resources.append(_resource(battery, behind.get(battery.id), room, room.down_w, room.up_w))
+        targets.append(_target(row, asked or 0.0))
+        for state, battery in _batteries_of(row, sites):
+            reading = state.usable.get(battery.id)
+            room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
+            if state.reading is None:
+                room = nameplate_room(battery, 60.0)
+            line = _behind(state.site).get(battery.id)
+            resources.append(_resource(battery, line, room, room.down_w, room.up_w))
     return Problem(
         id="forecast",
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=tuple(resources),
+        resources=_limited(tuple(resources), bounds),
         levers=(),
         bounds=_bounds(sites, (), {}),
         feeders=_feeders(sites),
     )
+
+
+def _batteries_of(row: InForce, sites: Sites) -> Iterator[tuple[SiteState, Battery]]:
+    """Batteries that give for one instruction."""
+    for state in (sites[id] for id in row.sites):
+        yield from ((state, battery) for battery in state.site.batteries if battery.id not in row.without)
+    for battery in (sites.batteries[id] for id in row.devices):
+        yield sites[battery.site], battery

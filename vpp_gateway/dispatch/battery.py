@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from vpp_gateway.dispatch.allocation import Baselines, asked_of_w, forecast_problem, now_problem
+from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
+from vpp_gateway.dispatch.measured import Baselines, asked_of_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
@@ -17,8 +18,9 @@ from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.plan import Plan, Problem
 from vpp_gateway.domain.quantity import clamp
+from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
-from vpp_gateway.portfolio.timeline import InForce, Timeline
+from vpp_gateway.portfolio.timeline import InForce, Segment, Timeline
 
 TRIM_GAIN = 0.1
 TRIM_REACH = 0.1
@@ -26,8 +28,6 @@ TRIM_REACH = 0.1
 TRIM_SETTLE_S = 3.0
 TRIM_BAND = 0.25
 """A larger error than this share of the target is a change in progress, not a bias."""
-SEGMENTS_MAX = 32
-"""Pieces of the coming hours that a site holds without the centre; an event with two ramps of ten steps has 21."""
 FORECAST_EVERY_S = 60.0
 
 
@@ -46,6 +46,7 @@ class BatteryDispatch:
         self._trim: dict[InstructionId, float] = {}
         self._later: dict[SiteId, tuple[Step, ...]] = {}
         self._later_key: tuple[object, ...] = ()
+        self._segments: tuple[Segment, ...] = ()
         self.problem: Problem | None = None
         """What was asked of the batteries in the last second; None: nothing."""
         self.plan: Plan | None = None
@@ -64,6 +65,34 @@ class BatteryDispatch:
         """The demand in force as regulation against the frozen baseline, W; 0 while that cannot be known."""
         states = [self._sites[id] for id in row.sites]
         return asked_of_w(row.instruction.id, row.phase.demand, states, self._baselines) or 0.0
+
+    def measure(self, account: Account, now: float) -> None:
+        """Write down what each instruction in force has at the meters this second, and learn from it.
+
+        Each watt counts once: what a device gives that another instruction rules alone is not in its site's.
+        """
+        for row in self._timeline.at(now):
+            id, states = row.instruction.id, [self._sites[site] for site in row.sites]
+            by_site = {
+                s.site.id: delivered_w(id, s, self._baselines, now, self._policy, row.without) for s in states
+            }
+            alone = given_alone_w(row, self._sites, now, self._policy)
+            battery = sum(s.held_w(now, self._policy, row.without) for s in states) + sum(alone.values())
+            for state in states:
+                account.doubted(id, state.site.id, state.doubt)
+            asked = self.asked_w(row)
+            account.sample(id, now, asked, {**by_site, **alone}, battery)
+            self.trim(row, asked - sum(by_site.values()) - sum(alone.values()), now)
+
+    def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:
+        """Which batteries the stopwatch of an instruction that has just begun waits for; it is struck off `begun`."""
+        if self.plan is None:
+            return
+        for row in self._timeline.at(now) if begun else ():
+            if row.instruction.id in begun:
+                begun.discard(row.instruction.id)
+                shares = (s for s in self.plan.shares if row.has(s.id, s.site) and s.regulation_w != 0.0)
+                account.ordered(row.instruction.id, (share.id for share in shares))
 
     def trim(self, row: InForce, error_w: float, now: float) -> None:
         """Learn from the error of this second (asked - delivered, W)."""
@@ -107,7 +136,7 @@ class BatteryDispatch:
         bounds = self._timeline.bounds_at(now)
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
         self.problem, self.plan = problem, closed_form(problem, explain=False)
-        return steps_of(self.plan, rows, None, self._timeline.next_change(now))
+        return steps_of(self.plan, rows, None, self._timeline.next_turn(now))
 
     def _alone_import_w(self, site: SiteId) -> float | None:
         """What the PCC of a site shows once its setpoints and the shifts that are coming are real."""
@@ -118,28 +147,27 @@ class BatteryDispatch:
         return state.load_w - state.coming_w - given_w
 
     def _forecast(self, now: float) -> None:
-        """Steps of coming segments; made again when the timeline or the usable batteries change."""
+        """Steps of coming segments; made again when what rules in them or the usable batteries change."""
         usable = tuple(device for state in self._sites for device in state.usable)
-        known = tuple((i.id, i.modification) for i in self._timeline)
         prepared = self._shifts.prepared_w()
-        change = self._timeline.next_change(now)
-        key = (known, usable, change, tuple(prepared.items()), math.floor(now / FORECAST_EVERY_S))
-        if key == self._later_key:
+        segments = self._timeline.coming(now)
+        key = (usable, tuple(prepared.items()), math.floor(now / FORECAST_EVERY_S))
+        if key == self._later_key and (segments is self._segments or segments == self._segments):
+            self._segments = segments
             return
-        self._later_key = key
+        self._later_key, self._segments = key, segments
         later: dict[SiteId, tuple[Step, ...]] = {}
-        at, coming = change, prepared
-        for _ in range(SEGMENTS_MAX):
-            if at is None:
-                break
-            end = self._timeline.next_change(at)
-            rows = self._timeline.at(at)
-            if rows:
-                plan = closed_form(
-                    forecast_problem(self._sites, rows, self._baselines, coming, at), explain=False
-                )
-                coming = {}
-                for site, steps in steps_of(plan, rows, at, end).items():
-                    later[site] = (*later.get(site, ()), *steps)
-            at = end
+        coming = prepared
+        for segment in segments:
+            if not segment.rows:
+                continue
+            plan = closed_form(
+                forecast_problem(
+                    self._sites, segment.rows, self._baselines, coming, segment.start_at, segment.bounds
+                ),
+                explain=False,
+            )
+            coming = {}
+            for site, steps in steps_of(plan, segment.rows, segment.start_at, segment.end_at).items():
+                later[site] = (*later.get(site, ()), *steps)
         self._later = later

@@ -2,23 +2,30 @@
 
 For every phase, the room of the scope in the direction asked: each battery by its power and by its own energy, the
 feeder and the grid connection they sit behind, and the energy that is left of all of them after what is promised
-already; and workload offers that reach the scope. Batteries that are blocked meanwhile and sites that a more urgent
-instruction rules count for nothing, and so does work that stands for another instruction. With its reason, so that the
+already; and workload offers that reach the scope. Batteries that are blocked meanwhile and sites or devices that a more
+urgent instruction rules count for nothing, and so does work that stands for another instruction. With its reason, so that the
 peer's operator and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
-from vpp_gateway.dispatch.allocation import Baselines, asked_of_w
+from vpp_gateway.dispatch.measured import Baselines, asked_of_w, regulation_asked_w, usual_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState
-from vpp_gateway.domain.instruction import DeviceId, Instruction, Limit, SiteId
+from vpp_gateway.domain.instruction import (
+    DeviceId,
+    Instruction,
+    Limit,
+    Multiplier,
+    Setpoint,
+    SiteId,
+)
 from vpp_gateway.domain.order import Offer
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.quantity import regulation_of
@@ -26,6 +33,7 @@ from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
 from vpp_gateway.portfolio.envelope import NO_BOUND_W, hold_s, site_bounds
 from vpp_gateway.portfolio.rooms import SiteAssets, scope_room
+from vpp_gateway.portfolio.sweep import Place, Row
 from vpp_gateway.portfolio.timeline import Timeline
 
 
@@ -73,7 +81,7 @@ class Judge:
             asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
             if asked is None:
                 return Verdict(opt="out", reason=Reason(code="opt.load_unknown"), room_w=0.0)
-            room = self._room_w(instruction, scope, 1.0 if asked > 0 else -1.0, hold)
+            room = self._room_w(instruction, 1.0 if asked > 0 else -1.0, hold)
             least = min(least, room)
             if room < abs(asked) * self.policy.opt_in_at_least:
                 way = "down" if asked > 0 else "up"
@@ -86,19 +94,25 @@ class Judge:
         """Why it cannot even be weighed; None when it can."""
         if not scope:
             return Reason(code="opt.no_site")
+        unknown = [device for device in instruction.devices if device not in self.timeline.home]
+        if unknown:
+            return Reason(code="opt.no_device", values=(("devices", ", ".join(unknown)),))
+        if instruction.devices and any(
+            isinstance(p.demand, Setpoint | Multiplier) for p in instruction.phases
+        ):
+            return Reason(code="opt.no_meter", values=(("devices", ", ".join(instruction.devices)),))
         if instruction.end_at is not None and instruction.end_at <= self.now:
             return Reason(code="opt.over")
         if not self.in_grace and not any(self.sites[id].linked for id in scope):
             return Reason(code="opt.unreachable", values=(("sites", ", ".join(scope)),))
         return None
 
-    def _room_w(self, instruction: Instruction, scope: tuple[SiteId, ...], sign: float, hold: float) -> float:
+    def _room_w(self, instruction: Instruction, sign: float, hold: float) -> float:
         """What the scope can hold in one direction for `hold` seconds, W."""
-        taken = self.timeline.taken_from(instruction)
-        free = [self.sites[id] for id in scope if id not in taken]
+        free = self._free(instruction)
         direction: Direction = "down" if sign > 0 else "up"
         asked = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
-        sites = [self._assets(state) for state in free]
+        sites = [self._assets(self.sites[id], devices) for id, devices in free.items()]
         power = scope_room(sites, (), asked, direction).w
         energy = math.fsum(
             asset.energy_wh(direction)
@@ -106,19 +120,31 @@ class Judge:
             for asset in one.batteries
             if asset.doubt is None and not _blocked(one, asset, asked)
         )
-        ids = frozenset(state.site.id for state in free)
-        energy -= self._promised_wh(instruction, ids, sign)
-        work = self._work_w(instruction, ids, sign, hold)
+        energy -= self._promised_wh(instruction, free, sign)
+        whole = {site for site, device in self.timeline.claim_of(instruction) if device is None}
+        work = self._work_w(instruction, free.keys() & whole, sign, hold)
         return min(power, max(0.0, energy) * 3600.0 / hold) + work
 
-    def _assets(self, state: SiteState) -> SiteAssets:
-        """The batteries of a site that can be counted on, as far as its grid connection carries them."""
+    def _free(self, instruction: Instruction) -> dict[SiteId, frozenset[DeviceId]]:
+        """Batteries of its scope that no more urgent instruction takes, by site; sites that one takes are not in it."""
+        taken = self.timeline.taken_from(instruction)
+        free: dict[SiteId, frozenset[DeviceId]] = {}
+        for site, device in self.timeline.claim_of(instruction):
+            if (site, None) in taken:
+                continue
+            named = {b.id for b in self.sites[site].site.batteries} if device is None else {device}
+            free[site] = free.get(site, frozenset()) | {d for d in named if (site, d) not in taken}
+        return free
+
+    def _assets(self, state: SiteState, devices: Set[DeviceId]) -> SiteAssets:
+        """Those of its batteries that can be counted on, as far as its grid connection carries them."""
         unheard = self.in_grace and state.reading is None
         batteries = tuple(
             nameplate_asset(state.site, battery)
             if unheard
             else battery_asset(state.site, battery, state.readable.get(battery.id))
             for battery in state.site.batteries
+            if battery.id in devices
         )
         if state.load_w is None:
             return SiteAssets(
@@ -132,25 +158,59 @@ class Judge:
             up_max_w=bounds.up_max_w,
         )
 
-    def _promised_wh(self, instruction: Instruction, free: Set[SiteId], sign: float) -> float:
-        """Energy that other accepted instructions may take from these sites in the same direction before our end."""
-        end = instruction.end_at
+    def _promised_wh(
+        self, instruction: Instruction, free: Mapping[SiteId, Set[DeviceId]], sign: float
+    ) -> float:
+        """Energy that other accepted instructions may take from these batteries in the same direction before our end."""
+        end_at = math.inf if instruction.end_at is None else instruction.end_at
+        open_end_at = self.now + hold_s(None, self.now)
         total = 0.0
-        for other in self.timeline.others(instruction):
-            scope = self.timeline.scope_of(other)
-            share = sum(1 for id in scope if id in free) / max(len(scope), 1)
-            for phase in other.phases:
-                until = min(
-                    (t for t in (phase.end_at, end) if t is not None),
-                    default=self.now + hold_s(None, self.now),
-                )
-                seconds = until - max(phase.start_at, self.now)
-                if seconds <= 0 or isinstance(phase.demand, Limit):
+        for claim, rows in self.timeline.demands():
+            share = self._share(claim, free)
+            if not share:
+                continue
+            asked_wh, asked_w = 0.0, None
+            for row in rows:
+                w = row.regulation_w
+                if w is None:
+                    asked_w = asked_w or self._asked_of(claim)
+                    w = asked_w(row)
+                w *= sign
+                if w <= 0.0 or row.instruction.id == instruction.id:
                     continue
-                states = [self.sites[id] for id in scope]
-                asked = asked_of_w(other.id, phase.demand, states, self.baselines) or 0.0
-                total += max(0.0, sign * asked) * share * seconds / 3600.0
+                until = min(row.end_at, end_at)
+                seconds = (open_end_at if until == math.inf else until) - max(row.phase.start_at, self.now)
+                if seconds > 0.0:
+                    asked_wh += w * seconds / 3600.0
+            total += asked_wh * share
         return total
+
+    def _share(self, claim: Sequence[Place], free: Mapping[SiteId, Set[DeviceId]]) -> float:
+        """The part of what a claim gives that falls on these batteries: alike by site, and by device inside it."""
+        claimed: dict[SiteId, set[DeviceId]] = {}
+        for site, device in claim:
+            named = {b.id for b in self.sites[site].site.batteries} if device is None else {device}
+            claimed.setdefault(site, set()).update(named)
+        parts = (
+            len(devices & free[site]) / len(devices) if devices else 1.0
+            for site, devices in claimed.items()
+            if site in free
+        )
+        return math.fsum(parts) / max(len(claimed), 1)
+
+    def _asked_of(self, claim: Sequence[Place]) -> Callable[[Row], float]:
+        """What demands that depend on the load ask of these sites, W; the load of those that have not begun is one."""
+        states = [self.sites[site] for site, device in claim if device is None]
+        ahead = [usual_w(state) for state in states]
+        unknown = any(w is None for w in ahead)
+        load_w = math.fsum(w for w in ahead if w is not None)
+
+        def asked_w(row: Row) -> float:
+            if self.baselines.knows(row.instruction.id):
+                return asked_of_w(row.instruction.id, row.phase.demand, states, self.baselines) or 0.0
+            return 0.0 if unknown else regulation_asked_w(row.phase.demand, load_w)
+
+        return asked_w
 
     def _work_w(self, instruction: Instruction, free: Set[SiteId], sign: float, hold: float) -> float:
         """Workload offers that reach the free sites, and orders that stand there for this instruction."""

@@ -22,10 +22,12 @@ def steps_of(
     plan: Plan, rows: Iterable[InForce], start_at: float | None, end_at: float | None
 ) -> dict[SiteId, tuple[Step, ...]]:
     """One step per battery of the sites in force, for one segment; `start_at` None = since its phase began."""
+    rows = tuple(rows)
     ruler = {site: row for row in rows for site in row.sites}
+    alone = {device: row for row in rows for device in row.devices}
     result: dict[SiteId, list[Step]] = {}
     for share in plan.shares:
-        row = ruler[share.site]
+        row = alone.get(share.id) or ruler[share.site]
         result.setdefault(share.site, []).append(
             Step(
                 device=share.id,

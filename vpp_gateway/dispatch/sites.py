@@ -13,7 +13,7 @@ reads nothing of this is assumed: its import is what counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.plausible import plausible
@@ -79,6 +79,8 @@ class SiteState:
     probation: dict[DeviceId, Probation] = field(default_factory=dict)
     battery_w: float = 0.0
     """discharge_w of all usable batteries together, at the last reading."""
+    each_w: dict[DeviceId, float] = field(default_factory=dict)
+    """The same for each of them."""
 
     @property
     def fresh(self) -> bool:
@@ -117,13 +119,20 @@ class SiteState:
         lasting_s = policy.hold_s if self.alone else policy.reversion_s
         return not self.linked and self.lost_at is not None and now < self.lost_at + lasting_s
 
-    def held_w(self, now: float, policy: Policy) -> float:
-        """discharge_w of its batteries, read or credited."""
-        return self.battery_w if self.linked else self.credit_w(now, policy)
+    def held_w(self, now: float, policy: Policy, without: Collection[DeviceId] = ()) -> float:
+        """discharge_w of its batteries but these, read or credited."""
+        return self._of_w(without) if self.linked else self.credit_w(now, policy, without)
 
-    def credit_w(self, now: float, policy: Policy) -> float:
-        """discharge_w that the batteries of a lost site are taken to hold still."""
-        return self.battery_w if self.credited(now, policy) else 0.0
+    def credit_w(self, now: float, policy: Policy, without: Collection[DeviceId] = ()) -> float:
+        """discharge_w that the batteries of a lost site (but these) are taken to hold still."""
+        return self._of_w(without) if self.credited(now, policy) else 0.0
+
+    def alone_w(self, device: DeviceId, now: float, policy: Policy) -> float:
+        """discharge_w of one battery, read or credited; 0 for one that is not usable."""
+        return self.each_w.get(device, 0.0) if self.linked or self.credited(now, policy) else 0.0
+
+    def _of_w(self, without: Collection[DeviceId]) -> float:
+        return self.battery_w - math.fsum(self.each_w.get(device, 0.0) for device in without)
 
 
 class Sites:
@@ -215,7 +224,8 @@ class Sites:
         state.usable = {
             id: b for id, b in state.readable.items() if not state.site.is_blocked(id, reading.at, reading.at)
         }
-        state.battery_w = math.fsum(b.discharge_w for b in state.usable.values())
+        state.each_w = {id: b.discharge_w for id, b in state.usable.items()}
+        state.battery_w = math.fsum(state.each_w.values())
 
     def _see(self, state: SiteState, at: float, meter_w: float | None, check_w: float | None) -> None:
         """The load by the meter that is to be believed; else what it probably is."""

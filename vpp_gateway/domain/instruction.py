@@ -102,6 +102,8 @@ class Instruction:
     """Sites it speaks of; empty = the whole portfolio."""
     priority: Priority
     test: bool = False
+    devices: tuple[DeviceId, ...] = ()
+    """Of the sites where they stand it speaks of these devices alone; of the others in `scope` as a whole."""
     activated_at: float | None = None
     """UTC (Unix s) at which the event itself begins, where a ramp makes the first phase begin earlier; None = with it."""
 

@@ -124,6 +124,14 @@ class Target:
     sites: tuple[SiteId, ...]
     regulation_w: float
     """Signed; what devices and levers together should give beyond what the meters already show of other causes."""
+    devices: tuple[DeviceId, ...] = ()
+    """Devices at other sites that give for it; no lever there does."""
+    without: tuple[DeviceId, ...] = ()
+    """Devices that give for another target, though their site is among `sites`."""
+
+    def has(self, device: DeviceId, site: SiteId) -> bool:
+        """Whether what this device gives counts here."""
+        return device in self.devices or (site in self.sites and device not in self.without)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +142,7 @@ class Problem:
     at: float
     tiers: tuple[TierName, ...]
     targets: tuple[Target, ...]
-    """Scopes are pairwise disjoint."""
+    """The most urgent first; each site and each device is in one of them at most."""
     resources: tuple[Resource, ...]
     levers: tuple[Lever, ...]
     bounds: tuple[SiteBounds, ...]

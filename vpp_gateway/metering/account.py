@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Literal
 
 from vpp_gateway.domain.delivery import DeliveryRecord
@@ -14,6 +15,7 @@ from vpp_gateway.metering.sight import SightDoubt
 
 KEEP_CONCLUDED = 1000
 WHY_MAX = 60
+CONCLUDE_MAX = 200
 
 
 class Account:
@@ -23,7 +25,8 @@ class Account:
         self._running: dict[InstructionId, Delivery] = {}
         self._instructions: dict[InstructionId, Instruction] = {}
         self._concluded: dict[InstructionId, DeliveryRecord] = {}
-        self._sent: set[InstructionId] = set()
+        self._due: dict[InstructionId, None] = {}
+        """Over, their records not handed out yet."""
         self._obeyed: dict[InstructionId, dict[DeviceId, float]] = {}
         """When each battery first acknowledged a setpoint of the instruction, within the settling time."""
         self._ordered: dict[InstructionId, frozenset[DeviceId]] = {}
@@ -40,12 +43,13 @@ class Account:
             delivery = self._running[instruction.id] = Delivery(
                 instruction=instruction.id, received_at=instruction.received_at
             )
-            self._sent.discard(instruction.id)
+            self._due.pop(instruction.id, None)
             self._obeyed.pop(instruction.id, None)
             self._ordered.pop(instruction.id, None)
         delivery.opt, delivery.opt_reason, delivery.answered_at = opt, reason, now
         if opt == "out":
             delivery.state, delivery.ended_at = "refused", now
+            self._due[instruction.id] = None
 
     def begun(self, instruction: Instruction) -> bool:
         """The first phase is in force; True the first time."""
@@ -60,6 +64,7 @@ class Account:
         delivery = self._running.get(id)
         if delivery is not None and delivery.ended_at is None:
             delivery.state, delivery.ended_at = state, at
+            self._due[id] = None
 
     def withdrawn(self, fact: Withdrawn, now: float) -> None:
         """It was taken back, by the peer or by our operator; his opt replaces the gateway's."""
@@ -127,7 +132,9 @@ class Account:
         """The reasons of the plan in force replace those of the earlier one; notes stay."""
         delivery = self._running.get(id)
         if delivery is not None:
-            notes = tuple(r for r in delivery.why if r.code.startswith(("device.", "shift.", "meter.")))
+            notes = tuple(
+                r for r in delivery.why if r.code.startswith(("device.", "shift.", "meter.", "timeline."))
+            )
             delivery.why = (*notes, *why)[:WHY_MAX]
 
     def note(self, id: InstructionId, reason: Reason) -> None:
@@ -137,21 +144,18 @@ class Account:
             delivery.why = (reason, *delivery.why)[:WHY_MAX]
 
     def to_conclude(self) -> list[DeliveryRecord]:
-        """Records of deliveries that are over and not yet in the journal; each is handed out once."""
-        over = [
-            d
-            for d in self._running.values()
-            if d.state in ("completed", "cancelled", "refused") and d.instruction not in self._sent
-        ]
-        self._sent.update(d.instruction for d in over)
-        return [d.record() for d in over]
+        """Records of deliveries that are over and not yet in the journal; each is handed out once, some at a time."""
+        ids = list(islice(self._due, CONCLUDE_MAX))
+        for id in ids:
+            del self._due[id]
+        return [self._running[id].record() for id in ids]
 
     def conclude(self, record: DeliveryRecord) -> None:
         """The record is durable; the running account can go."""
         self._running.pop(record.instruction, None)
         self._obeyed.pop(record.instruction, None)
         self._ordered.pop(record.instruction, None)
-        self._sent.discard(record.instruction)
+        self._due.pop(record.instruction, None)
         self._concluded[record.instruction] = record
         while len(self._concluded) > KEEP_CONCLUDED:
             oldest = next(iter(self._concluded))
@@ -160,7 +164,7 @@ class Account:
 
     def reopen(self) -> None:
         """After a restart: what was over but not concluded is handed out again."""
-        self._sent.clear()
+        self._due = {id: None for id, one in self._running.items() if one.ended_at is not None}
 
     def instruction(self, id: InstructionId) -> Instruction | None:
         return self._instructions.get(id)
@@ -168,6 +172,11 @@ class Account:
     def delivery(self, id: InstructionId) -> Delivery | None:
         """The running account, while it is not concluded."""
         return self._running.get(id)
+
+    def newest(self, count: int) -> list[DeliveryRecord]:
+        """The last `count` of `records`, the newest first."""
+        running = [delivery.record() for delivery in islice(reversed(self._running.values()), count)]
+        return [*running, *islice(reversed(self._concluded.values()), count - len(running))]
 
     def records(self) -> Iterator[DeliveryRecord]:
         """All records, concluded ones first, oldest first."""

@@ -25,6 +25,8 @@ from vpp_gateway.optimise.steps import Carried, step_up
 from vpp_gateway.optimise.water import below, share_out
 
 EPSILON_W = 1e-6
+Used = dict[tuple[SiteId, FeederId | None, float], float]
+"""Per connection or feeder and direction (1 down, -1 up): what targets before have taken of it, W (>= 0)."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,8 @@ def closed_form(
     """Solve `problem` exactly where its rows are nested.
 
     Args:
-        problem: Scopes of its targets are disjoint; every resource belongs to at most one target.
+        problem: Every resource belongs to at most one target; where two of them share a connection, because one
+            has single devices of the other's site, the earlier one has the first word.
         called: Share of each lever that is already decided (by `optimise.linear`); None = decide the
             single-leg levers here and leave moves uncalled.
         explain: Say why each device gives what it gives; half of the work, for nothing where nobody reads it.
@@ -85,21 +88,25 @@ def closed_form(
     shortfall: list[tuple[InstructionId, float]] = []
     calls = {} if called is None else dict(called)
     carried = Carried(problem)
+    apart = any(target.devices for target in problem.targets)
+    used: Used = {}
     for target in problem.targets:
         if math.isnan(target.regulation_w):
             binding.append(_no_number("target", target.instruction))
             target = replace(target, regulation_w=0.0)
         levers = [lever for lever in problem.levers if any(leg.site in target.sites for leg in lever.legs)]
         if called is None:
-            _call_levers(problem, target, levers, calls, carried)
+            _call_levers(problem, target, levers, calls, carried, used)
         need = target.regulation_w - math.fsum(
             leg.regulation_w * calls.get(lever.offer, lever.at_least)
             for lever in levers
             for leg in lever.legs
             if leg.site in target.sites
         )
-        side = _side(problem, target, need, calls)
+        side = _side(problem, target, need, calls, used)
         missing = _fill(side, abs(need))
+        if apart:  # else no other target has to do with the connections of this one
+            _use(side, used)
         shares.extend(_shares(side, explain))
         if missing > EPSILON_W:
             binding.extend(_binding(side, missing))
@@ -120,7 +127,16 @@ def _finite(value: float) -> float:
     return value if math.isfinite(value) and value > 0 else 0.0
 
 
-def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId, float]) -> _Side:
+def _use(side: _Side, used: Used) -> None:
+    """Note what this target's devices take of each connection. Nothing is credited: a device that fails shall not
+    break the limit for another target that leans on it."""
+    for resource in side.resources:
+        for line in dict.fromkeys((None, resource.feeder)):
+            key = (resource.site, line, side.sign)
+            used[key] = used.get(key, 0.0) + side.given.get(resource.id, 0.0)
+
+
+def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId, float], used: Used) -> _Side:
     sign = 1.0 if need >= 0 else -1.0
     caps: dict[SiteId, float] = {}
     for bounds in problem.bounds:
@@ -131,13 +147,18 @@ def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId,
             if leg.site == bounds.site
         )
         cap = bounds.down_max_w - levers_w if sign > 0 else bounds.up_max_w + levers_w
-        caps[bounds.site] = _finite(cap)
-    for site in target.sites:
+        caps[bounds.site] = _finite(cap - used.get((bounds.site, None, sign), 0.0))
+    resources = tuple(
+        r for r in problem.resources if r.site in target.sites or (target.devices and r.id in target.devices)
+    )
+    if target.without:
+        resources = tuple(r for r in resources if target.has(r.id, r.site))
+    for site in (*target.sites, *(r.site for r in resources)):
         caps.setdefault(site, 0.0)
-    resources = tuple(r for r in problem.resources if r.site in target.sites)
     feeders: dict[FeederId | None, float] = {r.feeder: 0.0 for r in resources if r.feeder is not None}
     for line in problem.feeders if feeders else ():
-        feeders[line.id] = _finite(line.down_max_w if sign > 0 else line.up_max_w)
+        most = line.down_max_w if sign > 0 else line.up_max_w
+        feeders[line.id] = _finite(most - used.get((line.site, line.id, sign), 0.0))
     return _Side(target=target, sign=sign, resources=resources, caps=caps, feeders=feeders)
 
 
@@ -151,7 +172,12 @@ def _fill(side: _Side, amount: float) -> float:
 
 
 def _call_levers(
-    problem: Problem, target: Target, levers: Sequence[Lever], calls: dict[OfferId, float], carried: Carried
+    problem: Problem,
+    target: Target,
+    levers: Sequence[Lever],
+    calls: dict[OfferId, float],
+    carried: Carried,
+    used: Used,
 ) -> None:
     """Call single-leg levers of this target, cheapest first, for what the easy parts of batteries leave open."""
     single = [lever for lever in levers if len(lever.legs) == 1]
@@ -165,7 +191,7 @@ def _call_levers(
     if not single:
         return
     need = target.regulation_w - held
-    side = _side(problem, target, need, calls)
+    side = _side(problem, target, need, calls, used)
     left = abs(need) - side.pour(abs(need), [side.easy(r) for r in side.resources])
     for lever in sorted(
         single, key=lambda v: (v.short_s > 0.0, problem.tiers.index(v.tier), *_disruption(v))
@@ -281,7 +307,8 @@ def _binding(side: _Side, missing: float) -> list[Reason]:
     """
     rows = [Reason(code="bind.missing", values=(("w", f"{missing:.0f}"),))]
     if not side.resources:
-        rows.append(Reason(code="bind.no_resources", values=(("sites", ", ".join(side.target.sites)),)))
+        places = ", ".join((*side.target.sites, *side.target.devices))
+        rows.append(Reason(code="bind.no_resources", values=(("sites", places),)))
     sites = _lines(side)
     given = {site: math.fsum(line.given for line in lines) for site, lines in sites.items()}
     caps = {site: side.caps.get(site, 0.0) + given[site] for site in sites}
@@ -338,7 +365,7 @@ def _unsound(problem: Problem, target: Target) -> list[Reason]:
     rows = [
         _no_number("battery", r.id)
         for r in problem.resources
-        if r.site in target.sites and not all(0.0 <= w < math.inf for w in (r.down_room_w, r.up_room_w))
+        if target.has(r.id, r.site) and not all(0.0 <= w < math.inf for w in (r.down_room_w, r.up_room_w))
     ]
     bounds = [b for b in problem.bounds if b.site in target.sites]
     rows += [_no_number("site", b.site) for b in bounds if not (b.down_max_w >= 0.0 and b.up_max_w >= 0.0)]

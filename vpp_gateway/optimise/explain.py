@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vpp_gateway.catalogue import Lang, retell, text
-from vpp_gateway.domain.plan import Reason
+from vpp_gateway.domain.plan import Plan, Problem, Reason, Target
 
 KW = {"w": "kw", "room_w": "room_kw", "other_w": "other_kw", "total_w": "total_kw", "step_w": "step_kw"}
 """Values in W that people read in kW: name of the value -> name in the sentence."""
@@ -42,3 +42,21 @@ def told(reason: Reason | str | None, lang: Lang) -> str:
 def kw(watts: str) -> str:
     """W as text -> kW with one decimal."""
     return f"{float(watts) / 1000:.1f}"
+
+
+def reasons_of(plan: Plan, target: Target, problem: Problem) -> tuple[Reason, ...]:
+    """Why, for one target: what bound, what is called, who gives what; what was left uncalled comes last."""
+    names = {v.offer: v.name for v in problem.levers if any(leg.site in target.sites for leg in v.legs)}
+    calls = [
+        Reason(code=c.reason.code, values=(("offer", names[c.offer]), *c.reason.values))
+        for c in plan.calls
+        if c.offer in names
+    ]
+    shares = [
+        Reason(code=s.reason.code, values=(("device", s.id), *s.reason.values))
+        for s in plan.shares
+        if target.has(s.id, s.site) and s.reason is not None
+    ]
+    idle = ("call.not_needed", "share.not_needed")
+    used = [reason for reason in (*calls, *shares) if reason.code not in idle]
+    return (*plan.binding, *used, *(reason for reason in (*calls, *shares) if reason.code in idle))

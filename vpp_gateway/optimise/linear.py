@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vpp_gateway.domain.fleet import FeederId, TierName
-from vpp_gateway.domain.instruction import SiteId
+from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import FeederBounds, Lever, Plan, Problem, Reason, Resource
 from vpp_gateway.optimise.allocate import closed_form
@@ -87,15 +87,17 @@ class Posed:
 
 
 def posed(problem: Problem) -> Posed:
-    """Sites and their feeders as nodes, both parts of every battery as resources, levers as moves."""
+    """Sites, their feeders, and devices that give for another target than their site as nodes, one inside the other;
+    both parts of every battery as resources, levers as moves."""
     sites, lines = _sites(problem), _lines(problem)
     node = {id: len(sites) + at for at, id in enumerate(lines)}
     nodes = [sites[line.site] for line in lines.values()]
+    inside, lies_in = _inside(problem, len(sites) + len(lines))
     bounds = {b.site: b for b in problem.bounds}
     target = {site: t for t, one in enumerate(problem.targets) for site in one.sites}
     rank = _ranks(problem)
     parts = [
-        (sites[r.site] if r.feeder is None else node[r.feeder], rank[key], down, up)
+        (lies_in.get(r.id, sites[r.site] if r.feeder is None else node[r.feeder]), rank[key], down, up)
         for r in problem.resources
         for key, down, up in (
             (_rank_of(r), min(r.easy_down_w, r.down_room_w), min(r.easy_up_w, r.up_room_w)),
@@ -122,14 +124,16 @@ def posed(problem: Problem) -> Posed:
             lanes[len(limit)] = (code, site)
             uses += [(m, len(limit), sign * w) for m, w in here]
             limit.append(most)
-    down_max = [line.down_max_w for line in lines.values()]
-    up_max = [line.up_max_w for line in lines.values()]
+    down_max = [*(line.down_max_w for line in lines.values()), *(math.inf for _ in inside)]
+    up_max = [*(line.up_max_w for line in lines.values()), *(math.inf for _ in inside)]
+    nodes += [sites[site] if feeder is None else node[feeder] for site, feeder, _ in inside]
+    counted = [target.get(s, -1) for s in (*sites, *(line.site for line in lines.values()))]
     size = [max((abs(leg.regulation_w) for leg in v.legs), default=0.0) for v in problem.levers]
     network = Network(
         parent=_ints([-1] * len(sites) + nodes),
         down_max=_floats([w.down_max_w if (w := bounds.get(s)) else 0.0 for s in sites] + down_max),
         up_max=_floats([w.up_max_w if (w := bounds.get(s)) else 0.0 for s in sites] + up_max),
-        target=_ints([target.get(s, -1) for s in (*sites, *(line.site for line in lines.values()))]),
+        target=_ints(counted + [t for _, _, t in inside]),
         asked=_floats([t.regulation_w for t in problem.targets]),
         node=_ints([p[0] for p in parts]),
         rank=_ints([p[1] for p in parts]),
@@ -150,8 +154,22 @@ def posed(problem: Problem) -> Posed:
         use_w=_floats([u[2] for u in uses]),
         limit=_floats(limit),
     )
-    places = (*((site, None) for site in sites), *((line.site, line.id) for line in lines.values()))
+    places = (
+        *((site, None) for site in sites),
+        *((line.site, line.id) for line in lines.values()),
+        *((site, None) for site, _, _ in inside),
+    )
     return Posed(network, places, lanes)
+
+
+def _inside(
+    problem: Problem, first: int
+) -> tuple[list[tuple[SiteId, FeederId | None, int]], dict[DeviceId, int]]:
+    """Nodes, from number `first`, of devices that give for another target than their site; and who lies in which."""
+    apart = {device: t for t, target in enumerate(problem.targets) for device in target.devices}
+    keys = {r.id: (r.site, r.feeder, apart[r.id]) for r in problem.resources if r.id in apart}
+    number = {key: first + at for at, key in enumerate(dict.fromkeys(keys.values()))}
+    return list(number), {device: number[key] for device, key in keys.items()}
 
 
 Rank = tuple[bool, TierName, int]

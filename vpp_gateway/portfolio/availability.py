@@ -103,10 +103,11 @@ def _site(
     hours = (end_at - start_at) / 3600.0
     taken_wh = _taken_wh(one, all_sites, timeline, now, end_at)
     import_max, export_max = limits_in(timeline, id, start_at, end_at)
+    limited = limited_devices(timeline, id, start_at, end_at)
     assets = site_assets(
         one.site,
         one.load_w,
-        one.usable,
+        {device: reading for device, reading in one.usable.items() if device not in limited},
         import_max_w=import_max,
         export_max_w=export_max,
         margin=LOAD_MARGIN,
@@ -186,13 +187,25 @@ def limits_in(
     imports: list[float] = []
     exports: list[float] = []
     for instruction in timeline:
-        if site not in timeline.scope_of(instruction):
+        if (site, None) not in timeline.claim_of(instruction):
             continue
         for phase in _overlapping(instruction, since, until):
             if isinstance(phase.demand, Limit):
                 imports += [] if phase.demand.import_max_w is None else [phase.demand.import_max_w]
                 exports += [] if phase.demand.export_max_w is None else [phase.demand.export_max_w]
     return min(imports, default=None), min(exports, default=None)
+
+
+def limited_devices(timeline: Timeline, site: SiteId, since: float, until: float) -> frozenset[DeviceId]:
+    """Devices of a site that a limit of their own bounds in some part of [since, until); they offer nothing meanwhile."""
+    return frozenset(
+        device
+        for instruction in timeline
+        if instruction.devices
+        for place, device in timeline.claim_of(instruction)
+        if place == site and device is not None
+        if any(isinstance(phase.demand, Limit) for phase in _overlapping(instruction, since, until))
+    )
 
 
 def _overlapping(instruction: Instruction, since: float, until: float) -> Iterator[Phase]:

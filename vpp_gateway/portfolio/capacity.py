@@ -23,7 +23,7 @@ from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import Offer
 from vpp_gateway.domain.product import Award, Product, ProductName
 from vpp_gateway.portfolio.asset import Bind, Direction, Hold
-from vpp_gateway.portfolio.availability import SiteNow, demands, limits_in, spends
+from vpp_gateway.portfolio.availability import SiteNow, demands, limited_devices, limits_in, spends
 from vpp_gateway.portfolio.awards import AwardRoom, book
 from vpp_gateway.portfolio.confidence import Confidence, Kept, confidence
 from vpp_gateway.portfolio.ledger import Ledger
@@ -174,7 +174,7 @@ class _Work:
         hours = min(max(wanted.hours, 0.5), HOURS_MAX)
         self._count = math.ceil(hours * 3600.0 / BLOCK_S)
         self._end = (self._first + self._count) * BLOCK_S
-        self._sites: dict[tuple[SiteId, float | None, float | None], SiteAssets] = {}
+        self._sites: dict[tuple[SiteId, float | None, float | None, frozenset[DeviceId]], SiteAssets] = {}
         self._products: dict[tuple[ProductName, float], Product | None] = {}
         self._situations: dict[tuple[str, float, float], _Situation] = {}
         self._alike: dict[Product | _Situation, Product | _Situation] = {}
@@ -291,11 +291,14 @@ class _Work:
     def _look(self, area: str, start_at: float, free_s: float) -> _Situation:
         until = start_at + free_s
         sites, limits = [], []
+        idle: list[str] = []
         for one in self._now.sites:
             if one.site.area != area or self._ruled(one, start_at, until):
                 continue
             most = limits_in(self._now.timeline, one.site.id, start_at, until)
-            sites.append(self._site(one, *most))
+            bounded = limited_devices(self._now.timeline, one.site.id, start_at, until)
+            idle += sorted(bounded)
+            sites.append(self._site(one, *most, bounded))
             limits.append((one.site.id, *most))
         return _Situation(
             start_at=start_at,
@@ -303,12 +306,15 @@ class _Work:
             sites=tuple(sites),
             limits=tuple(limits),
             taken=tuple(self._ledger.all_taken(sites, start_at, until).items()),
-            blocked=tuple(
-                asset.id
-                for one in sites
-                if one.site.blocked
-                for asset in one.batteries
-                if one.site.is_blocked(DeviceId(asset.id), start_at, until)
+            blocked=(
+                *idle,
+                *(
+                    asset.id
+                    for one in sites
+                    if one.site.blocked
+                    for asset in one.batteries
+                    if one.site.is_blocked(DeviceId(asset.id), start_at, until)
+                ),
             ),
             valid=tuple(start_at < offer.valid_until for offer in self._now.offers),
         )
@@ -359,13 +365,19 @@ class _Work:
         least = min(sums, key=lambda one: one.w)
         return least.w, least.binds
 
-    def _site(self, one: SiteNow, import_max_w: float | None, export_max_w: float | None) -> SiteAssets:
-        key = (one.site.id, import_max_w, export_max_w)
+    def _site(
+        self,
+        one: SiteNow,
+        import_max_w: float | None,
+        export_max_w: float | None,
+        limited: frozenset[DeviceId] = frozenset(),
+    ) -> SiteAssets:
+        key = (one.site.id, import_max_w, export_max_w, limited)
         if key not in self._sites:
             self._sites[key] = site_assets(
                 one.site,
                 one.load_w,
-                one.usable,
+                {device: reading for device, reading in one.usable.items() if device not in limited},
                 import_max_w=import_max_w,
                 export_max_w=export_max_w,
                 margin=self._policy.load_margin,
@@ -383,11 +395,3 @@ class _Work:
                 product = first
             self._products[key] = product
         return self._products[key]
-
-
-def copied(timeline: Timeline) -> Timeline:
-    """A copy that stays as it is while the original goes on."""
-    copy = Timeline(sites=timeline.sites)
-    for instruction in timeline:
-        copy.admit(instruction)
-    return copy

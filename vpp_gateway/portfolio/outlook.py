@@ -114,7 +114,7 @@ def outlook(
         now: UTC (Unix s): the first step begins.
         lengths_s: Of the steps.
         sites: What is known of each site now.
-        timeline: Accepted instructions.
+        timeline: Accepted instructions; a battery that one of them rules alone meanwhile is not planned with.
         asked_w: What a demand asks of the sites that it rules.
         forecasts: Asked first; a site without a forecast goes on as now, one that is not heard either is left out.
         works: Offers, see `work_of`.
@@ -128,6 +128,7 @@ def outlook(
     known = tuple(sites)
     middles = tuple(_middles(now, lengths_s))
     ramps = ramp_w_per_s or {}
+    apart = {device for at in middles for row in timeline.at(at) for device in row.devices}
     return HorizonProblem(
         id=id,
         at=now,
@@ -138,6 +139,7 @@ def outlook(
             _store(site.site.id, battery, reading, wanted_soc, ramps.get(battery.id))
             for site in known
             for battery in site.site.batteries
+            if battery.id not in apart
             if (reading := site.usable.get(battery.id)) is not None
         ),
         works=tuple(works),
@@ -211,7 +213,7 @@ def _connection(
         load, pv = (site.load_w,) * len(middles), None
     imports, exports = [], []
     for at in middles:
-        bounds = [bound for bound in timeline.bounds_at(at) if bound.site == place.id]
+        bounds = [b for b in timeline.bounds_at(at) if (b.site, b.device) == (place.id, None)]
         imports.append(
             min([place.import_max_w, *(b.import_max_w for b in bounds if b.import_max_w is not None)])
         )

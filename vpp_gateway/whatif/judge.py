@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vpp_gateway.dispatch.allocation import regulation_asked_w
+from vpp_gateway.dispatch.measured import regulation_asked_w
 from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, SiteId
 from vpp_gateway.domain.order import ShiftVerb
 from vpp_gateway.domain.plan import Reason

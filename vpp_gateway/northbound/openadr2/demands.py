@@ -91,8 +91,12 @@ def _level(value: float, scope: Scope, party: Party, program: ProgramProfile) ->
         raise Refused("454", f"SIMPLE level: expected {allowed}, found {value:g}")
     if rule.regulation_w is not None:
         return Level(level=int(value), regulation_w=rule.regulation_w)
-    return Level(level=int(value), regulation_w=(rule.share or 0.0) * _sum_w(party.level_base_w, scope))
+    return Level(level=int(value), regulation_w=(rule.share or 0.0) * _base_w(scope, party))
 
 
 def _sum_w(base_w: Mapping[SiteId, float], scope: Scope) -> float:
-    return sum(base_w.get(site, 0.0) for site in (scope or base_w))
+    return sum(base_w.get(site, 0.0) for site in (scope.sites if scope else base_w))
+
+
+def _base_w(scope: Scope, party: Party) -> float:
+    return _sum_w(party.level_base_w, scope) + sum(one.level_base_w for one in scope.devices)

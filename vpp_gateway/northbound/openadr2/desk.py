@@ -16,6 +16,7 @@ from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.northbound.openadr2.facts import ReplyKind, ReplyOwed, VenFact
 from vpp_gateway.northbound.openadr2.mapping import Party
 from vpp_gateway.northbound.openadr2.messages import Post
+from vpp_gateway.northbound.openadr2.party import NamedDevice
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_offer import Offer
 from vpp_gateway.northbound.openadr2.report_words import UpdateReport
@@ -131,6 +132,8 @@ class Desk:
     pace: Pace
     push_url: str | None = None
     """Where the VTN posts to us; None = we fetch."""
+    areas: Mapping[str, tuple[SiteId, ...]] = field(default_factory=dict)
+    devices: Mapping[str, NamedDevice] = field(default_factory=dict)
     addresses: tuple[str, ...] = ("",)
     """Of the VTN, the main one first; for the operator's eyes."""
 
@@ -171,6 +174,8 @@ class Desk:
             groups=self.groups,
             parties=self.parties,
             capacity_w=self.capacity_w,
+            areas=self.areas,
+            devices=self.devices,
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vpp_gateway.domain.instruction import RoomName, SiteId
+from vpp_gateway.domain.instruction import DeviceId, RoomName, SiteId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,16 @@ class Refusal:
     """453 market context, 454 data, 460 signal, 462 target."""
     reason: str
     """What was expected, what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedDevice:
+    """A device that the utility knows by a name of its own."""
+
+    id: DeviceId
+    site: SiteId
+    level_base_w: float
+    """W that a share of 1 means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,10 @@ class Party:
     """partyIDs that we are."""
     capacity_w: Mapping[SiteId, float] = field(default_factory=dict)
     """Contracted import per site, W: what a capacity of 100 % means."""
+    areas: Mapping[str, tuple[SiteId, ...]] = field(default_factory=dict)
+    """resourceID -> the sites of an area."""
+    devices: Mapping[str, NamedDevice] = field(default_factory=dict)
+    """resourceID -> a single device."""
 
 
 class Refused(Exception):

@@ -54,7 +54,7 @@ from vpp_gateway.northbound.openadr2.misaddressed import for_another, misheard
 from vpp_gateway.northbound.openadr2.operate import VenRequest, operate
 from vpp_gateway.northbound.openadr2.operate_view import Shown
 from vpp_gateway.northbound.openadr2.opt_change import change
-from vpp_gateway.northbound.openadr2.party import first_names
+from vpp_gateway.northbound.openadr2.party import NamedDevice, first_names
 from vpp_gateway.northbound.openadr2.program import ProgramProfile
 from vpp_gateway.northbound.openadr2.report_offer import offer_of
 from vpp_gateway.northbound.openadr2.signature import ReplayGuard
@@ -81,6 +81,8 @@ class VenSession:
         resources: resourceID -> site as the utility names them; None = the site ids themselves.
         level_base_w: W that a SIMPLE share of 1 means, per site.
         capacity_w: Contracted import per site, W: what a load capacity of 100 % means.
+        areas: resourceID -> the sites of an area, where the utility names one.
+        devices: resourceID -> a single device, where the utility names one.
         groups: groupIDs that we belong to.
         parties: partyIDs that we are.
         poll_s: The operator's poll period, s; None = as the VTN asks, else the profile's.
@@ -107,6 +109,8 @@ class VenSession:
         resources: Mapping[str, SiteId] | None = None,
         level_base_w: Mapping[SiteId, float] | None = None,
         capacity_w: Mapping[SiteId, float] | None = None,
+        areas: Mapping[str, tuple[SiteId, ...]] | None = None,
+        devices: Mapping[str, NamedDevice] | None = None,
         groups: Sequence[str] = (),
         parties: Sequence[str] = (),
         poll_s: float | None = None,
@@ -133,6 +137,8 @@ class VenSession:
             resources=named,
             level_base_w=base_w,
             capacity_w=most_w,
+            areas=dict(areas or {}),
+            devices=dict(devices or {}),
             groups=frozenset(groups),
             parties=frozenset(parties),
             offer=None if program.reports is None else offer_of(program.reports, first_names(named)),

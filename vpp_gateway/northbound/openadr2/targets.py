@@ -1,7 +1,7 @@
 """Whom an event speaks of, and which of its signals is ours (rules 22, 48).
 
     eiTarget of the event    empty = us; criteria are OR-ed: venID, groupID, partyID, device class -> every site,
-                             resourceID -> its site; none of them ours -> 462
+                             resourceID -> its site, the sites of its area, or its device; none of them ours -> 462
     eiTarget of a signal     narrows that signal to what it names; none of it ours -> the signal is for others
     several signals          the first in the profile's order; one instruction has one scope, so a usable signal that
                              speaks of sites which the chosen one leaves out -> 460, never half an event
@@ -11,36 +11,63 @@ The 2.0b schema means a signal's eiTarget for device classes alone; where a VTN 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.northbound.openadr2.addressing import naming
 from vpp_gateway.northbound.openadr2.messages import Event, Signal, Targets
-from vpp_gateway.northbound.openadr2.party import Party, Refused
+from vpp_gateway.northbound.openadr2.party import NamedDevice, Party, Refused
 from vpp_gateway.northbound.openadr2.program import ProgramProfile, SignalRule
 from vpp_gateway.northbound.openadr2.xml_text import shown
 
-Scope = tuple[SiteId, ...]
-"""Sites; empty = the whole portfolio."""
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is spoken of; with nothing in it, the whole portfolio."""
+
+    sites: tuple[SiteId, ...] = ()
+    devices: tuple[NamedDevice, ...] = ()
+    """Single devices, at other sites than these."""
+
+    def __bool__(self) -> bool:
+        return bool(self.sites or self.devices)
+
+    def within(self, other: Scope) -> Scope:
+        """What both speak of; neither is the whole portfolio."""
+        sites = tuple(site for site in self.sites if site in other.sites)
+        devices = [one for one in self.devices if one in other.devices or one.site in other.sites]
+        devices += [one for one in other.devices if one.site in self.sites]
+        return Scope(sites, tuple(dict.fromkeys(devices)))
+
+
+EVERYONE = Scope()
 
 
 def scope_of(targets: Targets, party: Party, program: ProgramProfile) -> Scope | None:
     """The sites that `targets` names, or None when none of it is ours."""
     targets = naming(targets, program)
     if targets.empty:
-        return ()
-    sites = tuple(dict.fromkeys(party.resources[id] for id in targets.resource_ids if id in party.resources))
+        return EVERYONE
+    scope = _resources(targets.resource_ids, party)
     named = (
         party.ven_id in targets.ven_ids
         or not party.groups.isdisjoint(targets.group_ids)
         or not party.parties.isdisjoint(targets.party_ids)
         or not set(program.device_classes).isdisjoint(targets.device_classes)
     )
-    if named and not (sites and program.ven_target_narrows):
-        return ()
-    if sites and (named or not targets.ven_ids or not program.ven_target_narrows):
-        return sites
+    if named and not (scope and program.ven_target_narrows):
+        return EVERYONE
+    if scope and (named or not targets.ven_ids or not program.ven_target_narrows):
+        return scope
     return None
+
+
+def _resources(ids: tuple[str, ...], party: Party) -> Scope:
+    """Everything that these names stand for; a device whose site is named too is in it already."""
+    sites = [party.resources[id] for id in ids if id in party.resources]
+    sites += [site for id in ids for site in party.areas.get(id, ())]
+    devices = [party.devices[id] for id in ids if id in party.devices and party.devices[id].site not in sites]
+    return Scope(tuple(dict.fromkeys(sites)), tuple(dict.fromkeys(devices)))
 
 
 def event_scope(event: Event, party: Party, program: ProgramProfile) -> Scope:
@@ -55,6 +82,8 @@ def event_scope(event: Event, party: Party, program: ProgramProfile) -> Scope:
             (
                 party.ven_id,
                 *party.resources,
+                *party.areas,
+                *party.devices,
                 *sorted(party.groups),
                 *sorted(party.parties),
                 *program.device_classes,
@@ -75,7 +104,7 @@ def event_scope(event: Event, party: Party, program: ProgramProfile) -> Scope:
 def choose(
     event: Event, scope: Scope, party: Party, program: ProgramProfile
 ) -> tuple[SignalRule, Signal, Scope]:
-    """The signal to be acted on, its rule, and the sites it speaks of. Raises Refused with 460."""
+    """The signal to be acted on, its rule, and what it speaks of. Raises Refused with 460."""
     usable = [
         (rule, signal, narrowed)
         for rule in program.signals
@@ -87,12 +116,12 @@ def choose(
         found = ", ".join(f"{shown(signal.name)}/{shown(signal.type)}" for signal in event.signals[:5])
         raise Refused("460", f"signal: expected {taken}; found {found}")
     rule, signal, chosen = usable[0]
-    for _, other, sites in usable[1:]:
-        if not _covers(chosen, sites, party):
+    for _, other, spoken in usable[1:]:
+        if not _covers(chosen, spoken, party):
             raise Refused(
                 "460",
                 f"signals: expected them to speak of the same targets, found {shown(signal.id)} for "
-                f"{_words(chosen)} and {shown(other.id)} for {_words(sites)}; send one event for each",
+                f"{_words(chosen)} and {shown(other.id)} for {_words(spoken)}; send one event for each",
             )
     return rule, signal, chosen
 
@@ -103,19 +132,22 @@ def _fits(rule: SignalRule, signal: Signal) -> bool:
 
 
 def _narrowed(signal: Signal, scope: Scope, party: Party, program: ProgramProfile) -> Scope | None:
-    """The event's sites that the signal speaks of; None = it is for others."""
+    """What of the event's scope the signal speaks of; None = it is for others."""
     own = scope_of(signal.targets, party, program)
     if own is None or not own:
         return None if own is None else scope
     if not scope:
         return own
-    return tuple(site for site in scope if site in own) or None
+    return scope.within(own) or None
 
 
 def _covers(chosen: Scope, other: Scope, party: Party) -> bool:
-    everyone: Sequence[SiteId] = tuple(dict.fromkeys(party.resources.values()))
-    return set(other or everyone) <= set(chosen or everyone)
+    everyone = Scope(tuple(dict.fromkeys(party.resources.values())))
+    most, least = chosen or everyone, other or everyone
+    return set(least.sites) <= set(most.sites) and all(
+        one in most.devices or one.site in most.sites for one in least.devices
+    )
 
 
 def _words(scope: Scope) -> str:
-    return ", ".join(scope) or "the whole portfolio"
+    return ", ".join((*scope.sites, *(one.id for one in scope.devices))) or "the whole portfolio"
