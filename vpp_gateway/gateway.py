@@ -2,6 +2,7 @@
 
     Instructed  -> judge -> Answer, timeline          Tick, Woke -> start / end phases, correct, Arrange
     Withdrawn   -> release                            Solved     -> follow the plan: Shift
+                                                      Planned    -> the plan of the hour, for the seconds to come
     Offered, Shifted, Linked, Obeyed ...              -> projections that the next second looks at
 
 Folding the same facts gives the same commands: replaying a journal is the proof, and starting is recovering.
@@ -13,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from vpp_gateway.dispatch.allocation import Baselines, delivered_w, plan_problem
+from vpp_gateway.dispatch.allocation import Baselines, plan_problem
 from vpp_gateway.dispatch.battery import BatteryDispatch
 from vpp_gateway.dispatch.judge import Judge
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.rolling import Rolling
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
@@ -28,6 +30,7 @@ from vpp_gateway.domain.fact import (
     Lost,
     Obeyed,
     Offered,
+    Planned,
     Refused,
     Shifted,
     Solved,
@@ -42,6 +45,7 @@ from vpp_gateway.domain.order import PluginName, ShiftState, ShiftVerb
 from vpp_gateway.domain.plan import Plan, Problem, Reason
 from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.portfolio.forecast import UNKNOWN, ForecastSource
 from vpp_gateway.portfolio.timeline import Timeline
 
 SOLVER_SILENCE_S = 3.0
@@ -64,9 +68,16 @@ class Gateway:
         fleet: What we have.
         policy: How it is to be dispatched.
         host_of: The site whose agent hosts each workload plug-in.
+        forecasts: What the sites will take and generate, for the plan of the hour.
     """
 
-    def __init__(self, fleet: Fleet, policy: Policy, host_of: Mapping[PluginName, SiteId]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        policy: Policy,
+        host_of: Mapping[PluginName, SiteId],
+        forecasts: ForecastSource = UNKNOWN,
+    ) -> None:
         self.fleet = fleet
         self.policy = policy
         self.timeline = Timeline(sites=tuple(site.id for site in fleet.sites))
@@ -77,6 +88,7 @@ class Gateway:
         )
         self.account = Account()
         self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
+        self.rolling = Rolling(self.sites, self.timeline, self.baselines, self.shifts, policy, forecasts)
         self.epoch = 0
         self.started_at: float | None = None
         self.last_problem: Problem | None = None
@@ -99,6 +111,7 @@ class Gateway:
             fact: What has happened; durable already.
             now: UTC (Unix s) of the fold, the same on replay.
         """
+        self.rolling.notice(fact)
         match fact:
             case Tick():
                 self._mark_disturbed(now)
@@ -124,6 +137,8 @@ class Gateway:
                 self._replan = True
             case Solved():
                 return self._solved(fact, now)
+            case Planned():
+                self.rolling.take(fact)
             case Started():
                 self._started(fact, now)
             case Concluded():
@@ -212,11 +227,13 @@ class Gateway:
         """Begin and end what is due, correct what is running, plan what is coming."""
         commands = self._advance(now)
         if measured:
-            self._measure(now)
+            self.battery.measure(self.account, now)
         if not self._listening(now):
-            commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
-            self._note_first_allocation(now)
+            schedules = self.battery.schedules(now, measured=measured, keep=self.rolling.keep(now))
+            commands.extend(Arrange(schedule=s) for s in schedules)
+            self.battery.note_first(self._begun, self.account, now)
             commands.extend(self._plan(now))
+            commands.extend(self.rolling.second(now))
         commands.extend(self._conclude())
         return commands
 
@@ -225,17 +242,6 @@ class Gateway:
         if self.started_at is None or now >= self.started_at + self.policy.listen_s:
             return False
         return not all(state.linked for state in self.sites)
-
-    def _note_first_allocation(self, now: float) -> None:
-        """Which batteries the stopwatch of an instruction that has just begun waits for."""
-        plan = self.battery.plan
-        if plan is None:
-            return
-        for row in self.timeline.at(now):
-            if row.instruction.id in self._begun:
-                self._begun.discard(row.instruction.id)
-                shares = (s for s in plan.shares if s.site in row.sites and s.regulation_w != 0.0)
-                self.account.ordered(row.instruction.id, (share.id for share in shares))
 
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -256,20 +262,6 @@ class Gateway:
             self._mark_disturbed(now)
             self._replan = True
         return commands
-
-    def _measure(self, now: float) -> None:
-        for row in self.timeline.at(now):
-            states = [self.sites[id] for id in row.sites]
-            by_site = {
-                s.site.id: delivered_w(row.instruction.id, s, self.baselines, now, self.policy)
-                for s in states
-            }
-            battery = sum(s.held_w(now, self.policy) for s in states)
-            for state in states:
-                self.account.doubted(row.instruction.id, state.site.id, state.doubt)
-            asked = self.battery.asked_w(row)
-            self.account.sample(row.instruction.id, now, asked, by_site, battery)
-            self.battery.trim(row, asked - sum(by_site.values()), now)
 
     def _conclude(self) -> list[Command]:
         return [Conclude(record=record) for record in self.account.to_conclude()]
@@ -306,6 +298,7 @@ class Gateway:
             at,
             now,
             self.policy,
+            self.rolling.keep(at),
         )
         self._asked = _Asked(problem=problem, verb=verb, asked_at=now)
         if all(len(lever.legs) == 1 for lever in levers):
@@ -370,6 +363,7 @@ class Gateway:
         self.epoch, self.started_at = fact.epoch, now
         self.battery.begin(fact.epoch)
         self.shifts.begin(fact.epoch)
+        self.rolling.begin(fact.epoch)
         self.account.reopen()
         self._asked, self._planned_at, self._prepared_for = None, float("-inf"), None
         self.sites.begin(now)

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from vpp_gateway.clock import Clock, Rng, SystemClock
 from vpp_gateway.domain.horizon import HandOver, HorizonPlan, HorizonProblem
 from vpp_gateway.domain.plan import Reason
-from vpp_gateway.optimise.handover import hand_over
+from vpp_gateway.optimise.handover import brief, hand_over
 from vpp_gateway.optimise.horizon_checks import clean
 from vpp_gateway.worker import LineWorker, line_of, serve
 
@@ -53,12 +53,12 @@ class OnPlanned(Protocol):
 
 
 def answer_to(problem: HorizonProblem, clock: Clock) -> Answer:
-    """Plan, in this process."""
+    """Plan, in this process; the plan as far as the allocation reads it."""
     from vpp_gateway.optimise.horizon import solve
 
     began = clock.monotonic()
     try:
-        plan = solve(problem, TIME_LIMIT_S)
+        plan = brief(solve(problem, TIME_LIMIT_S))
     except (ArithmeticError, ValueError) as error:
         return Answer(problem=problem.id, plan=None, reason=str(error))
     return Answer(problem=problem.id, plan=replace(plan, solve_s=clock.monotonic() - began))
@@ -162,9 +162,9 @@ class InlinePlanner:
         self.state, self.reason = "ready", ""
         self.restarts = 0
 
-    def kill(self) -> None:
-        """It answers no more, like a worker that does not come back."""
-        self.state, self.reason = "down", "EOFError: the worker ended"
+    def fail(self, how: str) -> None:
+        """Break it (`dead`: like a worker that does not come back), or mend it ("")."""
+        self.state, self.reason = ("down", "EOFError: the worker ended") if how else ("ready", "")
 
     @property
     def plan(self) -> HorizonPlan | None:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, SiteLink
+from vpp_gateway.domain.horizon import StoreBounds
 from vpp_gateway.domain.instruction import (
     Delta,
     Demand,
@@ -48,6 +49,18 @@ from vpp_gateway.portfolio.rooms import feeder_max_w
 from vpp_gateway.portfolio.timeline import Bound, InForce
 
 MIN_WEIGHT_WH = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """What the plan of the hour says of one moment, as far as it bounds the batteries."""
+
+    stores: Mapping[DeviceId, StoreBounds]
+    """Floors and ceilings."""
+    others_w: Mapping[tuple[InstructionId, tuple[SiteId, ...]], float]
+    """Regulation that the tiers after the batteries carry of an instruction, signed, W."""
+    lasts_s: float
+    """What lies between charge and floor must last so long: until work that is ordered now is real."""
 
 
 @dataclass(slots=True)
@@ -131,8 +144,13 @@ def now_problem(
     trim_w: Mapping[InstructionId, float],
     now: float,
     policy: Policy,
+    keep: Keep | None = None,
 ) -> Problem:
-    """What the batteries must give this second, levers left as they are."""
+    """What the batteries must give this second, levers left as they are.
+
+    Args:
+        keep: Floors of the plan: a battery goes below its own only when all have reached theirs.
+    """
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
     for row in rows:
@@ -152,7 +170,7 @@ def now_problem(
         at=now,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_resources(sites, holds, 1.0),
+        resources=_resources(sites, holds, 1.0, keep),
         levers=(),
         bounds=_bounds(sites, bounds, {}),
         feeders=_feeders(sites),
@@ -170,6 +188,7 @@ def plan_problem(
     at: float,
     now: float,
     policy: Policy,
+    keep: Keep | None = None,
 ) -> Problem:
     """Which levers should carry the phases in force at `at`, batteries kept back for bridging.
 
@@ -178,6 +197,8 @@ def plan_problem(
         active_w: Regulation per site that orders already give at the meter; taken out of what is shown, since
             the same orders are among the levers.
         at: The moment planned for (now, or the start of a coming phase).
+        keep: What the plan of the hour says of that moment: batteries end at their floors, and leave to the other
+            tiers what these carry in it. None = the batteries' energy is spread over the time that is left.
     """
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
@@ -199,7 +220,7 @@ def plan_problem(
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_resources(sites, holds, 1.0 - policy.bridge_reserve),
+        resources=_left_to_others(_resources(sites, holds, 1.0 - policy.bridge_reserve, keep), targets, keep),
         levers=tuple(_lasting(lever, holds) for lever in levers),
         bounds=_bounds(sites, bounds, active_w),
         couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
@@ -270,7 +291,50 @@ def _resource(
     )
 
 
-def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tuple[Resource, ...]:
+def _left_to_others(
+    resources: tuple[Resource, ...], targets: Iterable[Target], keep: Keep | None
+) -> tuple[Resource, ...]:
+    """Easy parts bounded, instruction by instruction, by what the plan does not leave to the other tiers."""
+    if keep is None:
+        return resources
+    shares: dict[SiteId, tuple[float, float]] = {}
+    for target in targets:
+        others = keep.others_w.get((target.instruction, target.sites))
+        if others is None:
+            continue
+        rest = target.regulation_w - others
+        here = [row for row in resources if row.site in target.sites]
+        down, up = math.fsum(row.easy_down_w for row in here), math.fsum(row.easy_up_w for row in here)
+        share_down = min(1.0, max(0.0, rest) / down) if down > 0.0 else 1.0
+        share_up = min(1.0, max(0.0, -rest) / up) if up > 0.0 else 1.0
+        shares.update((site, (share_down, share_up)) for site in target.sites)
+    return tuple(
+        row
+        if (found := shares.get(row.site)) is None
+        else replace(row, easy_down_w=row.easy_down_w * found[0], easy_up_w=row.easy_up_w * found[1])
+        for row in resources
+    )
+
+
+def _sustained_w(
+    battery: Battery, reading: BatteryReading, hold: float, keep: Keep | None
+) -> tuple[float, float]:
+    """(down, up) W that its energy carries: to the end, or down to the floor of the plan and until work is real."""
+    bounds = None if keep is None else keep.stores.get(battery.id)
+    if keep is None or bounds is None:
+        sustained = battery_room(battery, reading, hold)
+        return sustained.down_w, sustained.up_w
+    stored_wh = reading.soc * battery.energy_wh
+    hours = min(keep.lasts_s, hold) / 3600.0
+    return (
+        max(0.0, stored_wh - bounds.floor_wh) * battery.efficiency / hours,
+        max(0.0, bounds.ceiling_wh - stored_wh) / battery.efficiency / hours,
+    )
+
+
+def _resources(
+    sites: Sites, holds: Mapping[SiteId, float], easy: float, keep: Keep | None
+) -> tuple[Resource, ...]:
     rows = []
     for state in sites:
         hold = holds.get(state.site.id)
@@ -279,11 +343,11 @@ def _resources(sites: Sites, holds: Mapping[SiteId, float], easy: float) -> tupl
         behind = _behind(state.site)
         for battery in state.site.batteries:
             reading: BatteryReading | None = state.usable.get(battery.id)
-            sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
+            down_w, up_w = _sustained_w(battery, reading, hold, keep) if reading else (0.0, 0.0)
             # The bridging part may use power that the energy would not carry to the end.
             instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
-            easy_down = min(sustained.down_w, instant.down_w * easy)
-            easy_up = min(sustained.up_w, instant.up_w * easy)
+            easy_down = min(instant.down_w * easy, down_w)
+            easy_up = min(instant.up_w * easy, up_w)
             rows.append(_resource(battery, behind.get(battery.id), instant, easy_down, easy_up))
     return tuple(rows)
 

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import math
 
-from vpp_gateway.dispatch.allocation import Baselines, asked_of_w, forecast_problem, now_problem
+from vpp_gateway.dispatch.allocation import (
+    Baselines,
+    Keep,
+    asked_of_w,
+    delivered_w,
+    forecast_problem,
+    now_problem,
+)
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
@@ -17,6 +25,7 @@ from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.plan import Plan, Problem
 from vpp_gateway.domain.quantity import clamp
+from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import InForce, Timeline
 
@@ -48,6 +57,7 @@ class BatteryDispatch:
         self._later_key: tuple[object, ...] = ()
         self.problem: Problem | None = None
         """What was asked of the batteries in the last second; None: nothing."""
+        self._recharge = Recharge()
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -65,6 +75,28 @@ class BatteryDispatch:
         states = [self._sites[id] for id in row.sites]
         return asked_of_w(row.instruction.id, row.phase.demand, states, self._baselines) or 0.0
 
+    def measure(self, account: Account, now: float) -> None:
+        """Write down what each instruction in force has at the meters this second, and learn from it."""
+        for row in self._timeline.at(now):
+            id, states = row.instruction.id, [self._sites[site] for site in row.sites]
+            by_site = {s.site.id: delivered_w(id, s, self._baselines, now, self._policy) for s in states}
+            battery = sum(s.held_w(now, self._policy) for s in states)
+            for state in states:
+                account.doubted(id, state.site.id, state.doubt)
+            asked = self.asked_w(row)
+            account.sample(id, now, asked, by_site, battery)
+            self.trim(row, asked - sum(by_site.values()), now)
+
+    def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:
+        """Which batteries the stopwatch of an instruction that has just begun waits for; it is struck off `begun`."""
+        if self.plan is None:
+            return
+        for row in self._timeline.at(now):
+            if row.instruction.id in begun:
+                begun.discard(row.instruction.id)
+                shares = (s for s in self.plan.shares if s.site in row.sites and s.regulation_w != 0.0)
+                account.ordered(row.instruction.id, (share.id for share in shares))
+
     def trim(self, row: InForce, error_w: float, now: float) -> None:
         """Learn from the error of this second (asked - delivered, W)."""
         id, asked = row.instruction.id, abs(self.asked_w(row))
@@ -79,21 +111,27 @@ class BatteryDispatch:
         for state in self._sites:
             state.expect(expected.get(state.site.id))
 
-    def schedules(self, now: float, *, measured: bool) -> list[SiteSchedule]:
-        """Schedules that differ from what the sites hold, to be sent now."""
+    def schedules(self, now: float, *, measured: bool, keep: Keep | None = None) -> list[SiteSchedule]:
+        """Schedules that differ from what the sites hold, to be sent now.
+
+        Args:
+            measured: The readings of this second are in.
+            keep: What the plan of the hour says of now.
+        """
         rows = self._timeline.at(now)
         self.expect(now)
         self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
         current: dict[SiteId, tuple[Step, ...]] = {}
         if rows:
-            current = self._current(rows, now)
+            current = self._current(rows, now, keep)
         else:
             self.problem = self.plan = None
+        back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
         self._forecast(now)
         result = []
         for id in self._sites.ids:
             state = self._sites[id]
-            steps = (*current.get(id, ()), *self._later.get(id, ()))
+            steps = (*current.get(id, ()), *back.get(id, ()), *self._later.get(id, ()))
             # What a credited site holds is what we count on: it is not changed before the site has spoken.
             counted_on = bool(steps) and state.credited(now, self._policy)
             if not state.linked and (measured or counted_on):
@@ -103,9 +141,11 @@ class BatteryDispatch:
                 result.append(schedule)
         return result
 
-    def _current(self, rows: tuple[InForce, ...], now: float) -> dict[SiteId, tuple[Step, ...]]:
+    def _current(
+        self, rows: tuple[InForce, ...], now: float, keep: Keep | None
+    ) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
-        problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
+        problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy, keep)
         self.problem, self.plan = problem, closed_form(problem, explain=False)
         return steps_of(self.plan, rows, None, self._timeline.next_change(now))
 

@@ -84,7 +84,6 @@ def brief(plan: HorizonPlan) -> HorizonPlan:
     Raises:
         ArithmeticError: a number is not finite.
     """
-
     rows = [row for one in plan.stores for row in (one.discharge_w, one.floor_wh, one.ceiling_wh)]
     rows += [one.share for one in plan.works] + [plan.lengths_s, (plan.at, plan.cost, plan.solve_s)]
     rows += [tuple(w for w in one.regulation_w if w is not None) for one in plan.caps]
@@ -97,7 +96,6 @@ def brief(plan: HorizonPlan) -> HorizonPlan:
 
     return replace(
         plan,
-        lengths_s=tuple(round(s, 3) for s in plan.lengths_s),
         stores=tuple(
             replace(
                 one,
@@ -109,7 +107,8 @@ def brief(plan: HorizonPlan) -> HorizonPlan:
             for one in plan.stores
         ),
         works=tuple(
-            replace(one, share=tuple(round(share, 4) for share in one.share), rebound=()) for one in plan.works
+            replace(one, share=tuple(round(share, 4) for share in one.share), rebound=())
+            for one in plan.works
         ),
         connections=(),
         caps=tuple(
