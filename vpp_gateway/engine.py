@@ -166,8 +166,9 @@ class Engine:
         """Serve until cancelled."""
         assert self._link is not None and self._solver is not None, "connect() comes before run()"
         async with asyncio.TaskGroup() as group:
-            for shell in filter(None, (self._link, self._solver, self._planner)):
-                group.create_task(shell.run())
+            for shell in (self._link, self._solver, self._planner):
+                if shell is not None:
+                    group.create_task(shell.run())
             group.create_task(self._tick())
             group.create_task(self._wake())
             for room in self.rooms.values():

@@ -35,6 +35,7 @@ from vpp_gateway.domain.instruction import (
     Setpoint,
     SiteId,
 )
+from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Coupling, FeederBounds, Lever, Problem, Resource, SiteBounds, Target, Use
 from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.portfolio.envelope import (
@@ -59,6 +60,8 @@ class Keep:
     """Floors and ceilings."""
     others_w: Mapping[tuple[InstructionId, tuple[SiteId, ...]], float]
     """Regulation that the tiers after the batteries carry of an instruction, signed, W."""
+    held: frozenset[OfferId]
+    """Orders that stand and go on in it: they are not given back."""
     lasts_s: float
     """What lies between charge and floor must last so long: until work that is ordered now is real."""
 
@@ -221,7 +224,7 @@ def plan_problem(
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
         resources=_left_to_others(_resources(sites, holds, 1.0 - policy.bridge_reserve, keep), targets, keep),
-        levers=tuple(_lasting(lever, holds) for lever in levers),
+        levers=tuple(_held(_lasting(lever, holds), keep) for lever in levers),
         bounds=_bounds(sites, bounds, active_w),
         couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
         feeders=_feeders(sites),
@@ -289,6 +292,11 @@ def _resource(
         weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
         feeder=feeder,
     )
+
+
+def _held(lever: Lever, keep: Keep | None) -> Lever:
+    going_on = keep is not None and lever.offer in keep.held
+    return replace(lever, at_least=lever.steps[-1]) if going_on else lever
 
 
 def _left_to_others(

@@ -60,6 +60,8 @@ WITHIN_S = 1.5
 """Due work is looked for each second."""
 LEAST_SHARE = 0.02
 """A smaller share of an offer is not worth its first step; the batteries carry it."""
+HELD_LEAST = 0.5
+"""An order of which the plan keeps more than this goes on: it can be given back whole only."""
 REBOUND_S = 1800.0
 """Shifted work that has ended comes back within so long."""
 
@@ -101,6 +103,7 @@ class Rolling:
     ) -> None:
         self._sites, self._timeline, self._baselines, self._shifts = sites, timeline, baselines, shifts
         self._policy, self._forecasts = policy, forecasts
+        self._horizon_s = 0.0 if policy.rolling is None else policy.rolling.ahead_s
         self.plan: HorizonPlan | None = None
         """The last good one, however old."""
         self.trouble = ""
@@ -148,10 +151,17 @@ class Rolling:
             if cap.instruction in known and cap.tier != BATTERY:
                 key = (cap.instruction, cap.sites)
                 others[key] = others.get(key, 0.0) + cap.regulation_w
+        calls = dict(handed.calls)
+        held = frozenset(
+            held_id(record)
+            for record in self._shifts.standing()
+            if record.order.instruction in known and calls.get(held_id(record), 0.0) > HELD_LEAST
+        )
         slowest_s = max((_latency_s(offer) for offer in self._shifts.callable_offers(at)), default=0.0)
         return Keep(
             stores={store.id: store for store in handed.stores},
             others_w=others,
+            held=held,
             lasts_s=slowest_s + MARGIN_S,
         )
 
@@ -243,7 +253,8 @@ class Rolling:
         """Fresh offers. A plug-in renews them: one that is not renewed is missing in the next plan."""
         for offer in self._shifts.callable_offers(now):
             if offer.valid_until > now:
-                yield replace(work_of(offer, now), start_within_s=None)
+                dwell_s = self._dwell_s(offer, now + _latency_s(offer))
+                yield replace(work_of(offer, now), start_within_s=None, dwell_s=dwell_s)
 
     def _ordered(self, now: float) -> Iterator[Work]:
         """Orders that stand: real now, or on their way."""
@@ -257,8 +268,25 @@ class Rolling:
                 cost=record.offer.cost * HELD_COST,
                 start_within_s=None,
                 called_s=0.0 if active_at is None else now - active_at,
+                dwell_s=self._dwell_s(record.offer, now) + (0.0 if active_at is None else now - active_at),
                 latency_s=0.0 if active_at is not None else max(1.0, begun_at + record.slowest_s - now),
             )
+
+    def _dwell_s(self, offer: Offer, since: float) -> float:
+        """How long work that is real from `since` on stays, s. What it saves comes back when it ends: so work with a
+        rebound is not taken to end before less is asked for; to spare it for a while would cost what it had saved."""
+        least_s = max(self._policy.shift_dwell_s, offer.min_dwell_s)
+        if offer.rebound_wh <= 0.0:
+            return least_s
+        sites = {leg.site for leg in offer.legs}
+        at: float | None = since
+        while at is not None and at < since + self._horizon_s:
+            for row in self._timeline.at(at):
+                if sites & set(row.sites):
+                    end_at = since + self._horizon_s if row.phase.end_at is None else row.phase.end_at
+                    return max(least_s, end_at - max(since, row.phase.start_at))
+            at = self._timeline.next_change(at)
+        return least_s
 
     def _owing(self, now: float, steps: int) -> Iterator[Work]:
         """Work that was given back and still returns: nothing of it can be called."""
