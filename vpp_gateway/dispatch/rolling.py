@@ -200,7 +200,7 @@ class Rolling:
         coming = [i for i in self._timeline if i.start_at < now + rolling.ahead_s]
         if len(coming) > INSTRUCTIONS_MAX:
             self.trouble = (
-                f"{len(coming)} instructions in the coming hour; a plan is made for {INSTRUCTIONS_MAX}"
+                f"{len(coming)} instructions in the coming hour, a plan holds at most {INSTRUCTIONS_MAX}"
             )
             return []
         near = Timeline(sites=self._timeline.sites)
