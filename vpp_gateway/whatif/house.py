@@ -206,7 +206,9 @@ class _House:
     async def play(self) -> Course:
         """From the warm-up to the end."""
         solver = InlineSolver(self._engine.solved, self._rng.fork("solver"), self._clock)
-        self._planner = InlinePlanner(self._engine.planned, self._rng.fork("planner"), self._clock)
+        self._planner = InlinePlanner(
+            self._engine.planned, SeededRng(self._play.seed).fork("planner"), self._clock
+        )
         self._engine.connect(rooms={}, link=self._centre, solver=solver, planner=self._planner)
         self._engine.recover()
         self._engine.start()
