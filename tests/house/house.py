@@ -51,6 +51,7 @@ from vpp_gateway.sim.memory_work import MemoryWork, Tempo, memory_lever
 from vpp_gateway.sim.trace import Trace
 from vpp_gateway.sim.vtn import Vtn, dispatch
 from vpp_gateway.site.agent import SiteAgent
+from vpp_gateway.planner import InlinePlanner
 from vpp_gateway.solver import InlineSolver, OnSolved
 from vpp_gateway.southbound.workload.memory import Program, memory_factory, program_factory
 from vpp_gateway.southbound.workload.process import process_factory
@@ -208,11 +209,15 @@ class House:
             on_command=self._commanded,
         )
         solver = self.make_solver(engine.solved, rng.fork("solver"), self.clock)
-        engine.connect(rooms=rooms, link=self.centre, solver=solver)
+        # A stream of its own: whoever is drawn after it keeps its draws.
+        planner = InlinePlanner(engine.planned, SeededRng(f"planner-{self.lives}"), self.clock)
+        engine.connect(rooms=rooms, link=self.centre, solver=solver, planner=planner)
         engine.recover()
         self._engine = engine
         identity = Identity(name="house", version="test", simulated=True)
-        self._source = LiveSource(engine, identity, solver, credentials=Expiry({}, wallets(rooms)).notes)
+        self._source = LiveSource(
+            engine, identity, solver, credentials=Expiry({}, wallets(rooms)).notes, planner=planner
+        )
         engine.on_second = self._source.beat
         engine.start()
         self._centre_task = self.group.create_task(engine.run())
