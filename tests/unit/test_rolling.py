@@ -50,6 +50,12 @@ class Looking(House):
             fact = Planned(at=at, problem=command.problem.id, plan=brief(solve(command.problem)))
             self.pending.append((at, fact, None))
 
+    def until_asked(self) -> None:
+        """Until a new problem is in hand."""
+        known = len(self.problems)
+        while len(self.problems) == known:
+            self.run_until(self.now + 1.0)
+
     def told(self, plan: HorizonPlan) -> None:
         """Answer what is in hand by hand."""
         self.feed(Planned(at=self.now, problem=self.problems[-1].id, plan=plan))
@@ -162,7 +168,7 @@ def test_a_plan_that_nobody_asked_for_is_nothing_to_us() -> None:
 def test_no_answer_costs_the_new_plan_only() -> None:
     house = running(begun(Looking(alive=False)))
     house.told(made_plan(house))
-    house.run_until(house.now + 11.0)
+    house.until_asked()
     house.feed(Planned(at=house.now, problem=house.problems[-1].id, plan=None, reason="planner down"))
     assert house.gateway.rolling.trouble == "planner down"
     assert house.gateway.rolling.keep(house.now) is not None
@@ -253,7 +259,7 @@ def test_what_the_plan_holds_is_not_given_back(share: float) -> None:
         WorkPlan(offer=OfferId(f"order:{order}"), tier=WORKLOAD, share=(share,), rebound=(0.0,))
         for order in house.gateway.shifts.orders
     )
-    house.run_until(house.now + SILENCE_S + 1.0)
+    house.until_asked()
     house.told(made_plan(house, work=held))
     house.run_until(1300.0)
     assert work_w(house) == pytest.approx(60_000.0)
