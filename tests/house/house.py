@@ -45,13 +45,13 @@ from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.openadr2.messages import Event
+from vpp_gateway.planner import InlinePlanner
 from vpp_gateway.settings import PluginSettings, Settings, fleet
 from vpp_gateway.sim.field import SimField
 from vpp_gateway.sim.memory_work import MemoryWork, Tempo, memory_lever
 from vpp_gateway.sim.trace import Trace
 from vpp_gateway.sim.vtn import Vtn, dispatch
 from vpp_gateway.site.agent import SiteAgent
-from vpp_gateway.planner import InlinePlanner
 from vpp_gateway.solver import InlineSolver, OnSolved
 from vpp_gateway.southbound.workload.memory import Program, memory_factory, program_factory
 from vpp_gateway.southbound.workload.process import process_factory

@@ -355,6 +355,7 @@ class Shifts:
 
 
 def held_id(record: ShiftRecord) -> OfferId:
+    """Under what name an order that stands is offered to a plan."""
     return OfferId(f"order:{record.order.id}")
 
 
