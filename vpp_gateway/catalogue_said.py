@@ -260,6 +260,10 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "{count} instructions in the coming hour, a plan holds at most {most}",
         "今後1時間の指令が {count} 件あり、計画できるのは {most} 件まで",
     ),
+    "said.planner_large": (
+        "{count} batteries and offers, a plan holds at most {most}",
+        "蓄電池とオファーが合計 {count} 件あり、計画できるのは {most} 件まで",
+    ),
     # --- solver and journal --------------------------------------------------------------------------------------
     "said.loading": ("scipy is being loaded", "scipy を読み込み中"),
     "said.worker_code": ("the worker ended with {code}", "ソルバーが終了コード {code} で終了した"),

@@ -3,8 +3,8 @@
     HorizonProblem -> stdin (one JSON line) -> HiGHS -> stdout (one JSON line) -> HorizonPlan
 
 A plan of the hour never makes an allocation wait: it has its own process, which gives way to all others (`NICE`). What
-cannot be true is found before anything is sent. No answer, a late answer or a dead worker cost the new plan only: the
-last good one stands, read at the moment that has come (`optimise.handover`). Started as
+cannot be true is left out there, and named in the plan. No answer, a late answer or a dead worker cost the new plan
+only: the last good one stands, read at the moment that has come (`optimise.handover`). Started as
 `python -m vpp_gateway.planner` this module is the worker.
 """
 
@@ -22,9 +22,7 @@ from pydantic import TypeAdapter
 
 from vpp_gateway.clock import Clock, Rng, SystemClock
 from vpp_gateway.domain.horizon import HandOver, HorizonPlan, HorizonProblem
-from vpp_gateway.domain.plan import Reason
 from vpp_gateway.optimise.handover import brief, hand_over
-from vpp_gateway.optimise.horizon_checks import clean
 from vpp_gateway.worker import LineWorker, line_of, serve
 
 TIME_LIMIT_S = 1.0
@@ -101,13 +99,10 @@ class ProcessPlanner:
             deadline_s=deadline_s,
             encode=partial(line_of, PROBLEM),
             decode=ANSWER.validate_json,
-            answered=self._answered,
+            answered=self._standing.take,
             failed=lambda problem, reason: on_planned(problem.id, None, reason),
             loading="scipy is being loaded",
         )
-        self._on_planned = on_planned
-        self._refused: dict[str, tuple[Reason, ...]] = {}
-        """What was left out of the problems that were sent last, by their ids."""
 
     @property
     def state(self) -> str:
@@ -133,19 +128,7 @@ class ProcessPlanner:
 
     def submit(self, problem: HorizonProblem) -> None:
         """Plan as soon as possible; replaces a problem that still waits."""
-        try:
-            kept, refused = clean(problem)
-        except ValueError as error:
-            self._on_planned(problem.id, None, str(error))
-            return
-        self._refused = {**dict(list(self._refused.items())[-1:]), problem.id: refused}
-        self.worker.ask(kept)
-
-    def _answered(self, answer: Answer) -> None:
-        refused = self._refused.pop(answer.problem, ())
-        if answer.plan is not None:
-            answer = replace(answer, plan=replace(answer.plan, refused=refused + answer.plan.refused))
-        self._standing.take(answer)
+        self.worker.ask(problem)
 
     async def run(self) -> None:
         """Keep a worker alive until cancelled."""

@@ -22,6 +22,7 @@ from vpp_gateway.gateway import Gateway
 from vpp_gateway.optimise.handover import brief, hand_over
 from vpp_gateway.optimise.horizon import solve
 from vpp_gateway.portfolio.outlook import Armed
+from vpp_gateway.sim.link_plant import LinkPlant
 
 EVENT = InstructionId("tso/EV-1")
 OFFERS = tuple(offer(f"pause-{n}", (i, -15e3), steps=(1.0,)) for n in range(4) for i in range(3))
@@ -163,6 +164,22 @@ def test_a_plan_that_nobody_asked_for_is_nothing_to_us() -> None:
     assert house.gateway.rolling.plan is not None and house.gateway.rolling.plan.problem == in_hand
     house.feed(Planned(at=house.now, problem=in_hand, plan=None, reason="answered twice"))
     assert house.gateway.rolling.trouble == ""
+
+
+def test_what_would_make_the_loop_wait_is_not_asked() -> None:
+    """A portfolio or a list of instructions that is too large is decided second by second, and it is said so."""
+    large = Gateway(fleet(batteries=134), Policy(rolling=ROLLING), {})
+    house = begun(Looking(gateway=large, plant=LinkPlant(fleet(batteries=134), seed=1, load_w=400_000.0)))
+    house.feed(Instructed(at=house.now, instruction=instruction()))
+    house.run_until(970.0)
+    assert not house.problems
+    assert large.rolling.trouble == "402 batteries and offers, a plan holds at most 400"
+    many = begun(Looking())
+    for number in range(501):
+        row = instruction(f"E{number}", demand=Delta(regulation_w=1.0), rank=number)
+        many.gateway.timeline.admit(row)
+    many.run_until(970.0)
+    assert not many.problems and "501 instructions" in many.gateway.rolling.trouble
 
 
 def test_no_answer_costs_the_new_plan_only() -> None:

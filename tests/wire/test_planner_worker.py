@@ -125,7 +125,7 @@ def test_problem_and_plan_travel_unchanged() -> None:
 
 
 def test_what_is_no_number_is_named_by_the_worker_as_well() -> None:
-    """The asker looks before it sends; a worker that is asked all the same plans the rest and names the culprit."""
+    """It travels by name, and the worker plans the rest and says who the culprit is."""
     broken = replace(CASE, stores=(replace(CASE.stores[0], stored_wh=float("nan")),))
     lines, said = [line_of(PROBLEM, broken) + b"\n", b"{}\n", b""], list[bytes]()
     main(lambda: lines.pop(0), said.append)

@@ -52,8 +52,8 @@ SOON_S = 900.0
 """An instruction that begins later, and a product that is only armed, are looked at every `SLOW_S`: each plan stays in
 the journal."""
 SLOW_S = 60.0
-INSTRUCTIONS_MAX = 500
-"""With more of them to be told step by step, the problem itself would make the control loop wait."""
+INSTRUCTIONS_MAX, PARTS_MAX = 500, 400
+"""With more instructions, or more batteries and offers, the problem itself would make the control loop wait."""
 MARGIN_S = 30.0
 """Beyond the slowest latency: what the allocation needs to see that a floor is near."""
 WITHIN_S = 1.5
@@ -203,11 +203,15 @@ class Rolling:
                 f"{len(coming)} instructions in the coming hour, a plan holds at most {INSTRUCTIONS_MAX}"
             )
             return []
+        works = [*self._offered(now), *self._ordered(now)]
+        parts = len(works) + len(self._sites.batteries)
+        if parts > PARTS_MAX:
+            self.trouble = f"{parts} batteries and offers, a plan holds at most {PARTS_MAX}"
+            return []
         near = Timeline(sites=self._timeline.sites)
         for instruction in coming:
             near.admit(instruction)
         armed = tuple(self._armed(rolling, now))
-        works = [*self._offered(now), *self._ordered(now)]
         lengths = step_lengths(rolling.ahead_s, rolling.steps, marks_s(near, works, armed, now))
         works += self._owing(now, len(lengths))
         active_w = self._shifts.active_w()
