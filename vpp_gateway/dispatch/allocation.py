@@ -20,10 +20,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from vpp_gateway.dispatch.keep import Keep, held, left_to_others, sustained_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, SiteLink
-from vpp_gateway.domain.horizon import StoreBounds
 from vpp_gateway.domain.instruction import (
     Delta,
     Demand,
@@ -35,7 +35,6 @@ from vpp_gateway.domain.instruction import (
     Setpoint,
     SiteId,
 )
-from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Coupling, FeederBounds, Lever, Problem, Resource, SiteBounds, Target, Use
 from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.portfolio.envelope import (
@@ -50,20 +49,6 @@ from vpp_gateway.portfolio.rooms import feeder_max_w
 from vpp_gateway.portfolio.timeline import Bound, InForce
 
 MIN_WEIGHT_WH = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """What the plan of the hour says of one moment, as far as it bounds the batteries."""
-
-    stores: Mapping[DeviceId, StoreBounds]
-    """Floors and ceilings."""
-    others_w: Mapping[tuple[InstructionId, tuple[SiteId, ...]], float]
-    """Regulation that the tiers after the batteries carry of an instruction, signed, W."""
-    held: frozenset[OfferId]
-    """Orders that stand and go on in it: they are not given back."""
-    lasts_s: float
-    """What lies between charge and floor must last so long: until work that is ordered now is real."""
 
 
 @dataclass(slots=True)
@@ -223,8 +208,8 @@ def plan_problem(
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_left_to_others(_resources(sites, holds, 1.0 - policy.bridge_reserve, keep), targets, keep),
-        levers=tuple(_held(_lasting(lever, holds), keep) for lever in levers),
+        resources=left_to_others(_resources(sites, holds, 1.0 - policy.bridge_reserve, keep), targets, keep),
+        levers=tuple(held(_lasting(lever, holds), keep) for lever in levers),
         bounds=_bounds(sites, bounds, active_w),
         couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
         feeders=_feeders(sites),
@@ -294,52 +279,6 @@ def _resource(
     )
 
 
-def _held(lever: Lever, keep: Keep | None) -> Lever:
-    going_on = keep is not None and lever.offer in keep.held
-    return replace(lever, at_least=lever.steps[-1]) if going_on else lever
-
-
-def _left_to_others(
-    resources: tuple[Resource, ...], targets: Iterable[Target], keep: Keep | None
-) -> tuple[Resource, ...]:
-    """Easy parts bounded, instruction by instruction, by what the plan does not leave to the other tiers."""
-    if keep is None:
-        return resources
-    shares: dict[SiteId, tuple[float, float]] = {}
-    for target in targets:
-        others = keep.others_w.get((target.instruction, target.sites))
-        if others is None:
-            continue
-        rest = target.regulation_w - others
-        here = [row for row in resources if row.site in target.sites]
-        down, up = math.fsum(row.easy_down_w for row in here), math.fsum(row.easy_up_w for row in here)
-        share_down = min(1.0, max(0.0, rest) / down) if down > 0.0 else 1.0
-        share_up = min(1.0, max(0.0, -rest) / up) if up > 0.0 else 1.0
-        shares.update((site, (share_down, share_up)) for site in target.sites)
-    return tuple(
-        row
-        if (found := shares.get(row.site)) is None
-        else replace(row, easy_down_w=row.easy_down_w * found[0], easy_up_w=row.easy_up_w * found[1])
-        for row in resources
-    )
-
-
-def _sustained_w(
-    battery: Battery, reading: BatteryReading, hold: float, keep: Keep | None
-) -> tuple[float, float]:
-    """(down, up) W that its energy carries: to the end, or down to the floor of the plan and until work is real."""
-    bounds = None if keep is None else keep.stores.get(battery.id)
-    if keep is None or bounds is None:
-        sustained = battery_room(battery, reading, hold)
-        return sustained.down_w, sustained.up_w
-    stored_wh = reading.soc * battery.energy_wh
-    hours = min(keep.lasts_s, hold) / 3600.0
-    return (
-        max(0.0, stored_wh - bounds.floor_wh) * battery.efficiency / hours,
-        max(0.0, bounds.ceiling_wh - stored_wh) / battery.efficiency / hours,
-    )
-
-
 def _resources(
     sites: Sites, holds: Mapping[SiteId, float], easy: float, keep: Keep | None
 ) -> tuple[Resource, ...]:
@@ -351,7 +290,7 @@ def _resources(
         behind = _behind(state.site)
         for battery in state.site.batteries:
             reading: BatteryReading | None = state.usable.get(battery.id)
-            down_w, up_w = _sustained_w(battery, reading, hold, keep) if reading else (0.0, 0.0)
+            down_w, up_w = sustained_w(battery, reading, hold, keep) if reading else (0.0, 0.0)
             # The bridging part may use power that the energy would not carry to the end.
             instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
             easy_down = min(instant.down_w * easy, down_w)

@@ -10,12 +10,12 @@ import math
 
 from vpp_gateway.dispatch.allocation import (
     Baselines,
-    Keep,
     asked_of_w,
     delivered_w,
     forecast_problem,
     now_problem,
 )
+from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of

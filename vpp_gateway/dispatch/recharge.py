@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vpp_gateway.dispatch.allocation import Keep
+from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.policy import RollingPolicy
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.fleet import Battery

@@ -15,7 +15,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from vpp_gateway.dispatch.allocation import Baselines, Keep, asked_of_w
+from vpp_gateway.dispatch.allocation import Baselines, asked_of_w
+from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
 from vpp_gateway.dispatch.shift import HELD_COST, ShiftRecord, Shifts, held_id
 from vpp_gateway.dispatch.sites import Sites
