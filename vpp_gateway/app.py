@@ -20,6 +20,7 @@ import ssl
 import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -36,10 +37,12 @@ from vpp_gateway.supervise import Backoff, die_with_parent, supervise
 if TYPE_CHECKING:
     from vpp_gateway.console.live import LiveSource
     from vpp_gateway.engine import Engine
+    from vpp_gateway.foresight import Foresight
     from vpp_gateway.housekeeping import Expiry
     from vpp_gateway.journal.messages import MessageStore
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.store import Journal
+    from vpp_gateway.planner import ProcessPlanner
     from vpp_gateway.solver import ProcessSolver
 
 SECRET_NAME = "link.secret"
@@ -222,17 +225,19 @@ async def _centre(settings: Settings) -> None:
         wallets,
     )
     from vpp_gateway.engine import Engine
+    from vpp_gateway.foresight import Foresight
     from vpp_gateway.gateway import Gateway
     from vpp_gateway.housekeeping import Expiry, Housekeeping, retention_job
     from vpp_gateway.journal.messages import FILE_NAME, MessageStore
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.telemetry import TelemetryStore
     from vpp_gateway.northbound.openadr2.record import LateRecorder
+    from vpp_gateway.planner import ProcessPlanner
     from vpp_gateway.solver import ProcessSolver
 
     log = structlog.get_logger()
     clock, rng = SystemClock(), SystemRng()
-    folder = settings.gateway.state_dir
+    folder, sites = settings.gateway.state_dir, tuple(SiteId(site.id) for site in settings.sites)
     engines: list[Engine] = []
 
     async def deliver(room: RoomName, message: Any) -> str:
@@ -244,9 +249,7 @@ async def _centre(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(await _journal_when_free(folder / "journal.db", codec))
         clock.reanchor()
-        telemetry = stack.enter_context(
-            TelemetryStore.open(folder / "telemetry.db", tuple(SiteId(site.id) for site in settings.sites))
-        )
+        telemetry = stack.enter_context(TelemetryStore.open(folder / "telemetry.db", sites))
         messages = record.recorder = stack.enter_context(
             MessageStore.open(
                 folder / FILE_NAME,
@@ -254,7 +257,8 @@ async def _centre(settings: Settings) -> None:
                 max_days=settings.retention.messages_days,
             )
         )
-        gateway = Gateway(fleet(settings), policy_of(settings), host_of(settings))
+        foresight = Foresight(sites, settings.horizon.forecast, telemetry, clock)
+        gateway = Gateway(fleet(settings), policy_of(settings), host_of(settings), foresight)
         engine = Engine(
             gateway=gateway, journal=journal, telemetry=telemetry, clock=clock, version=__version__
         )
@@ -262,14 +266,15 @@ async def _centre(settings: Settings) -> None:
         link = LinkCentre(
             path=folder / SOCKET_NAME,
             secret=prepare_state(settings),
-            sites=tuple(SiteId(site.id) for site in settings.sites),
+            sites=sites,
             clock=clock,
             epoch=lambda: gateway.epoch,
             on_message=engine.from_site,
             on_linked=engine.linked,
         )
         solver = ProcessSolver(engine.solved)
-        engine.connect(rooms=rooms, link=link, solver=solver)
+        planner = ProcessPlanner(engine.planned) if settings.horizon.enabled else None
+        engine.connect(rooms=rooms, link=link, solver=solver, planner=planner)
         expiry = Expiry(certificates(settings.northbound), wallets(rooms))
         keeping = retention_job(
             journal,
@@ -281,13 +286,14 @@ async def _centre(settings: Settings) -> None:
         result = engine.recover()
         log.info("recovered", facts=result.count, skipped=result.skipped, seconds=round(result.seconds, 3))
         engine.start()
-        source = await _control(settings, stack, engine, solver, expiry, messages)
+        source = await _control(settings, stack, engine, (solver, planner), expiry, messages, foresight)
         _settle()
         async with asyncio.TaskGroup() as group:
             if settings.console.enabled:
                 group.create_task(_page(settings, engine, source))
             group.create_task(engine.run())
             group.create_task(housekeeping.run())
+            group.create_task(foresight.run(partial(_trouble, engine, "forecast")))
 
 
 async def _journal_when_free(path: Path, codec: FactCodec) -> Journal:
@@ -310,9 +316,10 @@ async def _control(
     settings: Settings,
     stack: AsyncExitStack,
     engine: Engine,
-    solver: ProcessSolver,
+    workers: tuple[ProcessSolver, ProcessPlanner | None],
     expiry: Expiry,
     messages: MessageStore,
+    foresight: Foresight,
 ) -> LiveSource:
     """The control socket, and what it and the page show."""
     from vpp_gateway.compose_capacity import capacity_policy
@@ -322,12 +329,13 @@ async def _control(
     from vpp_gateway.console.operator import Operator
 
     identity = Identity(name=settings.gateway.name, version=__version__, simulated=settings.gateway.simulated)
-    source = LiveSource(engine, identity, solver, expiry.days_left, expiry.notes)
+    solver, planner = workers
+    source = LiveSource(engine, identity, solver, expiry.days_left, expiry.notes, planner)
 
     def second() -> None:
-        engine.trouble.pop("messages", None)
-        if messages.problem:
-            engine.trouble["messages"] = messages.problem
+        _trouble(engine, "messages", messages.problem)
+        loads = ((state.site.id, state.load_w) for state in engine.gateway.sites if state.fresh)
+        foresight.add(engine.clock.utc(), ((site, w) for site, w in loads if w is not None))
         source.beat()
 
     engine.on_second = second
@@ -335,6 +343,13 @@ async def _control(
     folder = settings.gateway.state_dir
     await stack.enter_async_context(serve_control(source, folder, Operator(engine), capacities))
     return source
+
+
+def _trouble(engine: Engine, source: str, why: str) -> None:
+    """Show a standing trouble of somebody beside the engine; empty = it is over."""
+    engine.trouble.pop(source, None)
+    if why:
+        engine.trouble[source] = why
 
 
 async def _page(settings: Settings, engine: Engine, source: LiveSource) -> None:
@@ -346,16 +361,11 @@ async def _page(settings: Settings, engine: Engine, source: LiveSource) -> None:
     access = Access(engine.clock, SystemRng())
     listen = Listen(host=settings.console.host, port=settings.console.port)
 
-    def told(trouble: str) -> None:
-        engine.trouble.pop("page", None)
-        if trouble:
-            engine.trouble["page"] = trouble
-
     await keep_page(
         lambda: serve_console(source, access, engine.clock, listen, tls=_console_tls(settings)),
         access=access,
         url_file=settings.gateway.state_dir / URL_NAME,
-        trouble=told,
+        trouble=partial(_trouble, engine, "page"),
     )
 
 

@@ -251,6 +251,19 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "expected at most {limit} bytes, found more",
         "本文が上限 {limit} バイトを超えた",
     ),
+    "said.plan": (
+        "last plan of {minutes} min, made in {ms} ms",
+        "直近の計画は {minutes} 分先まで、計算時間 {ms} ms",
+    ),
+    "said.planner_silent": ("the planner does not answer", "プランナーから応答がない"),
+    "said.planner_many": (
+        "{count} instructions in the coming hour, a plan holds at most {most}",
+        "今後1時間の指令が {count} 件あり、計画できるのは {most} 件まで",
+    ),
+    "said.planner_large": (
+        "{count} batteries and offers, a plan holds at most {most}",
+        "蓄電池とオファーが合計 {count} 件あり、計画できるのは {most} 件まで",
+    ),
     # --- solver and journal --------------------------------------------------------------------------------------
     "said.loading": ("scipy is being loaded", "scipy を読み込み中"),
     "said.worker_code": ("the worker ended with {code}", "ソルバーが終了コード {code} で終了した"),

@@ -123,6 +123,7 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "word.fault.battery": ("battery", "蓄電池"),
     "word.fault.meter": ("meter", "メーター"),
     "word.fault.plug-in": ("plug-in", "プラグイン"),
+    "word.fault.planner": ("planner", "プランナー"),
     "word.fault.link": ("link", "リンク"),
     "word.fault.site": ("site agent", "拠点エージェント"),
     "word.tier.pv": ("PV", "太陽光"),

@@ -250,6 +250,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "The solver is {state}: {why}. The closed form holds meanwhile.",
         "ソルバー: {state}({why})。その間は閉形式解で配分する。",
     ),
+    "alarm.planner": (
+        "The planner is {state}: {why}. The last plan goes on until it ends; then the allocation decides alone.",
+        "プランナー: {state}({why})。直近の計画は終わりまで有効。その後は配分だけで決める。",
+    ),
     "alarm.shortfall": (
         "{event}: {kw} kW are missing.",
         "{event}: {kw} kW が不足している。",
@@ -285,6 +289,7 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "word.kind.site": ("site", "拠点"),
     "word.kind.plugin": ("plugin", "プラグイン"),
     "word.kind.solver": ("solver", "ソルバー"),
+    "word.kind.planner": ("planner", "プランナー"),
     "word.kind.journal": ("journal", "ジャーナル"),
     "word.link.unregistered": ("unregistered", "未登録"),
     "word.link.registering": ("registering", "登録中"),

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vpp_gateway.clock import Clock, Rng
+from vpp_gateway.compose_horizon import rolling_of
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fact import FACT_TYPES
 from vpp_gateway.domain.instruction import DeviceId, RoomName, SiteId
@@ -42,6 +43,7 @@ def policy_of(settings: Settings) -> Policy:
         replan_s=dispatch.replan_s,
         reversion_s=settings.timing.reversion_s,
         hold_s=settings.timing.hold_s,
+        rolling=rolling_of(settings),
     )
 
 

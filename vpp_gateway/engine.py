@@ -1,8 +1,8 @@
 """The one loop: fact -> journal (durable first) -> gateway.step -> outboxes.
 
-    clients, agents, solver --facts--> take() -> journal.append -> gateway.step / session.apply -> perform(commands)
+    clients, agents, workers -facts--> take() -> journal.append -> gateway.step / session.apply -> perform(commands)
                                                                                                 |
-                               Answer -> session -> client      Arrange, Shift -> link      Solve -> solver
+                               Answer -> session -> client   Arrange, Shift -> link   Solve, Plan -> worker
 
 Everything between a fact and its commands is synchronous, so no two facts interleave and replay is exact: the fold
 uses `fact.at`, never the clock. Facts born of commands (an answer that is owed, a concluded record) queue behind.
@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from vpp_gateway.clock import Clock
-from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Plan, Shift, Solve
 from vpp_gateway.domain.fact import (
     FACT_TYPES,
     Concluded,
@@ -27,16 +27,18 @@ from vpp_gateway.domain.fact import (
     Instructed,
     Linked,
     Obeyed,
+    Planned,
     Solved,
     Started,
     Tick,
     Woke,
 )
-from vpp_gateway.domain.instruction import InstructionId, RoomName, SiteId
+from vpp_gateway.domain.horizon import HorizonPlan
+from vpp_gateway.domain.instruction import RoomName, SiteId
 from vpp_gateway.domain.reading import SiteReading, Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.history import History
-from vpp_gateway.journal.replay import ReplayResult, replay
+from vpp_gateway.journal.replay import ReplayResult, open_since, replay
 from vpp_gateway.journal.reserve import JournalFull
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore, series_of
@@ -54,7 +56,7 @@ from vpp_gateway.link.messages import (
     Welcome,
 )
 from vpp_gateway.northbound.turn import SessionFact, Turn
-from vpp_gateway.shells import Link, Room, Solver
+from vpp_gateway.shells import Link, Planner, Room, Solver
 
 TICK_OFFSET_S = 0.25
 """The tick comes so long after the whole second, when the sites sample: their readings have arrived."""
@@ -103,6 +105,7 @@ class Engine:
         self._on_command = on_command
         self._link: Link | None = None
         self._solver: Solver | None = None
+        self._planner: Planner | None = None
         self._readings: dict[SiteId, SiteReading] = {}
         self._inbox: deque[_Work] = deque()
         self._busy = False
@@ -114,9 +117,11 @@ class Engine:
         self.on_second: Callable[[], None] | None = None
         """Told after each tick."""
 
-    def connect(self, *, rooms: Mapping[RoomName, Room], link: Link, solver: Solver) -> None:
-        """Attach the shells; before `recover`."""
-        self.rooms, self._link, self._solver = dict(rooms), link, solver
+    def connect(
+        self, *, rooms: Mapping[RoomName, Room], link: Link, solver: Solver, planner: Planner | None = None
+    ) -> None:
+        """Attach the shells; before `recover`. Without a planner there is no plan of the hour."""
+        self.rooms, self._link, self._solver, self._planner = dict(rooms), link, solver, planner
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -144,15 +149,7 @@ class Engine:
 
         Ticks count from the baseline window before the oldest instruction that is not concluded.
         """
-        open_since: dict[InstructionId, float] = {}
-        last_at = 0.0
-        for entry in self.journal.entries():
-            last_at = entry.at
-            if entry.kind == "Instructed" and isinstance(fact := self.journal.decode(entry), Instructed):
-                open_since[fact.instruction.id] = min(fact.at, fact.instruction.start_at)
-            elif entry.kind == "Concluded" and isinstance(fact := self.journal.decode(entry), Concluded):
-                open_since.pop(fact.record.instruction, None)
-        since = min([last_at, *open_since.values()]) - self.gateway.policy.baseline_window_s - FRESH_S
+        since = open_since(self.journal) - self.gateway.policy.baseline_window_s - FRESH_S
         return replay(self.journal, self._remember, clock=self.clock, skip_ticks_before=since)
 
     def _remember(self, fact: Any) -> None:
@@ -169,8 +166,9 @@ class Engine:
         """Serve until cancelled."""
         assert self._link is not None and self._solver is not None, "connect() comes before run()"
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._link.run())
-            group.create_task(self._solver.run())
+            for shell in (self._link, self._solver, self._planner):
+                if shell is not None:
+                    group.create_task(shell.run())
             group.create_task(self._tick())
             group.create_task(self._wake())
             for room in self.rooms.values():
@@ -237,6 +235,10 @@ class Engine:
     def solved(self, problem: str, plan: Any, reason: str = "") -> None:
         """The solver answered, or could not."""
         self.take([Solved(at=self.clock.utc(), problem=problem, plan=plan, reason=reason)])
+
+    def planned(self, problem: str, plan: HorizonPlan | None, reason: str = "") -> None:
+        """The planner answered, or could not."""
+        self.take([Planned(at=self.clock.utc(), problem=problem, plan=plan, reason=reason)])
 
     # -- fold and perform -----------------------------------------------------------------------------------
 
@@ -317,9 +319,10 @@ class Engine:
                     self._send(command.schedule.site, ScheduleOrder(schedule=command.schedule))
                 case Shift():
                     self._send(command.site, ShiftCommand(order=command.order))
-                case Solve():
-                    if self._solver is not None:
-                        self._solver.submit(command.problem)
+                case Solve() if self._solver is not None:
+                    self._solver.submit(command.problem)
+                case Plan() if self._planner is not None:
+                    self._planner.submit(command.problem)
                 case Conclude():
                     self.take([Concluded(at=self.clock.utc(), record=command.record)])
         for name, rows in answers.items():

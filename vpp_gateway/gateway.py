@@ -2,6 +2,7 @@
 
     Instructed  -> judge -> Answer, timeline          Tick, Woke -> start / end phases, correct, Arrange
     Withdrawn   -> release                            Solved     -> follow the plan: Shift
+                                                      Planned    -> the plan of the hour, for the seconds to come
     Offered, Shifted, Linked, Obeyed ...              -> projections that the next second looks at
 
 Folding the same facts gives the same commands: replaying a journal is the proof, and starting is recovering.
@@ -18,6 +19,7 @@ from vpp_gateway.dispatch.battery import BatteryDispatch
 from vpp_gateway.dispatch.judge import Judge
 from vpp_gateway.dispatch.measured import Baselines
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.rolling import Rolling
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
@@ -29,6 +31,7 @@ from vpp_gateway.domain.fact import (
     Lost,
     Obeyed,
     Offered,
+    Planned,
     Refused,
     Shifted,
     Solved,
@@ -44,6 +47,7 @@ from vpp_gateway.domain.plan import Plan, Problem, Reason
 from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.explain import reasons_of
+from vpp_gateway.portfolio.forecast import UNKNOWN, ForecastSource
 from vpp_gateway.portfolio.timeline import InForce, Timeline
 
 SOLVER_SILENCE_S = 3.0
@@ -68,9 +72,16 @@ class Gateway:
         fleet: What we have.
         policy: How it is to be dispatched.
         host_of: The site whose agent hosts each workload plug-in.
+        forecasts: What the sites will take and generate, for the plan of the hour.
     """
 
-    def __init__(self, fleet: Fleet, policy: Policy, host_of: Mapping[PluginName, SiteId]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        policy: Policy,
+        host_of: Mapping[PluginName, SiteId],
+        forecasts: ForecastSource = UNKNOWN,
+    ) -> None:
         self.fleet = fleet
         self.policy = policy
         self.timeline = Timeline(
@@ -83,6 +94,7 @@ class Gateway:
         )
         self.account = Account()
         self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
+        self.rolling = Rolling(self.sites, self.timeline, self.baselines, self.shifts, policy, forecasts)
         self.epoch = 0
         self.started_at: float | None = None
         self.last_problem: Problem | None = None
@@ -107,6 +119,7 @@ class Gateway:
             fact: What has happened; durable already.
             now: UTC (Unix s) of the fold, the same on replay.
         """
+        self.rolling.notice(fact)
         match fact:
             case Tick():
                 self._mark_disturbed(now)
@@ -132,6 +145,8 @@ class Gateway:
                 self._replan = True
             case Solved():
                 return self._solved(fact, now)
+            case Planned():
+                self.rolling.take(fact)
             case Started():
                 self._started(fact, now)
             case Concluded():
@@ -222,9 +237,11 @@ class Gateway:
         if measured:
             self.battery.measure(self.account, now)
         if not self._listening(now):
-            commands.extend(Arrange(schedule=s) for s in self.battery.schedules(now, measured=measured))
+            schedules = self.battery.schedules(now, measured=measured, keep=self.rolling.keep(now))
+            commands.extend(Arrange(schedule=s) for s in schedules)
             self.battery.note_first(self._begun, self.account, now)
             commands.extend(self._plan(now))
+            commands.extend(self.rolling.second(now))
         commands.extend(self._conclude())
         return commands
 
@@ -301,6 +318,7 @@ class Gateway:
             at,
             now,
             self.policy,
+            self.rolling.keep(at),
         )
         self._asked = _Asked(problem=problem, verb=verb, asked_at=now)
         if all(len(lever.legs) == 1 for lever in levers):
@@ -365,6 +383,7 @@ class Gateway:
         self.epoch, self.started_at = fact.epoch, now
         self.battery.begin(fact.epoch)
         self.shifts.begin(fact.epoch)
+        self.rolling.begin(fact.epoch)
         self.account.reopen()
         self._asked, self._planned_at, self._prepared_for = None, float("-inf"), None
         self.sites.begin(now)

@@ -3,8 +3,8 @@
     HorizonProblem -> stdin (one JSON line) -> HiGHS -> stdout (one JSON line) -> HorizonPlan
 
 A plan of the hour never makes an allocation wait: it has its own process, which gives way to all others (`NICE`). What
-cannot be true is found before anything is sent, since JSON has no word for NaN. No answer, a late answer or a dead worker cost the
-new plan only: the last good one stands, read at the moment that has come (`optimise.handover`). Started as
+cannot be true is left out there, and named in the plan. No answer, a late answer or a dead worker cost the new plan
+only: the last good one stands, read at the moment that has come (`optimise.handover`). Started as
 `python -m vpp_gateway.planner` this module is the worker.
 """
 
@@ -15,16 +15,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from vpp_gateway.clock import Clock, Rng, SystemClock
 from vpp_gateway.domain.horizon import HandOver, HorizonPlan, HorizonProblem
-from vpp_gateway.domain.plan import Reason
-from vpp_gateway.optimise.handover import hand_over
-from vpp_gateway.optimise.horizon_checks import clean
-from vpp_gateway.worker import LineWorker
+from vpp_gateway.optimise.handover import brief, hand_over
+from vpp_gateway.worker import LineWorker, line_of, serve
 
 TIME_LIMIT_S = 1.0
 DEADLINE_S = 2.0
@@ -52,12 +51,12 @@ class OnPlanned(Protocol):
 
 
 def answer_to(problem: HorizonProblem, clock: Clock) -> Answer:
-    """Plan, in this process."""
+    """Plan, in this process; the plan as far as the allocation reads it."""
     from vpp_gateway.optimise.horizon import solve
 
     began = clock.monotonic()
     try:
-        plan = solve(problem, TIME_LIMIT_S)
+        plan = brief(solve(problem, TIME_LIMIT_S))
     except (ArithmeticError, ValueError) as error:
         return Answer(problem=problem.id, plan=None, reason=str(error))
     return Answer(problem=problem.id, plan=replace(plan, solve_s=clock.monotonic() - began))
@@ -98,15 +97,25 @@ class ProcessPlanner:
             name="planner",
             command=command or (sys.executable, "-m", "vpp_gateway.planner"),
             deadline_s=deadline_s,
-            encode=PROBLEM.dump_json,
+            encode=partial(line_of, PROBLEM),
             decode=ANSWER.validate_json,
-            answered=self._answered,
+            answered=self._standing.take,
             failed=lambda problem, reason: on_planned(problem.id, None, reason),
             loading="scipy is being loaded",
         )
-        self._on_planned = on_planned
-        self._refused: dict[str, tuple[Reason, ...]] = {}
-        """What was left out of the problems that were sent last, by their ids."""
+
+    @property
+    def state(self) -> str:
+        """starting | ready | down"""
+        return self.worker.state
+
+    @property
+    def reason(self) -> str:
+        return self.worker.reason
+
+    @property
+    def restarts(self) -> int:
+        return self.worker.restarts
 
     @property
     def plan(self) -> HorizonPlan | None:
@@ -119,19 +128,7 @@ class ProcessPlanner:
 
     def submit(self, problem: HorizonProblem) -> None:
         """Plan as soon as possible; replaces a problem that still waits."""
-        try:
-            kept, refused = clean(problem)
-        except ValueError as error:
-            self._on_planned(problem.id, None, str(error))
-            return
-        self._refused = {**dict(list(self._refused.items())[-1:]), problem.id: refused}
-        self.worker.ask(kept)
-
-    def _answered(self, answer: Answer) -> None:
-        refused = self._refused.pop(answer.problem, ())
-        if answer.plan is not None:
-            answer = replace(answer, plan=replace(answer.plan, refused=refused + answer.plan.refused))
-        self._standing.take(answer)
+        self.worker.ask(problem)
 
     async def run(self) -> None:
         """Keep a worker alive until cancelled."""
@@ -144,6 +141,13 @@ class InlinePlanner:
     def __init__(self, on_planned: OnPlanned, rng: Rng, clock: Clock) -> None:
         self._standing = _Standing(on_planned)
         self._rng, self._clock = rng, clock
+        self._on_planned = on_planned
+        self.state, self.reason = "ready", ""
+        self.restarts = 0
+
+    def fail(self, how: str) -> None:
+        """Break it (`dead`: like a worker that does not come back), or mend it ("")."""
+        self.state, self.reason = ("down", "EOFError: the worker ended") if how else ("ready", "")
 
     @property
     def plan(self) -> HorizonPlan | None:
@@ -154,9 +158,14 @@ class InlinePlanner:
 
     def submit(self, problem: HorizonProblem) -> None:
         """The answer comes after 20 to 100 ms of loop time."""
+        if self.state != "ready":
+            self._on_planned(problem.id, None, f"planner {self.state}: {self.reason}")
+            return
         asyncio.get_running_loop().call_later(self._rng.uniform(0.02, 0.1), self._answer, problem)
 
     def _answer(self, problem: HorizonProblem) -> None:
+        if self.state != "ready":
+            return
         answer = answer_to(problem, self._clock)
         plan = None if answer.plan is None else replace(answer.plan, solve_s=0.0)
         self._standing.take(replace(answer, plan=plan))
@@ -170,24 +179,13 @@ def main(read: Callable[[], bytes] | None = None, write: Callable[[bytes], None]
     import vpp_gateway.optimise.horizon  # noqa: F401  # warm: the first problem shall not wait for scipy
 
     clock = SystemClock()
-    read = read or sys.stdin.buffer.readline
-    out = sys.stdout.buffer
-
-    def say(line: bytes) -> None:
-        if write is not None:
-            write(line)
-            return
-        out.write(line)
-        out.flush()
-
-    say(b'"ready"\n')
-    while line := read():
-        try:
-            problem = PROBLEM.validate_json(line)
-        except ValidationError as error:
-            say(ANSWER.dump_json(Answer(problem="", plan=None, reason=str(error))) + b"\n")
-            continue
-        say(ANSWER.dump_json(answer_to(problem, clock)) + b"\n")
+    serve(
+        PROBLEM.validate_json,
+        lambda problem: line_of(ANSWER, answer_to(problem, clock)),
+        lambda reason: line_of(ANSWER, Answer(problem="", plan=None, reason=reason)),
+        read,
+        write,
+    )
 
 
 if __name__ == "__main__":

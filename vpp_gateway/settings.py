@@ -25,6 +25,7 @@ from vpp_gateway.settings_portfolio import (
     BlockedSettings,
     CapacitySettings,
     FeederSettings,
+    HorizonSettings,
     LinkSettings,
     blocked,
     feeder,
@@ -305,6 +306,8 @@ class Settings(Section):
     """The timers that nest."""
     dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
     """How orders are carried out and measured."""
+    horizon: HorizonSettings = Field(default_factory=HorizonSettings)
+    """The plan of the coming hour."""
     capacity: CapacitySettings = Field(default_factory=CapacitySettings)
     """What can be offered to the balancing market."""
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -33,6 +33,9 @@ def missing_files(settings: Settings) -> Iterator[Finding]:
     yield from _profiles(settings)
     yield from _products(settings)
     yield from _plugins(settings)
+    if settings.horizon.forecast is not None:
+        fault = _unreadable(("horizon", "forecast"), settings.horizon.forecast)
+        yield from () if fault is None else (fault,)
 
 
 def _identities(settings: Settings) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from vpp_gateway.domain.fleet import Blocked, Feeder, FeederId, SiteLink
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.settings_words import (
+    FilePath,
     Identifier,
     Kw,
     Moment,
@@ -16,6 +17,7 @@ from vpp_gateway.settings_words import (
     Offset,
     Section,
     Share,
+    Switch,
     Text,
     TimeOfDay,
     seconds_of,
@@ -73,6 +75,26 @@ class BlockedSettings(Section):
     """Of that local time from UTC; it knows no summer time."""
     why: Text = "blocked"
     """Why, for whoever reads it later."""
+
+
+class HorizonSettings(Section):
+    """The plan of the coming hour: who carries what, and what is kept back in the batteries."""
+
+    enabled: Switch = True
+    """False: each second is decided by itself."""
+    every_s: Annotated[Number, Field(ge=2, le=60)] = 10.0
+    """At most so many seconds between two plans while an event is in force or near."""
+    ahead_s: Annotated[Number, Field(ge=600, le=5400)] = 5400.0
+    """How far it looks, s (600..5400)."""
+    bridge_s: Annotated[Number, Field(ge=0, le=3600)] = 300.0
+    """During an event its batteries keep enough energy to carry it alone for so long, s."""
+    wanted_soc: Share = 0.5
+    """Where batteries should stand after an event (0..1)."""
+    recharge_share: Share = 0.0
+    """Share of its power at which a battery is charged back there while no event is in force or near; 0 = never."""
+    forecast: FilePath | None = None
+    """CSV file of what the sites will take and generate (start_at, site, load_w, pv_w; docs/operate.md), read again when
+    it changes; where it says nothing, as yesterday or a week ago at this time."""
 
 
 class AwardSettings(Section):

@@ -1,10 +1,11 @@
-"""What the engine needs of the shells around it: the link to the sites, the solver worker, the northbound rooms."""
+"""What the engine needs of the shells around it: the link to the sites, the workers, the northbound rooms."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Protocol
 
+from vpp_gateway.domain.horizon import HorizonProblem
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.plan import Problem
 from vpp_gateway.link.messages import Down
@@ -16,6 +17,18 @@ class Solver(Protocol):
 
     def submit(self, problem: Problem) -> None:
         """Begin; the answer comes back as a `Solved` fact."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        ...
+
+
+class Planner(Protocol):
+    """The worker that looks ahead."""
+
+    def submit(self, problem: HorizonProblem) -> None:
+        """Begin; the answer comes back as a `Planned` fact."""
         ...
 
     async def run(self) -> None:

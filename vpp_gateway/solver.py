@@ -9,18 +9,17 @@ closed form and the last plan hold meanwhile. Started as `python -m vpp_gateway.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from vpp_gateway.clock import Clock, Rng, SystemClock
 from vpp_gateway.domain.plan import Plan, Problem
-from vpp_gateway.worker import LineWorker
+from vpp_gateway.worker import LineWorker, line_of, serve
 
 DEADLINE_S = 2.0
 TIME_LIMIT_S = 1.0
@@ -37,14 +36,6 @@ class Answer:
 
 PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
-
-
-T = TypeVar("T")
-
-
-def line_of(adapter: TypeAdapter[T], value: T) -> bytes:
-    """One line of JSON without its end, with NaN and infinity by name: `dump_json` would write null, and the other side refuse it."""
-    return json.dumps(adapter.dump_python(value, mode="json")).encode()
 
 
 class OnSolved(Protocol):
@@ -138,24 +129,13 @@ def main(read: Callable[[], bytes] | None = None, write: Callable[[bytes], None]
     import vpp_gateway.optimise.linear  # noqa: F401  # warm: the first problem shall not wait for scipy
 
     clock = SystemClock()
-    read = read or sys.stdin.buffer.readline
-    out = sys.stdout.buffer
-
-    def say(line: bytes) -> None:
-        if write is not None:
-            write(line)
-            return
-        out.write(line)
-        out.flush()
-
-    say(b'"ready"\n')
-    while line := read():
-        try:
-            problem = PROBLEM.validate_json(line)
-        except ValidationError as error:
-            say(line_of(ANSWER, Answer(problem="", plan=None, reason=str(error))) + b"\n")
-            continue
-        say(line_of(ANSWER, answer_to(problem, clock)) + b"\n")
+    serve(
+        PROBLEM.validate_json,
+        lambda problem: line_of(ANSWER, answer_to(problem, clock)),
+        lambda reason: line_of(ANSWER, Answer(problem="", plan=None, reason=reason)),
+        read,
+        write,
+    )
 
 
 if __name__ == "__main__":

@@ -3,17 +3,20 @@
     ask -> (newest waits) -> stdin of the worker ... stdout -> answered
                               silent past its deadline, or ended: killed, the asker is told, started again
 
-The control loop neither imports what the worker imports nor waits for it.
+The control loop neither imports what the worker imports nor waits for it. `LineWorker` is the asker's end, `serve`
+the worker's, and `line_of` what both write.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 LINE_MAX_BYTES = 16 * 1024 * 1024
 WARM_UP_S = 60.0
@@ -23,7 +26,47 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+T = TypeVar("T")
+READY = b'"ready"\n'
 log = structlog.get_logger()
+
+
+def line_of(adapter: TypeAdapter[T], value: T) -> bytes:
+    """One line of JSON without its end, with NaN and infinity by name: `dump_json` would write null, and the other side refuse it."""
+    return json.dumps(adapter.dump_python(value, mode="json")).encode()
+
+
+def serve(
+    decode: Callable[[bytes], Q],
+    answer: Callable[[Q], bytes],
+    refuse: Callable[[str], bytes],
+    read: Callable[[], bytes] | None = None,
+    write: Callable[[bytes], None] | None = None,
+) -> None:
+    """The worker's end: say that it is ready, then one answer a line for one question a line, until stdin ends.
+
+    Args:
+        decode: A question from its line; a ValidationError is answered, too.
+        answer: The line of the answer, without its end.
+        refuse: The line that says why a question cannot be read.
+        read: Instead of stdin: the next line, empty at its end.
+        write: Instead of stdout.
+    """
+    read = read or sys.stdin.buffer.readline
+    write = write or _say
+    write(READY)
+    while line := read():
+        try:
+            question = decode(line)
+        except ValidationError as error:
+            write(refuse(str(error)) + b"\n")
+            continue
+        write(answer(question) + b"\n")
+
+
+def _say(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
 
 
 class LineWorker(Generic[Q, A]):

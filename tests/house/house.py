@@ -45,6 +45,7 @@ from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.openadr2.messages import Event
+from vpp_gateway.planner import InlinePlanner
 from vpp_gateway.settings import PluginSettings, Settings, fleet
 from vpp_gateway.sim.field import SimField
 from vpp_gateway.sim.memory_work import MemoryWork, Tempo, memory_lever
@@ -208,11 +209,15 @@ class House:
             on_command=self._commanded,
         )
         solver = self.make_solver(engine.solved, rng.fork("solver"), self.clock)
-        engine.connect(rooms=rooms, link=self.centre, solver=solver)
+        # A stream of its own: whoever is drawn after it keeps its draws.
+        planner = InlinePlanner(engine.planned, SeededRng(f"planner-{self.lives}"), self.clock)
+        engine.connect(rooms=rooms, link=self.centre, solver=solver, planner=planner)
         engine.recover()
         self._engine = engine
         identity = Identity(name="house", version="test", simulated=True)
-        self._source = LiveSource(engine, identity, solver, credentials=Expiry({}, wallets(rooms)).notes)
+        self._source = LiveSource(
+            engine, identity, solver, credentials=Expiry({}, wallets(rooms)).notes, planner=planner
+        )
         engine.on_second = self._source.beat
         engine.start()
         self._centre_task = self.group.create_task(engine.run())

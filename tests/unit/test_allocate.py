@@ -17,7 +17,8 @@ from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.optimise.linear import shares, solve
 from vpp_gateway.optimise.nested import allocate
 from vpp_gateway.optimise.tree import compile_tree
-from vpp_gateway.solver import PROBLEM, line_of
+from vpp_gateway.solver import PROBLEM
+from vpp_gateway.worker import line_of
 
 
 def by_core(case: Problem, asked: Target) -> dict[str, float]:

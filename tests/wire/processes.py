@@ -2,7 +2,7 @@
 
 this process       utility (our VTN behind mutual TLS, signed messages) and an observer of its own at the meters
 field              batteries and meters on Modbus/TCP; constant load with a little noise
-vpp-gateway run    supervisor, centre, solver worker, three site agents, a plug-in if asked for
+vpp-gateway run    supervisor, centre, solver, planner, three site agents, a plug-in if asked for
 
 Timers are short, so that a fall-back can be awaited.
 """

@@ -282,7 +282,7 @@ async def dispatching_again(world: World, site: SiteId, since: float) -> float:
 # -- the others ---------------------------------------------------------------------------------------------
 
 
-def test_solver_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path) -> None:
+def test_solver_planner_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path) -> None:
     async def act(world: World) -> None:
         # More than the batteries may give while they are to bridge: the rest is pauses, planned by the solver.
         event = world.send(in_s=BASELINE_S, duration_s=60.0, regulation_w=180_000.0)
@@ -290,11 +290,11 @@ def test_solver_and_plugin_killed_in_an_event_then_the_supervisor(tmp_path: Path
         await world.until(event.start_at + 4.0)
         status = await world.status()
         assert status is not None and [view["state"] for view in status["plugins"]] == ["active"]
-        for words in (("vpp_gateway.solver",), ("process-lever",)):
+        for words in (("vpp_gateway.solver",), ("vpp_gateway.planner",), ("process-lever",)):
             await kill_and_see_it_return(world, *words)
         await world.ready()
         looks = world.deviations(event, event.start_at + SETTLED_S, world.clock.utc())
-        print(f"solver and plug-in killed: largest deviation {max(d for _, d in looks):.1%}")
+        print(f"solver, planner and plug-in killed: largest deviation {max(d for _, d in looks):.1%}")
         assert LOOK_S * sum(deviation > TOLERANCE for _, deviation in looks) <= STRAY_S
         await kill_supervisor(world)
 
@@ -324,7 +324,7 @@ async def kill_and_see_it_return(world: World, *words: str) -> None:
 async def kill_supervisor(world: World) -> None:
     """Nothing outlives it, and no battery is left running."""
     children = descendants(world.gateway.pid)
-    assert len(children) >= 4 + len(SITES), "two centres, solver, plug-in and the agents"
+    assert len(children) >= 5 + len(SITES), "two centres, solver, planner, plug-in and the agents"
     before = {site: await reversions(world, site) for site in SITES}
     os.kill(world.gateway.pid, signal.SIGKILL)
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from tests.unit.horizon_cases import A, asked, problem, store, work
 from vpp_gateway.clock import LoopClock, SeededRng, SystemClock
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
-from vpp_gateway.planner import ANSWER, PROBLEM, InlinePlanner, ProcessPlanner, answer_to
+from vpp_gateway.planner import ANSWER, PROBLEM, InlinePlanner, ProcessPlanner, answer_to, main
+from vpp_gateway.worker import line_of
 
 CASE = problem(
     (100.0, 200.0, 300.0),
@@ -118,9 +119,22 @@ def test_the_centre_carries_no_numpy_for_it() -> None:
 
 
 def test_problem_and_plan_travel_unchanged() -> None:
-    assert PROBLEM.validate_json(PROBLEM.dump_json(CASE)) == CASE
+    assert PROBLEM.validate_json(line_of(PROBLEM, CASE)) == CASE
     answer = answer_to(CASE, SystemClock())
-    assert ANSWER.validate_json(ANSWER.dump_json(answer)) == answer
+    assert ANSWER.validate_json(line_of(ANSWER, answer)) == answer
+
+
+def test_what_is_no_number_is_named_by_the_worker_as_well() -> None:
+    """It travels by name, and the worker plans the rest and says who the culprit is."""
+    broken = replace(CASE, stores=(replace(CASE.stores[0], stored_wh=float("nan")),))
+    lines, said = [line_of(PROBLEM, broken) + b"\n", b"{}\n", b""], list[bytes]()
+    main(lambda: lines.pop(0), said.append)
+    assert said[0] == b'"ready"\n' and len(said) == 3
+    plan = ANSWER.validate_json(said[1]).plan
+    assert plan is not None and dict(plan.refused[0].values)["name"] == "b"
+    assert plan.works and not plan.stores
+    refused = ANSWER.validate_json(said[2])
+    assert refused.plan is None and "at" in refused.reason
 
 
 def test_inline_answers_are_the_same_each_time() -> None:

@@ -23,7 +23,7 @@ from vpp_gateway.identity import expiry_step
 
 _EXPIRY: dict[int, Severity] = {60: "warning", 30: "warning", 14: "alarm", 7: "alarm", 1: "trip"}
 """`identity.EXPIRY_DAYS` -> how urgent; each step is an alarm of its own, so that it is heard again."""
-_ROOMS = {"openadr2": "room", "plugin": "plugin", "solver": "solver"}
+_ROOMS = {"openadr2": "room", "plugin": "plugin", "solver": "solver", "planner": "planner"}
 """Kind of a link -> code of its alarm."""
 Row = tuple[str, Severity, str, dict[str, str]]
 """Code, severity, whose it is, words for the text."""

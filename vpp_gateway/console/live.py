@@ -6,18 +6,17 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 from vpp_gateway.catalogue import retell
 from vpp_gateway.console import alarms
 from vpp_gateway.console.events import event_views
 from vpp_gateway.console.history import HistoryPoint
+from vpp_gateway.console.organs import WorkerState, journal_link, link_view, planner_link, solver_link
 from vpp_gateway.console.sites import SiteViews, age_s
 from vpp_gateway.console.source import Beat, Feed, Subscription
 from vpp_gateway.console.status import (
     GatewayView,
     LegView,
-    LinkHealth,
     LinkView,
     OfferView,
     PluginView,
@@ -27,19 +26,6 @@ from vpp_gateway.console.status import (
 )
 from vpp_gateway.engine import CLOCK_STEP_S, Engine
 from vpp_gateway.history import Second
-
-
-class SolverState(Protocol):
-    """What the console shows of the solver worker."""
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def restarts(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +44,12 @@ class LiveSource:
         self,
         engine: Engine,
         identity: Identity,
-        solver: SolverState,
+        solver: WorkerState,
         days_left: Mapping[str, float] | None = None,
         credentials: Callable[[], Mapping[str, Sequence[str]]] = dict,
+        planner: WorkerState | None = None,
     ) -> None:
-        self._engine, self._identity, self._solver = engine, identity, solver
+        self._engine, self._identity, self._solver, self._planner = engine, identity, solver, planner
         self._days_left = {} if days_left is None else days_left
         self._credentials = credentials
         self._feed = Feed()
@@ -145,7 +132,7 @@ class LiveSource:
             )
         for state in engine.gateway.sites:
             alone = state.alone and state.credited(now, engine.gateway.policy)
-            yield _link(
+            yield link_view(
                 state.site.id,
                 "site",
                 "linked" if state.linked else "alone" if alone else "lost",
@@ -156,13 +143,12 @@ class LiveSource:
         shifts = engine.gateway.shifts
         for name in shifts.host_of:
             health, why = shifts.health(name)
-            yield _link(name, "plugin", "gone" if health == "bad" else "ready", health, why)
-        ready = self._solver.state == "ready"
-        detail = self._solver.reason or engine.gateway.solver_trouble
-        yield _link("solver", "solver", self._solver.state, "good" if ready else "warning", detail)
-        trouble = engine.journal.problem or engine.trouble.get("journal", "")
-        health = "bad" if engine.journal.degraded else "warning" if trouble else "good"
-        yield _link("journal", "journal", "degraded" if engine.journal.degraded else "ok", health, trouble)
+            yield link_view(name, "plugin", "gone" if health == "bad" else "ready", health, why)
+        yield solver_link(self._solver, engine.gateway.solver_trouble)
+        if self._planner is not None:
+            yield planner_link(self._planner, engine.gateway.rolling, now)
+        trouble = engine.trouble.get("journal", "")
+        yield journal_link(engine.journal.problem or trouble, degraded=engine.journal.degraded)
 
     def _plugins(self) -> Iterator[PluginView]:
         shifts = self._engine.gateway.shifts
@@ -207,26 +193,6 @@ class LiveSource:
         for source, why in engine.trouble.items():
             rows.append(("engine", "alarm", source, {"source": source, "why": why}))
         return rows
-
-
-def _link(
-    name: str,
-    kind: Literal["site", "plugin", "solver", "journal"],
-    state: str,
-    health: LinkHealth,
-    detail: str,
-    age_s: float | None = None,
-) -> LinkView:
-    return LinkView(
-        name=name,
-        kind=kind,
-        state=state,
-        health=health,
-        detail=detail,
-        detail_ja=retell(detail, "ja"),
-        age_s=age_s,
-        refused_messages=0,
-    )
 
 
 def _point(second: Second) -> HistoryPoint:

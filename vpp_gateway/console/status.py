@@ -7,7 +7,7 @@ is added freely; renaming, removing or changing the meaning of one raises `schem
     Status -- gateway      who speaks
            |- portfolio    the sums
            |- sites        per data centre: its meter, its batteries
-           |- links        every connection and inner organ: VTN, agents, plug-ins, solver, journal
+           |- links        every connection and inner organ: VTN, agents, plug-ins, solver, planner, journal
            |- events       what was asked, when each stage was passed, what was delivered, and why so
            |- plugins      workload offers
            `- alarms       what somebody should look at, worst first
@@ -29,7 +29,7 @@ from vpp_gateway.domain.reading import Health
 
 SCHEMA_VERSION: Final = 1
 
-LinkKind = Literal["openadr2", "site", "plugin", "solver", "journal"]
+LinkKind = Literal["openadr2", "site", "plugin", "solver", "planner", "journal"]
 LinkHealth = Literal["good", "warning", "bad"]
 EventState = Literal["pending", "active", "completed", "cancelled", "refused"]
 Severity = Literal["info", "warning", "alarm", "trip"]
@@ -195,7 +195,7 @@ class LinkView(View):
     """One connection or inner organ that delivery depends on."""
 
     name: str
-    """The operator's name for it: northbound room, site id, plug-in, `solver`, `journal`."""
+    """The operator's name for it: northbound room, site id, plug-in, `solver`, `planner`, `journal`."""
     kind: LinkKind
     """What it is."""
     state: str
@@ -207,7 +207,7 @@ class LinkView(View):
     detail_ja: str
     """The same in Japanese, as far as the words are our own."""
     age_s: float | None
-    """s since the last good exchange, at `Status.at`; null = none yet."""
+    """s since the last good exchange (planner: since the last good plan), at `Status.at`; null = none yet."""
     refused_messages: int
     """Messages of this peer refused since start (hostile, malformed, for somebody else)."""
 

@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from vpp_gateway.dispatch.keep import Keep, held, left_to_others, sustained_w
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, given_alone_w, shown_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
@@ -59,8 +60,13 @@ def now_problem(
     trim_w: Mapping[InstructionId, float],
     now: float,
     policy: Policy,
+    keep: Keep | None = None,
 ) -> Problem:
-    """What the batteries must give this second, levers left as they are."""
+    """What the batteries must give this second, levers left as they are.
+
+    Args:
+        keep: Floors of the plan: a battery goes below its own only when all have reached theirs.
+    """
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
     alone: dict[DeviceId, float] = {}
@@ -83,7 +89,7 @@ def now_problem(
         at=now,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_limited(_resources(sites, holds, alone, 1.0), bounds),
+        resources=_limited(_resources(sites, holds, alone, 1.0, keep), bounds),
         levers=(),
         bounds=_bounds(sites, bounds, {}),
         feeders=_feeders(sites),
@@ -101,6 +107,7 @@ def plan_problem(
     at: float,
     now: float,
     policy: Policy,
+    keep: Keep | None = None,
 ) -> Problem:
     """Which levers should carry the phases in force at `at`, batteries kept back for bridging.
 
@@ -109,6 +116,8 @@ def plan_problem(
         active_w: Regulation per site that orders already give at the meter; taken out of what is shown, since
             the same orders are among the levers.
         at: The moment planned for (now, or the start of a coming phase).
+        keep: What the plan of the hour says of that moment: batteries end at their floors, and leave to the other
+            tiers what these carry in it. None = the batteries' energy is spread over the time that is left.
     """
     targets: list[Target] = []
     holds: dict[SiteId, float] = {}
@@ -135,8 +144,12 @@ def plan_problem(
         at=at,
         tiers=sites.fleet.tiers,
         targets=tuple(targets),
-        resources=_limited(_resources(sites, holds, alone, 1.0 - policy.bridge_reserve), bounds),
-        levers=tuple(_lasting(lever, holds) for lever in levers),
+        resources=left_to_others(
+            _limited(_resources(sites, holds, alone, 1.0 - policy.bridge_reserve, keep), bounds),
+            targets,
+            keep,
+        ),
+        levers=tuple(held(_lasting(lever, holds), keep) for lever in levers),
         bounds=_bounds(sites, bounds, active_w),
         couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
         feeders=_feeders(sites),
@@ -237,7 +250,11 @@ def _within(resource: Resource, limit: Bound) -> Resource:
 
 
 def _resources(
-    sites: Sites, holds: Mapping[SiteId, float], alone: Mapping[DeviceId, float], easy: float
+    sites: Sites,
+    holds: Mapping[SiteId, float],
+    alone: Mapping[DeviceId, float],
+    easy: float,
+    keep: Keep | None,
 ) -> tuple[Resource, ...]:
     rows = []
     for state in sites:
@@ -247,11 +264,11 @@ def _resources(
             if hold is None:
                 continue
             reading: BatteryReading | None = state.usable.get(battery.id)
-            sustained = battery_room(battery, reading, hold) if reading else NO_ROOM
+            down_w, up_w = sustained_w(battery, reading, hold, keep) if reading else (0.0, 0.0)
             # The bridging part may use power that the energy would not carry to the end.
             instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
-            easy_down = min(sustained.down_w, instant.down_w * easy)
-            easy_up = min(sustained.up_w, instant.up_w * easy)
+            easy_down = min(instant.down_w * easy, down_w)
+            easy_up = min(instant.up_w * easy, up_w)
             rows.append(_resource(battery, behind.get(battery.id), instant, easy_down, easy_up))
     return tuple(rows)
 

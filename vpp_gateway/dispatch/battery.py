@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 
 from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
+from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
@@ -49,6 +51,7 @@ class BatteryDispatch:
         self._segments: tuple[Segment, ...] = ()
         self.problem: Problem | None = None
         """What was asked of the batteries in the last second; None: nothing."""
+        self._recharge = Recharge()
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -108,21 +111,27 @@ class BatteryDispatch:
         for state in self._sites:
             state.expect(expected.get(state.site.id))
 
-    def schedules(self, now: float, *, measured: bool) -> list[SiteSchedule]:
-        """Schedules that differ from what the sites hold, to be sent now."""
+    def schedules(self, now: float, *, measured: bool, keep: Keep | None = None) -> list[SiteSchedule]:
+        """Schedules that differ from what the sites hold, to be sent now.
+
+        Args:
+            measured: The readings of this second are in.
+            keep: What the plan of the hour says of now.
+        """
         rows = self._timeline.at(now)
         self.expect(now)
         self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
         current: dict[SiteId, tuple[Step, ...]] = {}
         if rows:
-            current = self._current(rows, now)
+            current = self._current(rows, now, keep)
         else:
             self.problem = self.plan = None
+        back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
         self._forecast(now)
         result = []
         for id in self._sites.ids:
             state = self._sites[id]
-            steps = (*current.get(id, ()), *self._later.get(id, ()))
+            steps = (*current.get(id, ()), *back.get(id, ()), *self._later.get(id, ()))
             # What a credited site holds is what we count on: it is not changed before the site has spoken.
             counted_on = bool(steps) and state.credited(now, self._policy)
             if not state.linked and (measured or counted_on):
@@ -132,9 +141,11 @@ class BatteryDispatch:
                 result.append(schedule)
         return result
 
-    def _current(self, rows: tuple[InForce, ...], now: float) -> dict[SiteId, tuple[Step, ...]]:
+    def _current(
+        self, rows: tuple[InForce, ...], now: float, keep: Keep | None
+    ) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
-        problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy)
+        problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy, keep)
         self.problem, self.plan = problem, closed_form(problem, explain=False)
         return steps_of(self.plan, rows, None, self._timeline.next_turn(now))
 

@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vpp_gateway.portfolio.outlook import Armed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingPolicy:
+    """When the plan of the hour is made, and what it keeps."""
+
+    every_s: float = 10.0
+    """At most this long between two plans while an instruction is in force or begins soon."""
+    ahead_s: float = 5400.0
+    """So far it looks; it is made while an instruction is in force or begins within it, or a product is armed."""
+    steps: int = 48
+    bridge_s: float = 300.0
+    """While an instruction lasts, its batteries keep what carries it alone for so long."""
+    wanted_soc: float = 0.5
+    """Where batteries should stand when it is over, 0..1."""
+    recharge_share: float = 0.0
+    """Share of its rating at which a battery goes back there when nothing is in force or near; 0 = it is left alone."""
+    armed: tuple[Armed, ...] = ()
+    """Products that may be called."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -34,3 +55,5 @@ class Policy:
     """After a start, the sites are heard before they are ordered anything: until all have spoken, at most so long."""
     start_grace_s: float = 10.0
     """After a start, instructions are judged by nameplates until the first readings come, at most so long."""
+    rolling: RollingPolicy | None = None
+    """The plan of the hour; None = the allocation of the second decides alone."""

@@ -248,7 +248,7 @@ class Shifts:
                 rows.append(
                     replace(
                         _lever(
-                            _held_id(record),
+                            held_id(record),
                             record.offer,
                             (record.share,),
                             record.offer.cost * HELD_COST,
@@ -301,7 +301,7 @@ class Shifts:
     def _take_back(self, calls: Mapping[OfferId, Call], now: float) -> list[Shift]:
         result = []
         for record in list(self.standing()):
-            call = calls.get(_held_id(record))
+            call = calls.get(held_id(record))
             uncalled = call is not None and call.share == 0.0
             if record.committed and (uncalled or record.lasts_s(now) <= 0.0):
                 result.append(self._roll_back(record, now))
@@ -354,7 +354,8 @@ class Shifts:
         return self._send(record, ShiftVerb.ROLLBACK, now)
 
 
-def _held_id(record: ShiftRecord) -> OfferId:
+def held_id(record: ShiftRecord) -> OfferId:
+    """Under what name an order that stands is offered to a plan."""
     return OfferId(f"order:{record.order.id}")
 
 

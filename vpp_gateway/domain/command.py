@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vpp_gateway.domain.delivery import DeliveryRecord
+from vpp_gateway.domain.horizon import HorizonProblem
 from vpp_gateway.domain.instruction import InstructionId, RoomName, SiteId
 from vpp_gateway.domain.order import ShiftOrder, SiteSchedule
 from vpp_gateway.domain.plan import Problem
@@ -46,10 +47,17 @@ class Solve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ask the planner for the plan of the coming hour."""
+
+    problem: HorizonProblem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclude:
     """Journal the delivery record of an instruction that is over."""
 
     record: DeliveryRecord
 
 
-Command = Answer | Arrange | Shift | Solve | Conclude
+Command = Answer | Arrange | Shift | Solve | Plan | Conclude

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from vpp_gateway.domain.delivery import DeliveryRecord
+from vpp_gateway.domain.horizon import HorizonPlan
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
 from vpp_gateway.domain.order import Offer, OrderId, PluginName, ShiftState
 from vpp_gateway.domain.plan import Plan
@@ -153,6 +154,17 @@ class Solved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The planner answered (plan) or did not (reason)."""
+
+    at: float
+    problem: str
+    plan: HorizonPlan | None
+    """As far as the gateway reads it, see `optimise.handover.brief`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Concluded:
     """An instruction is over; the record of its delivery, so that old ticks need not be read again."""
 
@@ -174,6 +186,7 @@ Fact = (
     | Refused
     | Lost
     | Solved
+    | Planned
     | Concluded
 )
 

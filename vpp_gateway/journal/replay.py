@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vpp_gateway.clock import Clock
+from vpp_gateway.domain.fact import Concluded, Instructed
+from vpp_gateway.domain.instruction import InstructionId
 from vpp_gateway.journal.records import Dated
 from vpp_gateway.journal.store import Journal
 
@@ -53,3 +55,19 @@ def replay(
         apply(journal.decode(entry))
         count += 1
     return ReplayResult(count=count, skipped=skipped, seconds=clock.monotonic() - began, last_at=last_at)
+
+
+def open_since(journal: Journal) -> float:
+    """UTC (Unix s) from which a projection may still need readings: the oldest instruction that is not concluded.
+
+    Without one, the moment of the last record; 0 when the journal is empty.
+    """
+    waiting: dict[InstructionId, float] = {}
+    last_at = 0.0
+    for entry in journal.entries():
+        last_at = entry.at
+        if entry.kind == "Instructed" and isinstance(fact := journal.decode(entry), Instructed):
+            waiting[fact.instruction.id] = min(fact.at, fact.instruction.start_at)
+        elif entry.kind == "Concluded" and isinstance(fact := journal.decode(entry), Concluded):
+            waiting.pop(fact.record.instruction, None)
+    return min([last_at, *waiting.values()])

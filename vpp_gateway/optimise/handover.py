@@ -11,6 +11,7 @@ A plan is read at any moment until it ends, so an old plan goes on: that is all 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
@@ -75,6 +76,48 @@ def due(
         ]
         wanted[work.offer] = max(shares, default=0.0)
     return wanted
+
+
+def brief(plan: HorizonPlan) -> HorizonPlan:
+    """What the allocation reads of a plan, in whole W and Wh: a journal keeps every plan of an armed day.
+
+    Raises:
+        ArithmeticError: a number is not finite.
+    """
+    rows = [row for one in plan.stores for row in (one.discharge_w, one.floor_wh, one.ceiling_wh)]
+    rows += [one.share for one in plan.works] + [plan.lengths_s, (plan.at, plan.cost, plan.solve_s)]
+    rows += [tuple(w for w in one.regulation_w if w is not None) for one in plan.caps]
+    if not all(math.isfinite(w) for row in rows for w in row):
+        raise ArithmeticError("the plan holds a number that is not finite")
+
+    def whole(row: Series, down: bool = True) -> Series:
+        # Floors are rounded up, ceilings down: never less is kept back than was planned.
+        return tuple(float(math.floor(w + 1e-6) if down else math.ceil(w - 1e-6)) for w in row)
+
+    return replace(
+        plan,
+        stores=tuple(
+            replace(
+                one,
+                discharge_w=whole(one.discharge_w),
+                stored_wh=(),
+                floor_wh=whole(one.floor_wh, down=False),
+                ceiling_wh=whole(one.ceiling_wh),
+            )
+            for one in plan.stores
+        ),
+        works=tuple(
+            replace(one, share=tuple(round(share, 4) for share in one.share), rebound=())
+            for one in plan.works
+        ),
+        connections=(),
+        caps=tuple(
+            replace(one, regulation_w=tuple(None if w is None else float(round(w)) for w in one.regulation_w))
+            for one in plan.caps
+        ),
+        shortfalls=(),
+        reserve_missing_w=(),
+    )
 
 
 def shifted(plan: HorizonPlan, now: float) -> HorizonPlan | None:

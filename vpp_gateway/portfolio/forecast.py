@@ -82,6 +82,10 @@ class Known:
         return None
 
 
+UNKNOWN = Known()
+"""Nobody knows anything: every site goes on as now."""
+
+
 class SeasonalNaive:
     """As yesterday, or as a week ago.
 

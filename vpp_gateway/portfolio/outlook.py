@@ -21,7 +21,7 @@ from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.portfolio.availability import SiteNow
 from vpp_gateway.portfolio.forecast import ForecastSource, course_w
-from vpp_gateway.portfolio.timeline import InForce, Timeline
+from vpp_gateway.portfolio.timeline import Bound, InForce, Timeline
 
 AskedOf = Callable[[InForce], float | None]
 """A demand as regulation against the baseline, W; None while that cannot be known (`dispatch.allocation.asked_of_w`)."""
@@ -129,6 +129,7 @@ def outlook(
     middles = tuple(_middles(now, lengths_s))
     ramps = ramp_w_per_s or {}
     apart = {device for at in middles for row in timeline.at(at) for device in row.devices}
+    limits = [timeline.bounds_at(at) for at in middles]
     return HorizonProblem(
         id=id,
         at=now,
@@ -146,7 +147,7 @@ def outlook(
         connections=tuple(
             connection
             for site in known
-            if (connection := _connection(site, timeline, now, lengths_s, middles, forecasts)) is not None
+            if (connection := _connection(site, limits, now, lengths_s, forecasts)) is not None
         ),
         reserves=tuple(_reserve(product, middles) for product in armed),
         prices=prices or Prices(),
@@ -197,10 +198,9 @@ def _store(
 
 def _connection(
     site: SiteNow,
-    timeline: Timeline,
+    limits: Sequence[Sequence[Bound]],
     now: float,
     lengths_s: Sequence[float],
-    middles: Sequence[float],
     forecasts: ForecastSource,
 ) -> Connection | None:
     place = site.site
@@ -210,10 +210,10 @@ def _connection(
         # What the meter shows without our batteries has the sun in it already.
         if site.load_w is None or not math.isfinite(site.load_w):
             return None
-        load, pv = (site.load_w,) * len(middles), None
+        load, pv = (site.load_w,) * len(limits), None
     imports, exports = [], []
-    for at in middles:
-        bounds = [b for b in timeline.bounds_at(at) if (b.site, b.device) == (place.id, None)]
+    for in_force in limits:
+        bounds = [b for b in in_force if (b.site, b.device) == (place.id, None)]
         imports.append(
             min([place.import_max_w, *(b.import_max_w for b in bounds if b.import_max_w is not None)])
         )
@@ -223,7 +223,7 @@ def _connection(
     return Connection(
         site=place.id,
         load_w=load,
-        pv_w=pv or (0.0,) * len(middles),
+        pv_w=pv or (0.0,) * len(limits),
         import_max_w=tuple(imports),
         export_max_w=tuple(exports),
     )

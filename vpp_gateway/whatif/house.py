@@ -33,6 +33,7 @@ from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.turn import SessionFact
+from vpp_gateway.planner import InlinePlanner
 from vpp_gateway.sim.loop import VirtualLoop, run
 from vpp_gateway.sim.model_site import ModelBattery, ModelMeter, SitePhysics, noise_of, plant_of
 from vpp_gateway.sim.model_work import ModelWork
@@ -117,6 +118,7 @@ class _House:
         self._batteries: dict[str, ModelBattery] = {}
         self._meters: dict[str, ModelMeter] = {}
         self._work: ModelWork | None = None
+        self._planner: InlinePlanner | None = None
         self._agents: dict[SiteId, SiteAgent] = {}
         self._uplinks: dict[SiteId, MemoryAgent] = {}
 
@@ -204,7 +206,10 @@ class _House:
     async def play(self) -> Course:
         """From the warm-up to the end."""
         solver = InlineSolver(self._engine.solved, self._rng.fork("solver"), self._clock)
-        self._engine.connect(rooms={}, link=self._centre, solver=solver)
+        self._planner = InlinePlanner(
+            self._engine.planned, SeededRng(self._play.seed).fork("planner"), self._clock
+        )
+        self._engine.connect(rooms={}, link=self._centre, solver=solver, planner=self._planner)
         self._engine.recover()
         self._engine.start()
         self._engine.on_second = self._believe
@@ -256,6 +261,9 @@ class _House:
                 self._batteries[fault.where].fail(how)
             case "meter":
                 self._meters[fault.where].fault = how
+            case "planner":
+                if self._planner is not None:
+                    self._planner.fail(how)
             case "plug-in":
                 if self._work is not None:
                     self._work.fail(how)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from vpp_gateway.catalogue import Told
 from vpp_gateway.dispatch.policy import Policy
-from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Plan, Shift, Solve
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.order import PluginName
@@ -36,7 +36,7 @@ class Ground:
 
 _GROUND: TypeAdapter[Ground] = TypeAdapter(Ground)
 _COMMANDS: dict[type, TypeAdapter[Command]] = {
-    kind: TypeAdapter(kind) for kind in (Answer, Arrange, Conclude, Shift, Solve)
+    kind: TypeAdapter(kind) for kind in (Answer, Arrange, Conclude, Plan, Shift, Solve)
 }
 
 

@@ -6,7 +6,7 @@
                             +--- compared with ------+ else what the facts prove of it:
 
     Obeyed     device, value (as far as a register holds it) and schedule    Shifted   there was such an order
-    Solved     this very problem was asked                                   Concluded   the same record of delivery
+    Solved, Planned   this very problem was asked                            Concluded   the same record of delivery
 
 The journal itself is not touched: a copy is read, also while a gateway writes it.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpp_gateway.catalogue import Told
-from vpp_gateway.domain.command import Arrange, Command, Conclude, Shift, Solve
+from vpp_gateway.domain.command import Arrange, Command, Conclude, Plan, Shift, Solve
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import (
     FACT_TYPES,
@@ -31,6 +31,7 @@ from vpp_gateway.domain.fact import (
     Fact,
     Linked,
     Obeyed,
+    Planned,
     Shifted,
     Solved,
     Started,
@@ -272,7 +273,7 @@ class Proven:
                     kept.append(command)
                 case Shift():
                     self._orders.add(command.order.id)
-                case Solve():
+                case Solve() | Plan():
                     self._problems.add(command.problem.id)
                 case Conclude():
                     self._records.append(command.record)
@@ -287,7 +288,7 @@ class Proven:
                 return self._obeyed(fact)
             case Shifted():
                 return self._known(fact.order in self._orders, f"order {fact.order}")
-            case Solved():
+            case Solved() | Planned():
                 return self._known(fact.problem in self._problems, f"problem {fact.problem}")
             case Started():
                 self._away_at.update(dict.fromkeys(self._schedules, fact.at))

@@ -82,11 +82,11 @@ class SimulatedFailure(_Model):
     at_s: float
     """From the start of the play."""
     what: str
-    """battery, meter, plug-in, link or site."""
+    """battery, meter, plug-in, planner, link or site."""
     how: str
     """For instance dead, silent, stuck."""
     where: str
-    """Device or site; the plug-in is `work`."""
+    """Device or site; plug-in and planner are `work`."""
     for_s: float | None
     """None = to the end."""
 

@@ -3,7 +3,7 @@
     down 2MW area=tokyo in 60s for 15min              up 500kW site=dc-1,dc-2 in 1min for 30min
     setpoint 8MW site=dc-1 for 1h                     limit 9MW site=dc-1 in 5min for 10min
     battery dc-1-bat-2 dead in 5min for 60s           meter dc-1-meter stuck in 2min
-    plug-in dead in 3min      link dc-1 in 90s for 30s      site dc-2 in 90s
+    plug-in dead in 3min      planner dead in 1h      link dc-1 in 90s for 30s      site dc-2 in 90s
 
 `in` counts from the start of the play, `for` lasts. Words may stand in any order after the first two.
 """
@@ -26,6 +26,8 @@ DEMANDS = ("down", "up", "setpoint", "limit")
 OPTIONS = ("area", "site", "name", "priority", "known")
 START_S, DURATION_S, FAULT_AT_S = 60.0, 900.0, 300.0
 LONGEST_S = 24 * 3600.0
+ALONE = ("plug-in", "planner")
+"""There is one of each: it needs no name."""
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -112,7 +114,7 @@ def fault_said(said: str, known: Known) -> Fault:
     words = _Words(said, min_words=1)
     what = words.take(tuple(FAULTS))
     where, how = WORK, FAULTS[what][0]
-    if what != "plug-in":
+    if what not in ALONE:
         choices = {"battery": known.batteries, "meter": known.meters}.get(what, list(known.sites))
         where = words.take(choices)
     if words.next_is(FAULTS[what]):

@@ -22,6 +22,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
     "battery": ("dead", "silent", "refusing"),
     "meter": ("dead", "stuck", "reversed"),
     "plug-in": ("dead", "liar"),
+    "planner": ("dead",),
     "link": ("cut",),
     "site": ("agent",),
 }

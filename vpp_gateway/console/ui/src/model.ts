@@ -137,10 +137,10 @@ export interface LegView {
 
 /** One connection or inner organ that delivery depends on. */
 export interface LinkView {
-  /** The operator's name for it: northbound room, site id, plug-in, `solver`, `journal`. */
+  /** The operator's name for it: northbound room, site id, plug-in, `solver`, `planner`, `journal`. */
   readonly name: string;
   /** What it is. */
-  readonly kind: "openadr2" | "site" | "plugin" | "solver" | "journal";
+  readonly kind: "openadr2" | "site" | "plugin" | "solver" | "planner" | "journal";
   /** One word of its own state machine, for instance `registered`. */
   readonly state: string;
   /** good = in service; warning = works, but look; bad = not in service. */
@@ -149,7 +149,7 @@ export interface LinkView {
   readonly detail: string;
   /** The same in Japanese, as far as the words are our own. */
   readonly detail_ja: string;
-  /** s since the last good exchange, at `Status.at`; null = none yet. */
+  /** s since the last good exchange (planner: since the last good plan), at `Status.at`; null = none yet. */
   readonly age_s: number | null;
   /** Messages of this peer refused since start (hostile, malformed, for somebody else). */
   readonly refused_messages: number;

@@ -5,7 +5,7 @@ import type { LinkView } from "../model";
 import { ageNow, status } from "../store";
 import { healthWord, Mark, moodOf } from "./parts";
 
-const KINDS: readonly LinkView["kind"][] = ["openadr2", "site", "plugin", "solver", "journal"];
+const KINDS: readonly LinkView["kind"][] = ["openadr2", "site", "plugin", "solver", "planner", "journal"];
 const BADNESS: readonly LinkView["health"][] = ["good", "warning", "bad"];
 
 const stateOf = (link: LinkView): string => word(`linkstate.${link.state}`, link.state);
@@ -18,8 +18,8 @@ function tooltip(link: LinkView): string {
 function Link(props: { readonly link: LinkView }) {
   const { link } = props;
   const aged = ageNow(link.age_s);
-  // Solver and journal are alone in their kind: their state says more than their name.
-  const organ = link.kind === "solver" || link.kind === "journal";
+  // Solver, planner and journal are alone in their kind: their state says more than their name.
+  const organ = link.kind === "solver" || link.kind === "planner" || link.kind === "journal";
   return (
     <li class="link" title={tooltip(link)}>
       <Mark mood={moodOf(link.health)} label={healthWord(link.health)} />
