@@ -23,6 +23,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{device} at {site} gives {kw} kW of the {room_kw} kW it could: the limit of feeder {feeder} binds.",
         "{site} の {device} は余力 {room_kw} kW のうち {kw} kW を出す: フィーダー {feeder} の上限に達している。",
     ),
+    "why.share.own_sun": (
+        "{device} at {site} charges {kw} kW: the sun on its own site comes first (room {room_kw} kW).",
+        "{site} の {device} は {kw} kW を充電: 自拠点の太陽光を優先して使う(余力 {room_kw} kW)。",
+    ),
     "why.share.not_needed": (
         "{device} at {site} is not needed now (room {room_kw} kW).",
         "{site} の {device} は今は不要(余力 {room_kw} kW)。",
@@ -41,6 +45,11 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "that lasts longer was left (cost {cost}).",
         "{offer} を規模の {share} で呼び出す: 終了の {minutes} 分前に戻さなければならないが、より長く続く手段が残っていなかった"
         "(費用 {cost})。",
+    ),
+    "why.call.own_sun": (
+        "{offer} is called at {share} of its size, before others as cheap (cost {cost}): chosen for its own sun, which "
+        "{sun_pct} % of it can use.",
+        "{offer} を規模の {share} で呼び出す: 同じ費用({cost})のうち、自拠点の太陽光を使えるため優先({sun_pct} %)。",
     ),
     "why.call.held": (
         "{offer} is held at {share} of its size (cost {cost}).",

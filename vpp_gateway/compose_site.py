@@ -69,6 +69,7 @@ def compose_agent(
             for row in settings.sites
             if row.check_meter is not None and (row.check_meter.read_by or row.id) == site_id
         },
+        pv_meter=None if own.pv_meter is None else _meter(settings, own, own.pv_meter, timing, clock, rng),
         store=store,
         holding=Holding(hold_s=settings.timing.hold_s, arm_lead_s=settings.timing.arm_lead_s),
         secret=secret,

@@ -157,6 +157,10 @@ class CheckMeterSettings(DeviceSettings):
     """Id of the site whose agent reads it, best another one; without it, the site's own agent."""
 
 
+class PvMeterSettings(DeviceSettings):
+    """The meter of the site's PV plant: it counts what the plant feeds in as a negative import."""
+
+
 class BatterySettings(DeviceSettings):
     """One battery with its operating window."""
 
@@ -197,6 +201,8 @@ class SiteSettings(Section):
     """The meter at the grid connection point."""
     check_meter: CheckMeterSettings | None = None
     """A second meter there, or the same one on another way (another port or gateway)."""
+    pv_meter: PvMeterSettings | None = None
+    """The meter of the PV plant behind the grid connection point, where there is one."""
     batteries: tuple[BatterySettings, ...] = ()
     """Batteries behind the grid connection point."""
     feeders: tuple[FeederSettings, ...] = ()
@@ -368,6 +374,7 @@ def _site(site: SiteSettings) -> Site:
         area=site.area,
         meter=DeviceId(site.meter.id),
         check_meter=None if site.check_meter is None else DeviceId(site.check_meter.id),
+        pv_meter=None if site.pv_meter is None else DeviceId(site.pv_meter.id),
         batteries=tuple(_battery(site.id, battery) for battery in site.batteries),
         import_max_w=site.import_max_kw * 1000,
         export_max_w=site.export_max_kw * 1000,

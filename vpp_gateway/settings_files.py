@@ -106,10 +106,9 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
             yield Finding(loc=("northbound", index, "sign"), code="problem.unsigned", values=values)
     for s, site in enumerate(settings.sites):
         yield from _device(("sites", s, "meter", "profile"), site.meter.profile, "meter", search)
-        if site.check_meter is not None:
-            yield from _device(
-                ("sites", s, "check_meter", "profile"), site.check_meter.profile, "meter", search
-            )
+        for key, meter in (("check_meter", site.check_meter), ("pv_meter", site.pv_meter)):
+            if meter is not None:
+                yield from _device(("sites", s, key, "profile"), meter.profile, "meter", search)
         for b, battery in enumerate(site.batteries):
             yield from _device(("sites", s, "batteries", b, "profile"), battery.profile, "battery", search)
 

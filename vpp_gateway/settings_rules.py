@@ -78,8 +78,7 @@ def _unique(views: Iterable[View]) -> Iterator[Finding]:
 def _devices(root: View) -> Iterator[View]:
     for site in root["sites"].each():
         yield site["meter"]
-        if site["check_meter"].value is not None:
-            yield site["check_meter"]
+        yield from (site[key] for key in ("check_meter", "pv_meter") if site[key].value is not None)
         yield from site["batteries"].each()
 
 

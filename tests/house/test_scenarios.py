@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.repository import ROOT
+from vpp_gateway.domain.instruction import Delta, SiteId
 from vpp_gateway.settings import load_settings
 from vpp_gateway.whatif.course import Course
 from vpp_gateway.whatif.house import play_out
@@ -85,3 +86,19 @@ def test_the_sun_is_curtailed_where_nobody_takes_it() -> None:
     assert sun is not None
     assert sun.surplus_wh > 0.05e6
     assert sun.surplus_used_wh < 0.001 * sun.surplus_wh
+
+
+@pytest.mark.parametrize("curve", [((0.0, 9e6),), ()])
+def test_of_two_works_that_cost_the_same_the_one_with_sun_is_called(
+    curve: tuple[tuple[float, float], ...],
+) -> None:
+    """More is asked than the batteries should carry; without sun the first by name is called."""
+    play = play_of_file("local-sun.yaml")
+    tokyo, kyushu = SiteId("tokyo-dc"), SiteId("kyushu-dc")
+    work = tuple(replace(play.work[0], name=name, site=site) for name, site in (("a", tokyo), ("b", kyushu)))
+    row = replace(play.asked[0], demand=Delta(regulation_w=-3.2e6), scope=(), start_s=30.0, duration_s=60.0)
+    sites = {**play.sites, kyushu: replace(play.sites[kyushu], pv=curve, soc=0.5)}
+    course = play_out(replace(play, work=work, asked=(row,), sites=sites, after_s=10.0))
+    assert course.trouble == ""
+    first = next(mark.offer for mark in course.marks)
+    assert first.startswith("b" if curve else "a"), first

@@ -10,7 +10,6 @@ import pytest
 from tests.unit.nested_cases import Case, blocks, cost_of, optima, random_case
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.optimise.nested import allocate, unsound
-from vpp_gateway.optimise.rank import ranked
 from vpp_gateway.optimise.tree import Floats, compile_tree, held_by_node
 
 BLOCK = 200
@@ -141,8 +140,3 @@ def test_sharing_is_independent_of_the_order_and_of_the_size_of_weights() -> Non
 def test_what_is_no_forest_is_refused(parent: list[int], node: list[int], rank: list[int]) -> None:
     with pytest.raises(MisuseError):
         compile_tree(parent, node, rank)
-
-
-def test_merit_order_is_lexicographic_and_ties_are_equal() -> None:
-    tier, cost = [1, 0, 0, 1, 1], [5.0, 9.0, 9.0, math.nan, -1.0]
-    assert ranked(tier, cost).tolist() == [2, 0, 0, 3, 1]

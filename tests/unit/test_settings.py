@@ -689,3 +689,14 @@ def test_the_example_site_is_valid_and_documents_every_key() -> None:
     assert all(len(site.batteries) == 2 for site in settings.sites)
     assert sum(battery.discharge_max_w for battery in fleet(settings).batteries) == 10e6
     assert file.read_text("utf-8").startswith("# yaml-language-server: $schema=")
+
+
+def test_a_pv_meter_is_a_device_of_its_own(tmp_path: Path) -> None:
+    meter = "    meter: {id: m1, profile: sunspec-meter, host: 10.0.0.1, port: 502, unit: 1}\n"
+    pv = "    pv_meter: {id: pv1, profile: sunspec-meter, host: 10.0.0.1, port: 502, unit: %d}\n"
+    known = fleet(load_settings(write(tmp_path, changed(meter, meter + pv % 2)), files=False))
+    assert [site.pv_meter for site in known.sites] == ["pv1", None]
+    (twice,) = problems(tmp_path, changed(meter, meter + pv % 1))
+    assert twice.key == "sites[0].pv_meter.host" and "is already the device at line" in twice.say()
+    (same,) = problems(tmp_path, changed(meter, meter + (pv % 2).replace("pv1", "m1")))
+    assert same.key == "sites[0].pv_meter.id"

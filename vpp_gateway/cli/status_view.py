@@ -190,7 +190,7 @@ def _devices(console: Console, picture: View, lang: Lang) -> None:
     devices = [
         (site, device)
         for site in picture["sites"].each()
-        for device in (site["meter"], site["check_meter"], *site["batteries"].each())
+        for device in (site["meter"], site["check_meter"], site["pv_meter"], *site["batteries"].each())
         if device["health"].value not in ("good", None)
     ]
     devices.sort(key=lambda pair: _rank(HEALTH_WORST_FIRST, pair[1]["health"]))

@@ -68,7 +68,8 @@ def of_site(site: SiteView, hold_s: float) -> Iterator[Row]:
     yield from _of_check_meter(site)
     if site.linked:
         meters = () if site.sight == "check" else (site.meter,)
-        for device in (*meters, *site.batteries):
+        pv = () if site.pv_meter is None else (site.pv_meter,)
+        for device in (*meters, *pv, *site.batteries):
             if device.health is not Health.GOOD:
                 yield "device", "alarm", device.id, _bad(site, device)
 

@@ -71,6 +71,22 @@ class SiteViews:
             meter=meter,
             check_meter=check,
             batteries=batteries,
+            pv_w=state.pv_w,
+            pv_meter=None if site.pv_meter is None else self._pv_meter(site.pv_meter, state),
+        )
+
+    def _pv_meter(self, id: DeviceId, state: SiteState) -> MeterView:
+        """It moves no light of its site: dispatch does without it."""
+        reading = None if state.reading is None else state.reading.pv
+        at = state.site.id
+        return _meter_view(
+            id,
+            self._row(id, state),
+            reading,
+            now=self._now,
+            doubt="",
+            at=at,
+            read_by=state if state.linked else None,
         )
 
     def _meter(self, state: SiteState) -> MeterView:

@@ -166,6 +166,10 @@ class SiteView(View):
     """A second meter there, read on another way; null = none."""
     batteries: tuple[BatteryView, ...]
     """The site's batteries in the order of the settings."""
+    pv_w: float | None = None
+    """W that the site's PV gives, by the PV meter; null = no such meter, or not known."""
+    pv_meter: MeterView | None = None
+    """The meter behind `pv_w`; null = the settings name none."""
 
     @model_validator(mode="after")
     def _never_green_over_a_fault(self) -> Self:

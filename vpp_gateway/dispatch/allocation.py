@@ -40,6 +40,7 @@ from vpp_gateway.portfolio.envelope import (
     nameplate_room,
     site_bounds,
 )
+from vpp_gateway.portfolio.own_sun import spare_sun_w, with_own_sun
 from vpp_gateway.portfolio.rooms import feeder_max_w
 from vpp_gateway.portfolio.timeline import Bound, InForce
 
@@ -139,6 +140,7 @@ def plan_problem(
         targets.append(_target(row, whole - drift))
         holds.update((site, hold_s(row.instruction.end_at, at)) for site in row.sites)
         alone.update((id, hold_s(row.instruction.end_at, at)) for id in row.devices)
+    limits = _bounds(sites, bounds, active_w)
     return Problem(
         id=id,
         at=at,
@@ -149,8 +151,11 @@ def plan_problem(
             targets,
             keep,
         ),
-        levers=tuple(held(_lasting(lever, holds), keep) for lever in levers),
-        bounds=_bounds(sites, bounds, active_w),
+        levers=with_own_sun(
+            tuple(held(_lasting(lever, holds), keep) for lever in levers),
+            {b.site: b.spare_sun_w for b in limits if b.spare_sun_w is not None},
+        ),
+        bounds=limits,
         couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
         feeders=_feeders(sites),
     )
@@ -285,14 +290,20 @@ def _bounds(
     for state in sites:
         here = tightest.get(state.site.id, [])
         load = state.load_w if state.linked else None
-        rows.append(
-            site_bounds(
-                state.site,
-                None if load is None else load + active_w.get(state.site.id, 0.0),
-                min((b.import_max_w for b in here if b.import_max_w is not None), default=None),
-                min((b.export_max_w for b in here if b.export_max_w is not None), default=None),
-            )
+        if load is not None:
+            load += active_w.get(state.site.id, 0.0)
+        export_max_w = min((b.export_max_w for b in here if b.export_max_w is not None), default=None)
+        limits = site_bounds(
+            state.site,
+            load,
+            min((b.import_max_w for b in here if b.import_max_w is not None), default=None),
+            export_max_w,
         )
+        if load is not None and state.pv_w is not None:
+            limit_w = min(state.site.export_max_w, math.inf if export_max_w is None else export_max_w)
+            spare_w = spare_sun_w(load, state.pv_w, state.import_w, limit_w)
+            limits = replace(limits, spare_sun_w=spare_w)
+        rows.append(limits)
     return tuple(rows)
 
 

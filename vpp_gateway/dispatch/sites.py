@@ -56,6 +56,8 @@ class SiteState:
     lasting: Lasting = field(default_factory=Lasting)
     """What is to be said of its meters."""
     unseen: Unseen = field(default_factory=Unseen)
+    pv_w: float | None = None
+    """What its PV gives by the PV meter, W; None = it has none, or its meter is not to be trusted now."""
     shifted_w: float = 0.0
     """Regulation that workload shifts of ours give here by their own word, W."""
     reading: SiteReading | None = None
@@ -211,13 +213,14 @@ class Sites:
     def _lose(self, state: SiteState, at: float, reason: str, *, silent: bool) -> None:
         if state.linked or state.lost_at is None:
             state.lost_at, state.lost_reason, state.alone = at, reason, silent
-        state.linked, state.sight, state.seen_w = False, "", None
+        state.linked, state.sight, state.seen_w, state.pv_w = False, "", None, None
         state.usable, state.readable = {}, {}
 
     def _take(self, state: SiteState, reading: SiteReading) -> None:
         """Take the batteries of one reading in."""
         reading = plausible(reading)
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
+        state.pv_w = reading.pv_w
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
         state.readable = {b.device: b for b in reading.batteries if b.device not in doubtful}

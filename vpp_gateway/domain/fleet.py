@@ -116,6 +116,8 @@ class Site:
     blocked: tuple[Blocked, ...] = ()
     check_meter: DeviceId | None = None
     """A second meter at the same connection, read on another way than `meter`, best by the agent of another site."""
+    pv_meter: DeviceId | None = None
+    """The meter of its PV plant; None = no PV, or nobody meters it."""
 
     def feeder_of(self, device: DeviceId) -> Feeder | None:
         """The feeder that `device` is behind, if any."""

@@ -70,6 +70,9 @@ class Lever:
     """How long it can be held from the moment planned for, by the word of its plug-in."""
     short_s: float = 0.0
     """How much too early it would have to be given back; > 0 is called after every other offer."""
+    own_sun: float = 0.0
+    """Share of it that is taken from the sites' own renewables (-1..1; < 0 leaves some of them unused): decides where
+    downtimes are equal too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,9 @@ class SiteBounds:
     """Before the export limit binds (>= 0)."""
     up_max_w: float
     """Before the import limit binds (>= 0)."""
+    spare_sun_w: float | None = None
+    """The site's own PV beyond its own use, before batteries and levers; < 0 = its use beyond its PV; None = it has
+    none, or nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

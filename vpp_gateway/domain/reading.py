@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,6 +88,15 @@ class SiteReading:
     """Sequence of the schedule that the agent holds (0 = none)."""
     checks: tuple[MeterReading, ...] = ()
     """Check meters that this agent reads, of whichever site; only good readings of this cycle."""
+    pv: MeterReading | None = None
+    """The PV meter: import_w < 0 is what the plant feeds in; None = there is none, or it cannot be trusted now."""
+
+    @property
+    def pv_w(self) -> float | None:
+        """What PV gives by its meter, W (>= 0: what the plant itself takes at night is load); None = not known."""
+        if self.pv is None or not math.isfinite(self.pv.import_w):
+            return None
+        return max(0.0, -self.pv.import_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

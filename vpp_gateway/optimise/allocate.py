@@ -7,6 +7,8 @@ back what a step is too much.
 
     easy part of batteries -> levers by cost -> those that would not last -> rest of the batteries (kept for bridging)
 
+Levers of equal disruption are taken by their share of own sun. How batteries use it: `optimise.side`.
+
 Levers with two legs (moves) couple targets: then `optimise.linear` decides how much of each is called, and this
 module only shares out what remains.
 """
@@ -15,56 +17,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from vpp_gateway.domain.fleet import FeederId
-from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
+from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Call, Lever, Plan, Problem, Reason, Resource, Share, Target
+from vpp_gateway.optimise.side import EPSILON_W, Side, finite, own_first
 from vpp_gateway.optimise.steps import Carried, step_up
-from vpp_gateway.optimise.water import below, share_out
 
-EPSILON_W = 1e-6
 Used = dict[tuple[SiteId, FeederId | None, float], float]
 """Per connection or feeder and direction (1 down, -1 up): what targets before have taken of it, W (>= 0)."""
-
-
-@dataclass(slots=True)
-class _Side:
-    """One target in one direction: magnitudes only."""
-
-    target: Target
-    sign: float
-    resources: tuple[Resource, ...]
-    caps: dict[SiteId, float]
-    """Room left at the grid connection per site, in this direction."""
-    feeders: dict[FeederId | None, float]
-    """Room left on each line inside a site; what is on none of them (None) is not bounded by one."""
-    given: dict[DeviceId, float] = field(default_factory=dict)
-
-    def room(self, resource: Resource) -> float:
-        return _finite(resource.down_room_w if self.sign > 0 else resource.up_room_w)
-
-    def easy(self, resource: Resource) -> float:
-        easy = resource.easy_down_w if self.sign > 0 else resource.easy_up_w
-        return min(_finite(easy), self.room(resource))
-
-    def weight(self, resource: Resource) -> float:
-        weight = resource.weight_down if self.sign > 0 else resource.weight_up
-        return weight if math.isfinite(weight) and weight > 0 else 1e-9
-
-    def pour(self, amount: float, caps: Sequence[float]) -> float:
-        """Give `amount` to the resources, each up to its cap on top of what it has; returns what was placed."""
-        weights = [self.weight(r) for r in self.resources]
-        if self.feeders:
-            caps = below(caps, weights, [r.feeder for r in self.resources], self.feeders)
-        shares = share_out(amount, caps, weights, [r.site for r in self.resources], self.caps)
-        for resource, share in zip(self.resources, shares, strict=True):
-            if resource.feeder is not None:
-                self.feeders[resource.feeder] -= share
-            self.given[resource.id] = self.given.get(resource.id, 0.0) + share
-            self.caps[resource.site] = self.caps.get(resource.site, 0.0) - share
-        return math.fsum(shares)
 
 
 def closed_form(
@@ -122,12 +85,7 @@ def closed_form(
     )
 
 
-def _finite(value: float) -> float:
-    """A room that is not a number is no room: NaN must never mean unlimited."""
-    return value if math.isfinite(value) and value > 0 else 0.0
-
-
-def _use(side: _Side, used: Used) -> None:
+def _use(side: Side, used: Used) -> None:
     """Note what this target's devices take of each connection. Nothing is credited: a device that fails shall not
     break the limit for another target that leans on it."""
     for resource in side.resources:
@@ -136,9 +94,10 @@ def _use(side: _Side, used: Used) -> None:
             used[key] = used.get(key, 0.0) + side.given.get(resource.id, 0.0)
 
 
-def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId, float], used: Used) -> _Side:
+def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId, float], used: Used) -> Side:
     sign = 1.0 if need >= 0 else -1.0
     caps: dict[SiteId, float] = {}
+    spare: dict[SiteId, float] = {}
     for bounds in problem.bounds:
         levers_w = math.fsum(
             leg.regulation_w * calls.get(lever.offer, lever.at_least)
@@ -147,7 +106,9 @@ def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId,
             if leg.site == bounds.site
         )
         cap = bounds.down_max_w - levers_w if sign > 0 else bounds.up_max_w + levers_w
-        caps[bounds.site] = _finite(cap - used.get((bounds.site, None, sign), 0.0))
+        caps[bounds.site] = finite(cap - used.get((bounds.site, None, sign), 0.0))
+        if bounds.spare_sun_w is not None and math.isfinite(bounds.spare_sun_w):
+            spare[bounds.site] = bounds.spare_sun_w + levers_w
     resources = tuple(
         r for r in problem.resources if r.site in target.sites or (target.devices and r.id in target.devices)
     )
@@ -158,11 +119,18 @@ def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId,
     feeders: dict[FeederId | None, float] = {r.feeder: 0.0 for r in resources if r.feeder is not None}
     for line in problem.feeders if feeders else ():
         most = line.down_max_w if sign > 0 else line.up_max_w
-        feeders[line.id] = _finite(most - used.get((line.site, line.id, sign), 0.0))
-    return _Side(target=target, sign=sign, resources=resources, caps=caps, feeders=feeders)
+        feeders[line.id] = finite(most - used.get((line.site, line.id, sign), 0.0))
+    return Side(
+        target=target,
+        sign=sign,
+        resources=resources,
+        caps=caps,
+        feeders=feeders,
+        own=own_first(spare, sign, caps),
+    )
 
 
-def _fill(side: _Side, amount: float) -> float:
+def _fill(side: Side, amount: float) -> float:
     """Fill the easy parts, then the rest; returns what is missing."""
     left = amount
     left -= side.pour(left, [side.easy(r) for r in side.resources])
@@ -209,12 +177,13 @@ def _call_levers(
         calls[lever.offer] = share
 
 
-def _disruption(lever: Lever) -> tuple[int, float, float, OfferId]:
-    """Least first: SLA tier, cost, downtime; a cost that is no number comes last."""
+def _disruption(lever: Lever) -> tuple[int, float, float, float, OfferId]:
+    """Least first: SLA tier, cost, downtime, then own sun; a cost that is no number comes last."""
     return (
         lever.sla_tier,
         math.inf if math.isnan(lever.cost) else lever.cost,
         math.inf if math.isnan(lever.downtime_s) else lever.downtime_s,
+        0.0 if math.isnan(lever.own_sun) else -lever.own_sun,
         lever.offer,
     )
 
@@ -232,7 +201,7 @@ def _fitting_step(lever: Lever, wanted: float, now: float, room: float, carried:
     return fitting[-1] if fitting else now
 
 
-def _shares(side: _Side, explain: bool) -> list[Share]:
+def _shares(side: Side, explain: bool) -> list[Share]:
     rows = []
     for resource in side.resources:
         given = side.given.get(resource.id, 0.0)
@@ -248,7 +217,7 @@ def _shares(side: _Side, explain: bool) -> list[Share]:
     return rows
 
 
-def _why(side: _Side, resource: Resource, given: float) -> Reason:
+def _why(side: Side, resource: Resource, given: float) -> Reason:
     room = side.room(resource)
     values: tuple[tuple[str, str], ...]
     values = (("site", resource.site), ("w", f"{given:.0f}"), ("room_w", f"{room:.0f}"))
@@ -260,6 +229,8 @@ def _why(side: _Side, resource: Resource, given: float) -> Reason:
         code, values = "share.feeder", (*values, ("feeder", resource.feeder))
     elif given > side.easy(resource) + EPSILON_W:
         code = "share.bridging"
+    elif resource.id in side.sunny:
+        code = "share.own_sun"
     elif given > EPSILON_W:
         code = "share.proportional"
     else:
@@ -274,6 +245,8 @@ def _call(lever: Lever, calls: Mapping[OfferId, float]) -> Call:
     values: tuple[tuple[str, str], ...] = (("share", f"{share:.2f}"), ("cost", f"{lever.cost:g}"))
     if share and lever.short_s > 0.0:
         code, values = "call.short_lived", (*values, ("minutes", f"{math.ceil(lever.short_s / 60.0)}"))
+    elif code == "call.needed" and lever.own_sun >= 0.01:
+        code, values = "call.own_sun", (*values, ("sun_pct", f"{lever.own_sun * 100:.0f}"))
     return Call(
         offer=lever.offer,
         tier=lever.tier,
@@ -299,7 +272,7 @@ class _Line:
         return min(self.rooms, self.cap)
 
 
-def _binding(side: _Side, missing: float) -> list[Reason]:
+def _binding(side: Side, missing: float) -> list[Reason]:
     """Name what bound when a target could not be met: lifting exactly what is named lets it be met.
 
     The limit of a site, or of its feeders, or the rooms of its batteries, whichever is least; where that would still
@@ -339,7 +312,7 @@ def _binding(side: _Side, missing: float) -> list[Reason]:
     return rows
 
 
-def _lines(side: _Side) -> dict[SiteId, list[_Line]]:
+def _lines(side: Side) -> dict[SiteId, list[_Line]]:
     """The batteries of each site that has some, feeder by feeder."""
     lines: dict[tuple[SiteId, FeederId | None], _Line] = {}
     for resource in side.resources:

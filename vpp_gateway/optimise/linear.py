@@ -5,7 +5,7 @@ where the connections carry it. What then remains is nested again, and `optimise
 
     rank      easy part of batteries, by tier -> offers by tier and SLA tier -> offers that would not last
               -> the part kept for bridging
-    in a rank cost per W, then downtime
+    in a rank cost per W, then downtime, then what is not taken from own sun
 
 An offer must fit the grid connections of its sites without any battery's help: a battery that fails shall cost its
 own power, not the site's contracted import. So offers are coupled by rows of their own beside those of the sites.
@@ -149,6 +149,9 @@ def posed(problem: Problem) -> Posed:
         move_rank=_ints([rank[_rank_of(v)] for v in problem.levers]),
         price=_floats([w * _cost(v) for v, w in zip(problem.levers, size, strict=True)]),
         downtime=_floats([v.downtime_s for v in problem.levers]),
+        sunless=_floats([w * (1.0 - _sun(v)) for v, w in zip(problem.levers, size, strict=True)])
+        if any(_sun(v) for v in problem.levers)
+        else _floats([]),
         use_move=_ints([u[0] for u in uses]),
         use_row=_ints([u[1] for u in uses]),
         use_w=_floats([u[2] for u in uses]),
@@ -217,6 +220,10 @@ def _cost(lever: Lever) -> float:
     if math.isnan(lever.cost):
         return COST_MOST
     return min(max(lever.cost, COST_LEAST), COST_MOST)
+
+
+def _sun(lever: Lever) -> float:
+    return 0.0 if math.isnan(lever.own_sun) else min(max(lever.own_sun, -1.0), 1.0)
 
 
 def _floats(values: Sequence[float]) -> Floats:

@@ -6,7 +6,7 @@ room of some size. Such rows cross the tree of `optimise.tree`; `optimise.progra
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -53,6 +53,9 @@ class Network:
     """Per move: what a full call costs, W times a factor relative to the others of its rank."""
     downtime: Floats
     """Per move: what decides where prices are equal, in any unit."""
+    sunless: Floats = field(default_factory=lambda: np.zeros(0))
+    """Per move: W of a full call, less what is taken from own sun, >= 0: decides where downtimes are equal too; empty =
+    nobody has any."""
     use_move: Ints
     """Per use of a coupling: by which move."""
     use_row: Ints

@@ -119,7 +119,7 @@ class _Program:
         return cost
 
     def costs_of(self, rank: int) -> Iterator[Floats]:
-        """What of a rank is minimised: W and prices first, then downtime."""
+        """What of a rank is minimised: W and prices first, then downtime, then what is not own sun."""
         n, cost = self.network, np.zeros(len(self.low))
         self.part("down", cost)[:] = self.ranks == rank
         self.part("up", cost)[:] = self.ranks == rank
@@ -128,6 +128,10 @@ class _Program:
         cost = np.zeros(len(self.low))
         self.part("share", cost)[:] = np.where(n.move_rank == rank, sound(n.downtime), 0.0)
         yield cost
+        if len(n.sunless):
+            cost = np.zeros(len(self.low))
+            self.part("share", cost)[:] = np.where(n.move_rank == rank, sound(n.sunless) / self.scale, 0.0)
+            yield cost
 
 
 def solve(network: Network, time_limit_s: float = 1.0) -> Answer:
@@ -142,7 +146,7 @@ def solve(network: Network, time_limit_s: float = 1.0) -> Answer:
     """
     program = _program(folded(network))
     ranks = sorted({*network.rank.tolist(), *network.move_rank.tolist()}, reverse=True)
-    limit_s = time_limit_s / (1 + 2 * len(ranks))
+    limit_s = time_limit_s / (1 + 3 * len(ranks))
     program.step(program.cost_of_missing(), limit_s)
     steps = 1
     for cost in (cost for rank in ranks for cost in program.costs_of(rank)):

@@ -75,7 +75,7 @@ def compile_tree(parent: ArrayLike, node: ArrayLike, rank: ArrayLike) -> Tree:
     Args:
         parent: Parent of each node; -1 = a root.
         node: The node in which each resource lies.
-        rank: Rank of each resource, 0 first; equal ranks share. `optimise.rank.ranked` makes them of several keys.
+        rank: Rank of each resource, 0 first; equal ranks share.
 
     Raises:
         MisuseError: a number is out of range, or the nodes are no forest.

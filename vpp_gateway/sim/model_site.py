@@ -300,12 +300,18 @@ class ModelBattery:
 
 
 class ModelMeter:
-    """A meter at the grid connection point as an agent reads it."""
+    """A meter as an agent reads it: at the grid connection point, or of what `shows` says (W by time)."""
 
-    def __init__(self, physics: SitePhysics, clock: Clock, device: DeviceId | None = None) -> None:
+    def __init__(
+        self,
+        physics: SitePhysics,
+        clock: Clock,
+        device: DeviceId | None = None,
+        shows: Callable[[float], float] | None = None,
+    ) -> None:
         self.fault = ""
         """"" | dead (no answer) | stuck (the last value again) | reversed (counts the other way)."""
-        self._physics, self._clock = physics, clock
+        self._clock, self._shows = clock, physics.import_w if shows is None else shows
         self._id = physics.site.meter if device is None else device
         self._reading: MeterReading | None = None
         self._health = DeviceHealth(device=self._id, health=Health.LOST, reason="not read yet")
@@ -324,7 +330,7 @@ class ModelMeter:
         if self.fault == "dead":
             self._health = DeviceHealth(device=id, health=Health.LOST, reason="no answer")
             return
-        import_w = self._physics.import_w(now)
+        import_w = self._shows(now)
         if self.fault == "stuck" and self._reading is not None:
             import_w = self._reading.import_w
         elif self.fault == "reversed":

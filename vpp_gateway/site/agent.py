@@ -77,6 +77,7 @@ class SiteAgent:
         secret: Shared secret of the link.
         modelled: The field is simulated: no meter hardware stands behind the readings.
         checks: Drivers of check meters that are read here, of whichever site.
+        pv_meter: Driver of the meter of the site's PV plant.
     """
 
     def __init__(
@@ -91,9 +92,12 @@ class SiteAgent:
         clock: Clock,
         modelled: bool = False,
         checks: Mapping[DeviceId, MeterDriver] | None = None,
+        pv_meter: MeterDriver | None = None,
     ) -> None:
         self.site, self._modelled = site, modelled
         self._batteries, self._meter, self._checks = dict(batteries), meter, dict(checks or {})
+        self._pv_meter = pv_meter
+        self._meters = (meter, *self._checks.values(), *(() if pv_meter is None else (pv_meter,)))
         self._still = StillMeter(sum(max(b.discharge_max_w, b.charge_max_w) for b in site.batteries))
         self._store, self._holding, self._secret, self._clock = store, holding, secret, clock
         self._plugins: dict[PluginName, Plugins] = {}
@@ -137,7 +141,7 @@ class SiteAgent:
         assert self._uplink is not None, "connect() comes before run()"
         async with asyncio.TaskGroup() as group:
             group.create_task(self._uplink.run())
-            for meter in (self._meter, *self._checks.values()):
+            for meter in self._meters:
                 group.create_task(meter.run())
             for battery in self._batteries.values():
                 group.create_task(battery.run())
@@ -259,8 +263,7 @@ class SiteAgent:
         """Read everything once and tell the centre."""
         at = self._clock.utc()
         self._apply()
-        meters = (self._meter, *self._checks.values())
-        drivers: Sequence[BatteryDriver | MeterDriver] = (*meters, *self._batteries.values())
+        drivers: Sequence[BatteryDriver | MeterDriver] = (*self._meters, *self._batteries.values())
         await asyncio.gather(*(driver.cycle(CYCLE_DEADLINE_S) for driver in drivers))
         self._last = self._reading(at)
         self._send(Readings(reading=self._last), keep=False)
@@ -279,11 +282,12 @@ class SiteAgent:
             batteries=batteries,
             health=(
                 self._still.judge(self._meter.health, at),
-                *(driver.health for driver in self._checks.values()),
+                *(driver.health for driver in self._meters[1:]),
                 *(driver.health for driver in self._batteries.values()),
             ),
             applied_seq=0 if schedule is None else schedule.seq,
             checks=tuple(reading for reading in checks if reading is not None),
+            pv=None if self._pv_meter is None else self._metered(self._pv_meter, at),
         )
 
     def _metered(self, driver: MeterDriver, at: float) -> MeterReading | None:

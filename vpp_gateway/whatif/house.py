@@ -170,6 +170,7 @@ class _House:
             clock=self._clock,
             modelled=True,
             checks=self._make_checks(id),
+            pv_meter=self._make_pv_meter(id),
         )
         made.append(agent)
         uplink = MemoryAgent(
@@ -200,6 +201,13 @@ class _House:
             if site.check_meter is not None and by == reader:
                 made[site.check_meter] = ModelMeter(self._physics[site.id], self._clock, site.check_meter)
         return made
+
+    def _make_pv_meter(self, id: SiteId) -> ModelMeter | None:
+        """The meter of the site's PV plant, as the settings have it."""
+        physics, meter = self._physics[id], self._play.fleet.site(id).pv_meter
+        if meter is None:
+            return None
+        return ModelMeter(physics, self._clock, meter, shows=lambda now: 0.0 - physics.pv_w(now))
 
     # -- playing --------------------------------------------------------------------------------------------
 

@@ -263,6 +263,10 @@ export interface SiteView {
   readonly check_meter: MeterView | null;
   /** The site's batteries in the order of the settings. */
   readonly batteries: readonly BatteryView[];
+  /** W that the site's PV gives, by the PV meter; null = no such meter, or not known. */
+  readonly pv_w: number | null;
+  /** The meter behind `pv_w`; null = the settings name none. */
+  readonly pv_meter: MeterView | null;
 }
 
 /** The stopwatch of one event: UTC (Unix s) at which each stage was passed; null = not yet. */
