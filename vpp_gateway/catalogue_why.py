@@ -143,6 +143,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
         "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
     ),
+    "why.meter.unseen": (
+        "For a while no meter showed what {site} did; its part is assumed then, and not proven.",
+        "{site} の計量値が得られない時間があった。その間の分は推定であり、実績として証明できない。",
+    ),
     "why.meter.apart_unseen": (
         "The meter and the check meter at {site} show opposite signs and nothing tells yet which is wrong; neither is "
         "followed.",
@@ -189,6 +193,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.opt.no_device": (
         "{devices}: not a device of this portfolio",
         "{devices} はこのゲートウェイの機器ではない",
+    ),
+    "why.opt.no_number": (
+        "{field} is {found}, which cannot be meant; allowed: finite numbers, an end after its start, limits that do not cross.",
+        "{field} の値 {found} は無効。有限の数値、開始より後の終了、交差しない上限を指定すること。",
     ),
     "why.opt.no_meter": (
         "{devices} stands behind no grid connection of its own: it can be asked for a change, not for an import",

@@ -84,7 +84,8 @@ class BatteryDispatch:
             for state in states:
                 account.doubted(id, state.site.id, state.doubt)
             asked = self.asked_w(row)
-            account.sample(id, now, asked, {**by_site, **alone}, battery)
+            assumed = [s.site.id for s in states if not s.sight]
+            account.sample(id, now, asked, {**by_site, **alone}, battery, assumed)
             self.trim(row, asked - sum(by_site.values()) - sum(alone.values()), now)
 
     def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:
@@ -139,6 +140,7 @@ class BatteryDispatch:
             schedule = self._schedules.update(id, steps, now, self._alone_import_w(id))
             if schedule is not None:
                 result.append(schedule)
+                state.told = schedule if state.linked else state.told
         return result
 
     def _current(

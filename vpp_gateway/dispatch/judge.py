@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, regulation_asked_w, usual_w
+from vpp_gateway.dispatch.plausible import impossible
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState
@@ -94,6 +95,8 @@ class Judge:
         """Why it cannot even be weighed; None when it can."""
         if not scope:
             return Reason(code="opt.no_site")
+        if (field := impossible(instruction)) is not None:
+            return Reason(code="opt.no_number", values=(("field", field[0]), ("found", field[1])))
         unknown = [device for device in instruction.devices if device not in self.timeline.home]
         if unknown:
             return Reason(code="opt.no_device", values=(("devices", ", ".join(unknown)),))

@@ -8,10 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from vpp_gateway.domain.instruction import DeviceId
+from vpp_gateway.domain.instruction import DeviceId, Instruction, Limit
 from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health, SiteReading
+
+
+def impossible(instruction: Instruction) -> tuple[str, str] | None:
+    """The first field of an instruction that cannot be meant, and what it says; None when all can."""
+    for n, phase in enumerate(instruction.phases):
+        for name, value in asdict(phase.demand).items():
+            if value is not None and not math.isfinite(value):
+                return f"phases[{n}].{name}", f"{value}"
+        if not math.isfinite(phase.start_at):
+            return f"phases[{n}].start_at", f"{phase.start_at}"
+        if phase.end_at is not None and not phase.end_at > phase.start_at:
+            return f"phases[{n}].end_at", f"{phase.end_at}"
+        limit = phase.demand
+        if isinstance(limit, Limit) and None not in (limit.import_max_w, limit.export_max_w):
+            assert limit.import_max_w is not None and limit.export_max_w is not None
+            if limit.import_max_w < -limit.export_max_w:
+                return f"phases[{n}].import_max_w", f"{limit.import_max_w:g}"
+    return None
 
 
 def plausible(reading: SiteReading) -> SiteReading:

@@ -20,6 +20,7 @@ from vpp_gateway.dispatch.plausible import plausible
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
 from vpp_gateway.metering.sight import Lasting, SightDoubt, doubt_of
@@ -64,6 +65,8 @@ class SiteState:
     linked: bool = False
     lost_at: float | None = None
     lost_reason: str = ""
+    told: SiteSchedule | None = None
+    """The schedule that its agent was sent last."""
     alone: bool = False
     """Its link fell silent: the agent is taken to live and to carry on by itself."""
     load_w: float | None = None
@@ -126,12 +129,38 @@ class SiteState:
         return self._of_w(without) if self.linked else self.credit_w(now, policy, without)
 
     def credit_w(self, now: float, policy: Policy, without: Collection[DeviceId] = ()) -> float:
-        """discharge_w that the batteries of a lost site (but these) are taken to hold still."""
-        return self._of_w(without) if self.credited(now, policy) else 0.0
+        """discharge_w that the batteries of a lost site (but these) are taken to give still.
+
+        An agent alone goes through its schedule: in the step in which it was lost it gives what it gave, and keeps its
+        import with it; in a later one what that step says; after the last nothing.
+        """
+        if not self.credited(now, policy):
+            return 0.0
+        if not self.alone or self.told is None:
+            return self._of_w(without)
+        if self.keeps_import(now):
+            return self._of_w(without)
+        return math.fsum(step.discharge_w for step in self._steps(now) if step.device not in without)
+
+    def keeps_import(self, now: float) -> bool:
+        """It is alone, in the step in which it was lost."""
+        if not self.alone or self.told is None:
+            return False
+        return any(step.start_at <= self.told.issued_at for step in self._steps(now))
+
+    def _steps(self, now: float) -> list[Step]:
+        rows = () if self.told is None else self.told.steps
+        return [step for step in rows if step.start_at <= now and (step.end_at is None or now < step.end_at)]
 
     def alone_w(self, device: DeviceId, now: float, policy: Policy) -> float:
         """discharge_w of one battery, read or credited; 0 for one that is not usable."""
-        return self.each_w.get(device, 0.0) if self.linked or self.credited(now, policy) else 0.0
+        if self.linked:
+            return self.each_w.get(device, 0.0)
+        if not self.credited(now, policy):
+            return 0.0
+        if not self.alone or self.told is None or self.keeps_import(now):
+            return self.each_w.get(device, 0.0)
+        return math.fsum(step.discharge_w for step in self._steps(now) if step.device == device)
 
     def _of_w(self, without: Collection[DeviceId]) -> float:
         return self.battery_w - math.fsum(self.each_w.get(device, 0.0) for device in without)
@@ -249,7 +278,7 @@ class Sites:
         state.lasting.hear(at, doubt)
         if state.seen_w is None:
             probable_w = state.unseen.load_w(at, state.shifted_w)
-            held = state.alone and state.credited(at, self._policy)
+            held = state.keeps_import(at) and state.credited(at, self._policy)
             state.load_w = state.load_w if probable_w is None or held else probable_w
             return
         state.load_w = state.seen_w + state.held_w(at, self._policy)

@@ -56,3 +56,5 @@ class DeliveryRecord:
     shortfall_w: float
     """Mean over the samples of what was missing towards the target (>= 0)."""
     why: tuple[Reason, ...]
+    samples_assumed: int = 0
+    """Of the samples, how many held a site that no meter showed: what it did then is assumed, and not within."""

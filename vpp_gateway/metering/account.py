@@ -80,10 +80,16 @@ class Account:
         target_w: float,
         by_site_w: Mapping[SiteId, float],
         battery_w: float,
+        assumed: Iterable[SiteId] = (),
     ) -> None:
+        """One second. `assumed`: sites that no meter shows, whose part is what we take them to do."""
         delivery = self._running.get(id)
-        if delivery is not None:
-            delivery.sample(at, target_w, by_site_w, battery_w)
+        if delivery is None:
+            return
+        unseen = tuple(assumed)
+        delivery.sample(at, target_w, by_site_w, battery_w, proven=not unseen)
+        for site in unseen:
+            self.note(id, Reason(code="meter.unseen", values=(("site", site),)))
 
     def obeyed(self, fact: Obeyed) -> None:
         """A battery acknowledged a setpoint: the stopwatch of the instruction it was for."""

@@ -51,14 +51,29 @@ class Delivery:
     delivered_now_w: float | None = None
     samples: int = 0
     samples_within: int = 0
+    samples_assumed: int = 0
     sum_w: float = 0.0
     sum_missing_w: float = 0.0
     sum_tier_w: dict[TierName, float] = field(default_factory=dict)
     sum_site_w: dict[SiteId, float] = field(default_factory=dict)
     why: tuple[Reason, ...] = ()
 
-    def sample(self, at: float, target_w: float, by_site_w: Mapping[SiteId, float], battery_w: float) -> None:
-        """Count one second. `by_site_w`: delivered regulation per site; `battery_w`: part from batteries."""
+    def sample(
+        self,
+        at: float,
+        target_w: float,
+        by_site_w: Mapping[SiteId, float],
+        battery_w: float,
+        *,
+        proven: bool = True,
+    ) -> None:
+        """Count one second.
+
+        Args:
+            by_site_w: Delivered regulation per site.
+            battery_w: Part from batteries.
+            proven: A meter shows all of it. What is only assumed is never within.
+        """
         delivered = sum(by_site_w.values())
         self.target_w, self.delivered_now_w = target_w, delivered
         if self.started_at is None:
@@ -68,7 +83,8 @@ class Delivery:
         if at < self.started_at + SETTLE_S:
             return
         self.samples += 1
-        self.samples_within += within(delivered, target_w)
+        self.samples_within += proven and within(delivered, target_w)
+        self.samples_assumed += not proven
         self.sum_w += delivered
         self.sum_missing_w += missing_w(delivered, target_w)
         for tier, part in ((BATTERY, battery_w), (WORKLOAD, delivered - battery_w)):
@@ -96,6 +112,7 @@ class Delivery:
             target_regulation_w=self.target_w,
             samples=self.samples,
             samples_within=self.samples_within,
+            samples_assumed=self.samples_assumed,
             delivered_regulation_w=self.sum_w / count,
             by_tier_w=tuple((tier, total / count) for tier, total in self.sum_tier_w.items()),
             by_site_w=tuple((site, total / count) for site, total in self.sum_site_w.items()),
