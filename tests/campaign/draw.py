@@ -21,6 +21,8 @@ AWARD_MIN_W, AWARD_MAX_W = 1e6, 4e6
 NOISE_SHARE, NOISE_TAU_S = 0.2, 120.0
 KEPT = math.exp(-1.0 / NOISE_TAU_S)
 """What is left of the noise after a second, in the mean."""
+KINDS = ("battery", "meter", "plug-in", "link", "site")
+"""What fails, in turn."""
 EVENT_S = 900.0
 NOTICE_S = 30.0
 RECOVERY_S = 120.0
@@ -110,7 +112,7 @@ def draw(seed: int, *, noise: bool = True, checked: bool = True) -> Drawn:
     rng = SeededRng(f"campaign/{seed}")
     sign = 1.0 if rng.uniform(0.0, 1.0) < 0.5 else -1.0
     award_w = sign * round(rng.uniform(AWARD_MIN_W, AWARD_MAX_W), -3)
-    what = tuple(FAULTS)[seed % len(FAULTS)]
+    what = KINDS[seed % len(KINDS)]
     how = FAULTS[what][min(int(rng.uniform(0, len(FAULTS[what]))), len(FAULTS[what]) - 1)]
     site = SITES[min(int(rng.uniform(0, 3)), 2)]
     number = 1 + min(int(rng.uniform(0, BATTERIES)), BATTERIES - 1)
