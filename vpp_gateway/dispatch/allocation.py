@@ -314,19 +314,23 @@ def forecast_problem(
     prepared_w: Mapping[SiteId, float],
     at: float,
     bounds: Iterable[Bound] = (),
+    standing_w: Mapping[InstructionId, Mapping[SiteId, float]] | None = None,
 ) -> Problem:
     """What the batteries should begin with at `at`, as far as one can say before: load as in the baseline.
 
     Args:
-        bounds: Limits in force then; those of sites wait for the load that they bound.
+        bounds: Limits in force then; those of sites as far as the load is what it is now.
         prepared_w: Regulation per site of fast shifts that will be committed at `at`.
+        standing_w: The same, by instruction, of work that stands for it already.
     """
+    bounds = tuple(bounds)
     targets, resources = [], []
     for row in rows:
         states = [sites[id] for id in row.sites]
         asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
         if asked is not None:
-            asked -= math.fsum(prepared_w.get(site, 0.0) for site in row.sites)
+            standing = (standing_w or {}).get(row.instruction.id, {})
+            asked -= math.fsum(prepared_w.get(site, 0.0) + standing.get(site, 0.0) for site in row.sites)
         targets.append(_target(row, asked or 0.0))
         for state, battery in _batteries_of(row, sites):
             reading = state.usable.get(battery.id)
@@ -342,7 +346,7 @@ def forecast_problem(
         targets=tuple(targets),
         resources=_limited(tuple(resources), bounds),
         levers=(),
-        bounds=_bounds(sites, (), {}),
+        bounds=_bounds(sites, bounds, {}),
         feeders=_feeders(sites),
     )
 

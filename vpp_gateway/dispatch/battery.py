@@ -162,9 +162,10 @@ class BatteryDispatch:
     def _forecast(self, now: float) -> None:
         """Steps of coming segments; made again when what rules in them or the usable batteries change."""
         usable = tuple(device for state in self._sites for device in state.usable)
-        prepared = self._shifts.prepared_w()
+        prepared, standing = self._shifts.prepared_w(), self._shifts.standing_w()
         segments = self._timeline.coming(now)
-        key = (usable, tuple(prepared.items()), math.floor(now / FORECAST_EVERY_S))
+        work = (tuple(prepared.items()), tuple((id, tuple(w.items())) for id, w in standing.items()))
+        key = (usable, work, math.floor(now / FORECAST_EVERY_S))
         if key == self._later_key and (segments is self._segments or segments == self._segments):
             self._segments = segments
             return
@@ -176,7 +177,13 @@ class BatteryDispatch:
                 continue
             plan = closed_form(
                 forecast_problem(
-                    self._sites, segment.rows, self._baselines, coming, segment.start_at, segment.bounds
+                    self._sites,
+                    segment.rows,
+                    self._baselines,
+                    coming,
+                    segment.start_at,
+                    segment.bounds,
+                    standing,
                 ),
                 explain=False,
             )

@@ -208,6 +208,17 @@ class Shifts:
                 total[leg.site] = (w, min(since, record.committed_at))
         return total
 
+    def standing_w(self) -> dict[InstructionId, dict[SiteId, float]]:
+        """Regulation per instruction and site of the orders that stand for it, W: it goes on as long as that does."""
+        total: dict[InstructionId, dict[SiteId, float]] = {}
+        for record in self.standing():
+            if record.committed:
+                sites = total.setdefault(record.order.instruction, {})
+                for leg in record.offer.legs:
+                    w = regulation_of(leg.import_delta_w) * record.share
+                    sites[leg.site] = sites.get(leg.site, 0.0) + w
+        return total
+
     def prepared_w(self) -> dict[SiteId, float]:
         """Regulation per site of fast shifts that are prepared and will be committed when their phase begins."""
         total: dict[SiteId, float] = {}
