@@ -45,6 +45,8 @@ from vpp_gateway.portfolio.rooms import feeder_max_w
 from vpp_gateway.portfolio.timeline import Bound, InForce
 
 MIN_WEIGHT_WH = 1.0
+LIMIT_HOLD_S = 60.0
+"""A battery that only holds a limit is planned for so long: the load may be below it again by then."""
 
 
 def _credited_alone_w(row: InForce, sites: Sites, now: float, policy: Policy) -> float:
@@ -85,6 +87,10 @@ def now_problem(
         coming = math.fsum(s.coming_w for s in states)
         need = asked - shown - coming + trim_w.get(row.instruction.id, 0.0)
         targets.append(_target(row, need))
+    limits = _bounds(sites, bounds, {})
+    for limit in limits:
+        if limit.must_w:
+            holds.setdefault(limit.site, LIMIT_HOLD_S)
     return Problem(
         id="now",
         at=now,
@@ -92,7 +98,7 @@ def now_problem(
         targets=tuple(targets),
         resources=_limited(_resources(sites, holds, alone, 1.0, keep), bounds),
         levers=(),
-        bounds=_bounds(sites, bounds, {}),
+        bounds=limits,
         feeders=_feeders(sites),
     )
 
@@ -293,18 +299,25 @@ def _bounds(
         if load is not None:
             load += active_w.get(state.site.id, 0.0)
         export_max_w = min((b.export_max_w for b in here if b.export_max_w is not None), default=None)
-        limits = site_bounds(
-            state.site,
-            load,
-            min((b.import_max_w for b in here if b.import_max_w is not None), default=None),
-            export_max_w,
-        )
+        import_max_w = min((b.import_max_w for b in here if b.import_max_w is not None), default=None)
+        limits = site_bounds(state.site, load, import_max_w, export_max_w)
+        if load is not None and here:
+            limits = replace(limits, must_w=_must_w(load, import_max_w, export_max_w))
         if load is not None and state.pv_w is not None:
             limit_w = min(state.site.export_max_w, math.inf if export_max_w is None else export_max_w)
             spare_w = spare_sun_w(load, state.pv_w, state.import_w, limit_w)
             limits = replace(limits, spare_sun_w=spare_w)
         rows.append(limits)
     return tuple(rows)
+
+
+def _must_w(load_w: float, import_max_w: float | None, export_max_w: float | None) -> float:
+    """What ordered limits demand of a site with this load, as regulation, W."""
+    if import_max_w is not None and load_w > import_max_w:
+        return load_w - import_max_w
+    if export_max_w is not None and load_w < -export_max_w:
+        return load_w + export_max_w
+    return 0.0
 
 
 def forecast_problem(

@@ -10,6 +10,7 @@ import math
 
 from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
 from vpp_gateway.dispatch.keep import Keep
+from vpp_gateway.dispatch.limits import keep_limits, kept_now
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.recharge import Recharge
@@ -88,6 +89,10 @@ class BatteryDispatch:
             account.sample(id, now, asked, {**by_site, **alone}, battery, assumed)
             self.trim(row, asked - sum(by_site.values()) - sum(alone.values()), now)
 
+        for id, limited in kept_now(self._sites, self._timeline.bounds_at(now)).items():
+            given = math.fsum(limited.by_site_w.values())
+            account.sample(id, now, limited.must_w, limited.by_site_w, given)
+
     def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:
         """Which batteries the stopwatch of an instruction that has just begun waits for; it is struck off `begun`."""
         if self.plan is None:
@@ -123,7 +128,7 @@ class BatteryDispatch:
         self.expect(now)
         self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
         current: dict[SiteId, tuple[Step, ...]] = {}
-        if rows:
+        if rows or any(bound.device is None for bound in self._timeline.bounds_at(now)):
             current = self._current(rows, now, keep)
         else:
             self.problem = self.plan = None
@@ -148,8 +153,9 @@ class BatteryDispatch:
     ) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy, keep)
-        self.problem, self.plan = problem, closed_form(problem, explain=False)
-        return steps_of(self.plan, rows, None, self._timeline.next_turn(now))
+        kept = keep_limits(problem, rows, self._timeline, now)
+        self.problem, self.plan = kept.problem, kept.plan
+        return steps_of(kept.plan, kept.rows, None, self._timeline.next_turn(now))
 
     def _alone_import_w(self, site: SiteId) -> float | None:
         """What the PCC of a site shows once its setpoints and the shifts that are coming are real."""

@@ -32,6 +32,7 @@ from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
+from vpp_gateway.portfolio.availability import limits_in
 from vpp_gateway.portfolio.envelope import NO_BOUND_W, hold_s, site_bounds
 from vpp_gateway.portfolio.rooms import SiteAssets, scope_room
 from vpp_gateway.portfolio.sweep import Place, Row
@@ -78,8 +79,11 @@ class Judge:
         least = math.inf
         for phase in instruction.phases:
             if isinstance(phase.demand, Limit):
-                continue
-            asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
+                asked: float | None = 0.0 if instruction.devices else _passed_w(phase.demand, states)
+                if not asked:
+                    continue
+            else:
+                asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
             if asked is None:
                 return Verdict(opt="out", reason=Reason(code="opt.load_unknown"), room_w=0.0)
             room = self._room_w(instruction, 1.0 if asked > 0 else -1.0, hold)
@@ -115,7 +119,7 @@ class Judge:
         free = self._free(instruction)
         direction: Direction = "down" if sign > 0 else "up"
         asked = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
-        sites = [self._assets(self.sites[id], devices) for id, devices in free.items()]
+        sites = [self._assets(self.sites[id], devices, asked) for id, devices in free.items()]
         power = scope_room(sites, (), asked, direction).w
         energy = math.fsum(
             asset.energy_wh(direction)
@@ -139,8 +143,8 @@ class Judge:
             free[site] = free.get(site, frozenset()) | {d for d in named if (site, d) not in taken}
         return free
 
-    def _assets(self, state: SiteState, devices: Set[DeviceId]) -> SiteAssets:
-        """Those of its batteries that can be counted on, as far as its grid connection carries them."""
+    def _assets(self, state: SiteState, devices: Set[DeviceId], asked: Hold) -> SiteAssets:
+        """Those of its batteries that can be counted on, as far as its grid connection and its limits carry them."""
         unheard = self.in_grace and state.reading is None
         batteries = tuple(
             nameplate_asset(state.site, battery)
@@ -153,7 +157,8 @@ class Judge:
             return SiteAssets(
                 site=state.site, batteries=batteries, down_max_w=NO_BOUND_W, up_max_w=NO_BOUND_W
             )
-        bounds = site_bounds(state.site, state.load_w, None, None)
+        tighter = limits_in(self.timeline, state.site.id, asked.start_at, asked.until)
+        bounds = site_bounds(state.site, state.load_w, *tighter)
         return SiteAssets(
             site=state.site,
             batteries=batteries,
@@ -257,3 +262,15 @@ def _carried(offer: Offer, links: dict[tuple[SiteId, SiteId], float]) -> float:
 
 def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:
     return one.site.is_blocked(DeviceId(asset.id), asked.start_at, asked.until)
+
+
+def _passed_w(limit: Limit, states: Sequence[SiteState]) -> float:
+    """Regulation that a limit demands of sites whose load passes it now, W; each site has the limit for itself."""
+    total = 0.0
+    for state in states:
+        load_w = state.load_w or 0.0
+        if limit.import_max_w is not None:
+            total += max(0.0, load_w - limit.import_max_w)
+        if limit.export_max_w is not None:
+            total += min(0.0, load_w + limit.export_max_w)
+    return total

@@ -105,6 +105,8 @@ class SiteBounds:
     """Before the export limit binds (>= 0)."""
     up_max_w: float
     """Before the import limit binds (>= 0)."""
+    must_w: float = 0.0
+    """Regulation that a limit in force demands here, because the load alone passes it; < 0 = to be taken up."""
     spare_sun_w: float | None = None
     """The site's own PV beyond its own use, before batteries and levers; < 0 = its use beyond its PV; None = it has
     none, or nothing is known of it."""

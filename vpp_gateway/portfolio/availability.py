@@ -187,7 +187,8 @@ def limits_in(
     imports: list[float] = []
     exports: list[float] = []
     for instruction in timeline:
-        if (site, None) not in timeline.claim_of(instruction):
+        limits = any(isinstance(phase.demand, Limit) for phase in instruction.phases)
+        if not limits or (site, None) not in timeline.claim_of(instruction):
             continue
         for phase in _overlapping(instruction, since, until):
             if isinstance(phase.demand, Limit):
