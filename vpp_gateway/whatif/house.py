@@ -281,7 +281,8 @@ class _House:
                 self._uplinks[site].dial()
             case "site" if begins:
                 self._agent_tasks.pop(site).cancel()
-                self._centre.detach(site, "the site agent died")
+                # A machine without power closes nothing: to the centre it looks like a link that was cut.
+                self._centre.detach(site, "the site agent died", silent=fault.how == "power")
             case "site":
                 self._make_agent(site)
 

@@ -24,7 +24,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
     "plug-in": ("dead", "liar"),
     "planner": ("dead",),
     "link": ("cut",),
-    "site": ("agent",),
+    "site": ("agent", "power"),
 }
 """What can fail -> how, the first of them where nothing is said."""
 
