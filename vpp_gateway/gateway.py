@@ -267,8 +267,9 @@ class Gateway:
         self._begun.update(row.instruction.id for row in rows if row.instruction.id in begun)
         self._name_losers(rows, begun, now)
         self._edge = self.timeline.next_turn(now)
-        if begun:
-            commands.extend(self.shifts.commit_prepared(begun, now))
+        prepared = self.shifts.commit_prepared({row.instruction.id for row in rows}, now)
+        commands.extend(prepared)
+        if begun or prepared:
             self._mark_disturbed(now)
             self._replan = True
         return commands
@@ -343,7 +344,7 @@ class Gateway:
         ruler = {
             s: row.instruction.id for row in self.timeline.at(max(now, asked.problem.at)) for s in row.sites
         }
-        commands = self.shifts.follow(plan, verb, ruler, now)
+        commands = self.shifts.follow(plan, verb, ruler, now, asked.problem.at)
         self._mark_disturbed(now)
         for target in asked.problem.targets:
             self.account.explain(target.instruction, reasons_of(plan, target, asked.problem))

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from vpp_gateway.dispatch.keep import Keep, held, left_to_others, sustained_w
+from vpp_gateway.dispatch.limits import passed_w
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, given_alone_w, shown_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
@@ -28,6 +29,7 @@ from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, S
 from vpp_gateway.domain.instruction import (
     DeviceId,
     InstructionId,
+    Limit,
     SiteId,
 )
 from vpp_gateway.domain.plan import Coupling, FeederBounds, Lever, Problem, Resource, SiteBounds, Target, Use
@@ -302,22 +304,15 @@ def _bounds(
         import_max_w = min((b.import_max_w for b in here if b.import_max_w is not None), default=None)
         limits = site_bounds(state.site, load, import_max_w, export_max_w)
         if load is not None and here:
-            limits = replace(limits, must_w=_must_w(load, import_max_w, export_max_w))
+            limits = replace(
+                limits, must_w=passed_w(Limit(import_max_w=import_max_w, export_max_w=export_max_w), load)
+            )
         if load is not None and state.pv_w is not None:
             limit_w = min(state.site.export_max_w, math.inf if export_max_w is None else export_max_w)
             spare_w = spare_sun_w(load, state.pv_w, state.import_w, limit_w)
             limits = replace(limits, spare_sun_w=spare_w)
         rows.append(limits)
     return tuple(rows)
-
-
-def _must_w(load_w: float, import_max_w: float | None, export_max_w: float | None) -> float:
-    """What ordered limits demand of a site with this load, as regulation, W."""
-    if import_max_w is not None and load_w > import_max_w:
-        return load_w - import_max_w
-    if export_max_w is not None and load_w < -export_max_w:
-        return load_w + export_max_w
-    return 0.0
 
 
 def forecast_problem(

@@ -137,7 +137,8 @@ class BatteryDispatch:
         result = []
         for id in self._sites.ids:
             state = self._sites[id]
-            steps = (*current.get(id, ()), *back.get(id, ()), *self._later.get(id, ()))
+            # A limit that holds a battery goes before its charge.
+            steps = (*current.get(id, back.get(id, ())), *self._later.get(id, ()))
             # What a credited site holds is what we count on: it is not changed before the site has spoken.
             counted_on = bool(steps) and state.credited(now, self._policy)
             if not state.linked and (measured or counted_on):

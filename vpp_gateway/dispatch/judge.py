@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
+from vpp_gateway.dispatch.limits import passed_w
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, regulation_asked_w, usual_w
 from vpp_gateway.dispatch.plausible import impossible
 from vpp_gateway.dispatch.policy import Policy
@@ -32,7 +33,7 @@ from vpp_gateway.domain.plan import Reason
 from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
-from vpp_gateway.portfolio.availability import limits_in
+from vpp_gateway.portfolio.availability import limited_devices, limits_in
 from vpp_gateway.portfolio.envelope import NO_BOUND_W, hold_s, site_bounds
 from vpp_gateway.portfolio.rooms import SiteAssets, scope_room
 from vpp_gateway.portfolio.sweep import Place, Row
@@ -79,21 +80,36 @@ class Judge:
         least = math.inf
         for phase in instruction.phases:
             if isinstance(phase.demand, Limit):
-                asked: float | None = 0.0 if instruction.devices else _passed_w(phase.demand, states)
-                if not asked:
-                    continue
-            else:
-                asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
+                if (short := self._not_kept(instruction, phase.demand, hold)) is not None:
+                    return short
+                continue
+            asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
             if asked is None:
                 return Verdict(opt="out", reason=Reason(code="opt.load_unknown"), room_w=0.0)
             room = self._room_w(instruction, 1.0 if asked > 0 else -1.0, hold)
             least = min(least, room)
             if room < abs(asked) * self.policy.opt_in_at_least:
-                way = "down" if asked > 0 else "up"
-                values = (("w", f"{abs(asked):.0f}"), ("seconds", f"{hold:.0f}"), ("room_w", f"{room:.0f}"))
-                reason = Reason(code=f"opt.short_{way}", values=values)
-                return Verdict(opt="out", reason=reason, room_w=room)
+                return _short(asked, room, hold)
         return Verdict(opt="in", room_w=least if math.isfinite(least) else 0.0)
+
+    def _not_kept(self, instruction: Instruction, limit: Limit, hold: float) -> Verdict | None:
+        """The verdict on a limit that the batteries of one of its sites cannot hold; None when all can.
+
+        A limit goes before every demand, so it matters to nobody who rules the site; no workload is called for it.
+        """
+        held = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
+        for id in () if instruction.devices else self.timeline.scope_of(instruction):
+            state = self.sites[id]
+            must = passed_w(limit, state.load_w or 0.0)
+            if not must:
+                continue
+            direction: Direction = "down" if must > 0 else "up"
+            site = self._assets(state, frozenset(b.id for b in state.site.batteries), held)
+            energy = math.fsum(a.energy_wh(direction) for a in site.batteries if a.doubt is None)
+            room = min(scope_room([site], (), held, direction).w, energy * 3600.0 / hold)
+            if room < abs(must) * self.policy.opt_in_at_least:
+                return _short(must, room, hold)
+        return None
 
     def _hindrance(self, instruction: Instruction, scope: tuple[SiteId, ...]) -> Reason | None:
         """Why it cannot even be weighed; None when it can."""
@@ -146,12 +162,13 @@ class Judge:
     def _assets(self, state: SiteState, devices: Set[DeviceId], asked: Hold) -> SiteAssets:
         """Those of its batteries that can be counted on, as far as its grid connection and its limits carry them."""
         unheard = self.in_grace and state.reading is None
+        limited = limited_devices(self.timeline, state.site.id, asked.start_at, asked.until)
         batteries = tuple(
             nameplate_asset(state.site, battery)
             if unheard
             else battery_asset(state.site, battery, state.readable.get(battery.id))
             for battery in state.site.batteries
-            if battery.id in devices
+            if battery.id in devices and battery.id not in limited
         )
         if state.load_w is None:
             return SiteAssets(
@@ -264,13 +281,7 @@ def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:
     return one.site.is_blocked(DeviceId(asset.id), asked.start_at, asked.until)
 
 
-def _passed_w(limit: Limit, states: Sequence[SiteState]) -> float:
-    """Regulation that a limit demands of sites whose load passes it now, W; each site has the limit for itself."""
-    total = 0.0
-    for state in states:
-        load_w = state.load_w or 0.0
-        if limit.import_max_w is not None:
-            total += max(0.0, load_w - limit.import_max_w)
-        if limit.export_max_w is not None:
-            total += min(0.0, load_w + limit.export_max_w)
-    return total
+def _short(asked: float, room: float, hold: float) -> Verdict:
+    way = "down" if asked > 0 else "up"
+    values = (("w", f"{abs(asked):.0f}"), ("seconds", f"{hold:.0f}"), ("room_w", f"{room:.0f}"))
+    return Verdict(opt="out", reason=Reason(code=f"opt.short_{way}", values=values), room_w=room)

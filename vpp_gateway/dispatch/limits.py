@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vpp_gateway.dispatch.sites import Sites
-from vpp_gateway.domain.instruction import InstructionId, SiteId
+from vpp_gateway.domain.instruction import InstructionId, Limit, SiteId
 from vpp_gateway.domain.plan import Plan, Problem, Share, SiteBounds, Target
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import Bound, InForce, Timeline
@@ -22,6 +22,15 @@ from vpp_gateway.portfolio.timeline import Bound, InForce, Timeline
 EPSILON_W = 1e-3
 TOLERANCE = 0.01
 """Of a limit: what it is passed by from one second to the next, while the load moves, is no breach."""
+
+
+def passed_w(limit: Limit, load_w: float) -> float:
+    """Regulation that a limit demands of a site with this load, W; 0 while the load alone keeps it."""
+    if limit.import_max_w is not None and load_w > limit.import_max_w:
+        return load_w - limit.import_max_w
+    if limit.export_max_w is not None and load_w < -limit.export_max_w:
+        return load_w + limit.export_max_w
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +104,7 @@ def _pin(
     """The same problem with some sites held to their limits."""
     devices = {device for row in rows for device in row.devices}
     apart = _given(share for share in before.shares if share.id in devices)
-    targets = [
-        replace(
-            target,
-            sites=tuple(site for site in target.sites if site not in pinned),
-            regulation_w=target.regulation_w - math.fsum(pinned[s] for s in target.sites if s in pinned),
-        )
-        for target in problem.targets
-    ]
-    holding = []
+    holding, targets = [], []
     for site, must_w in pinned.items():
         limit = timeline.get(orders[site]) if site in orders else None
         phase = None if limit is None else limit.phase_at(now)
@@ -119,6 +120,28 @@ def _pin(
                 without=tuple(sorted(devices)),
             )
         )
+    # What a site held to its limit gives, not what is demanded of it: that may be more than it has.
+    # Devices that give for another instruction use the same connection, and their power is not the award's.
+    own = (target for target in problem.targets if target.devices)
+    alone = [
+        replace(
+            target,
+            sites=(),
+            regulation_w=math.fsum(s.regulation_w for s in before.shares if s.id in target.devices),
+        )
+        for target in own
+    ]
+    first = closed_form(replace(problem, targets=(*alone, *targets)), explain=False)
+    got = _given(share for share in first.shares if share.id not in devices)
+    targets = [
+        replace(
+            target,
+            sites=tuple(site for site in target.sites if site not in pinned),
+            regulation_w=target.regulation_w
+            - math.fsum(got.get(s, 0.0) for s in target.sites if s in pinned),
+        )
+        for target in problem.targets
+    ] + targets
     held = replace(problem, targets=tuple(targets))
     left = tuple(replace(row, sites=tuple(site for site in row.sites if site not in pinned)) for row in rows)
     return Kept(problem=held, plan=closed_form(held, explain=False), rows=(*left, *holding))

@@ -20,6 +20,7 @@ from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import Step
 from vpp_gateway.portfolio.envelope import battery_room, site_bounds
+from vpp_gateway.portfolio.rooms import feeder_max_w
 from vpp_gateway.portfolio.timeline import Timeline
 
 RECHARGE = InstructionId("recharge")
@@ -54,7 +55,7 @@ class Recharge:
             return {}
         found = {}
         for state in sites:
-            wanted_w = self._wanted(state, rolling, keep)
+            wanted_w = _carried(state, timeline, self._wanted(state, rolling, keep), now)
             if state.fresh and any(wanted_w.values()):
                 share = _share(state, timeline, math.fsum(wanted_w.values()), now)
                 found[state.site.id] = _steps({id: w * share for id, w in wanted_w.items()}, now)
@@ -86,9 +87,24 @@ def _target(battery: Battery, rolling: RollingPolicy, keep: Keep | None) -> floa
     return min(battery.soc_max, max(battery.soc_min, rolling.wanted_soc, kept))
 
 
+def _carried(
+    state: SiteState, timeline: Timeline, wanted_w: Mapping[DeviceId, float], now: float
+) -> dict[DeviceId, float]:
+    """What limits on single batteries and on their feeders leave of it, W."""
+    bounds = [bound for bound in timeline.bounds_at(now) if bound.site == state.site.id]
+    limits = {b.device: b.import_max_w for b in bounds if b.device is not None and b.import_max_w is not None}
+    found = {id: max(0.0, min(w, limits.get(id, w))) for id, w in wanted_w.items()}
+    for line in state.site.feeders:
+        asked_w = math.fsum(found.get(id, 0.0) for id in line.devices)
+        room_w = feeder_max_w(line, "up")
+        if asked_w > room_w:
+            found |= {id: found[id] * room_w / asked_w for id in line.devices if id in found}
+    return found
+
+
 def _share(state: SiteState, timeline: Timeline, asked_w: float, now: float) -> float:
     """Part of what is asked that the grid connection of the site takes, 0..1."""
-    here = [bound for bound in timeline.bounds_at(now) if bound.site == state.site.id]
+    here = [b for b in timeline.bounds_at(now) if (b.site, b.device) == (state.site.id, None)]
     limits = [bound.import_max_w for bound in here if bound.import_max_w is not None]
     room_w = site_bounds(state.site, state.load_w, min(limits, default=None), None).up_max_w
     return min(1.0, IMPORT_SHARE * room_w / asked_w)

@@ -190,8 +190,10 @@ class Rolling:
 
     def _nearest_s(self, now: float) -> float:
         """Seconds until something is asked of us; 0 while it is."""
-        starts = (i.start_at - now for i in self._timeline if i.end_at is None or i.end_at > now)
-        return max(0.0, min(starts, default=math.inf))
+        if self._timeline.at(now) or self._timeline.bounds_at(now):
+            return 0.0
+        change = self._timeline.next_change(now)
+        return math.inf if change is None else change - now
 
     def _armed(self, rolling: RollingPolicy, now: float) -> Iterator[Armed]:
         return (p for p in rolling.armed if p.end_at > now and p.start_at < now + rolling.ahead_s)

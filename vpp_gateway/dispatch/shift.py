@@ -10,7 +10,7 @@ says `active`; the meter decides what the batteries do in any case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -55,6 +55,8 @@ class ShiftRecord:
     committed: bool = False
     """COMMIT has been ordered, whatever came after."""
     committed_at: float = 0.0
+    prepared_for: float = 0.0
+    """UTC (Unix s) at which the phase begins that it was prepared for."""
 
     @property
     def share(self) -> float:
@@ -272,9 +274,18 @@ class Shifts:
         return tuple(rows)
 
     def follow(
-        self, plan: Plan, verb: ShiftVerb, instruction_at: Mapping[SiteId, InstructionId], now: float
+        self,
+        plan: Plan,
+        verb: ShiftVerb,
+        instruction_at: Mapping[SiteId, InstructionId],
+        now: float,
+        at: float | None = None,
     ) -> list[Shift]:
-        """Orders that make a plan real: begin what it calls, take back what it no longer calls or what cannot last."""
+        """Orders that make a plan real: begin what it calls, take back what it no longer calls or what cannot last.
+
+        Args:
+            at: When what is prepared is to be committed; None = now.
+        """
         calls = {call.offer: call for call in plan.calls}
         commands = self._take_back(calls, now) if verb is ShiftVerb.COMMIT else []
         known = {offer.id: offer for offers in self.offers.values() for offer in offers}
@@ -286,15 +297,17 @@ class Shifts:
                 )
                 if instruction is not None:
                     commands.append(self._begin(offer, call, verb, instruction, now))
+                    self.orders[commands[-1].order.id].prepared_for = now if at is None else at
         return commands
 
-    def commit_prepared(self, instructions: Iterable[InstructionId], now: float) -> list[Shift]:
-        """The phase has begun: commit what was prepared for it."""
-        wanted = set(instructions)
+    def commit_prepared(self, ruling: Set[InstructionId], now: float) -> list[Shift]:
+        """The phase has begun for which it was prepared: commit it if its instruction rules, else take it back."""
         return [
             self._send(record, ShiftVerb.COMMIT, now)
+            if record.order.instruction in ruling
+            else self._roll_back(record, now)
             for record in list(self.standing())
-            if not record.committed and record.order.instruction in wanted
+            if not record.committed and record.prepared_for <= now
         ]
 
     def release(self, instruction: InstructionId, now: float) -> list[Shift]:

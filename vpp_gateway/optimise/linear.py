@@ -39,6 +39,8 @@ LEAST_PART = 0.01
 COST_LEAST, COST_MOST = 1e-3, 1e3
 """Costs compare offers of one SLA tier; an offer for nothing still waits for the batteries."""
 
+RESIDUE_W = 1e-6
+
 
 def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     """Solve with HiGHS, then round levers up to whole steps and share out what remains fairly.
@@ -134,7 +136,8 @@ def posed(problem: Problem) -> Posed:
         down_max=_floats([w.down_max_w if (w := bounds.get(s)) else 0.0 for s in sites] + down_max),
         up_max=_floats([w.up_max_w if (w := bounds.get(s)) else 0.0 for s in sites] + up_max),
         target=_ints(counted + [t for _, _, t in inside]),
-        asked=_floats([t.regulation_w for t in problem.targets]),
+        # A rounding residue is nothing to be served, and HiGHS refuses rows of such numbers.
+        asked=_floats([t.regulation_w if abs(t.regulation_w) > RESIDUE_W else 0.0 for t in problem.targets]),
         node=_ints([p[0] for p in parts]),
         rank=_ints([p[1] for p in parts]),
         down=_floats([p[2] for p in parts]),
