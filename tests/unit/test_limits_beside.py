@@ -107,11 +107,11 @@ def test_a_battery_that_holds_an_export_limit_is_not_recharged_meanwhile() -> No
         == "in"
     )
     made.run_until(1200.0)
-    assert gives(made, HELD) == pytest.approx(-90_000.0, rel=0.01), (
+    assert gives(made, HELD) == pytest.approx(-30_000.0, rel=0.01), (
         "the limit asks for more than the recharge"
     )
-    assert gives(made, NEXT) == pytest.approx(-50_000.0, rel=0.01), (
-        "half of its rating, where no limit stands"
+    assert gives(made, NEXT) == pytest.approx(-10_000.0, rel=0.01), (
+        "a tenth of its rating, where no limit stands"
     )
     for steps in (made.plant.sites[site].schedule for site in SITES):
         assert steps is not None
