@@ -40,7 +40,7 @@ def course(sigma_w: float, seed: int = 1) -> Course:
 
 
 def failing(what: str, how: str, where: str) -> Drawn:
-    drawn = draw(2)
+    drawn = draw(2, checked=False)
     fault = Fault(at_s=NOTICE_S + 300.0, what=what, how=how, where=where)
     return replace(drawn, fault=fault, play=replace(drawn.play, faults=(fault,)))
 

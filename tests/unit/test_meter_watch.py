@@ -168,3 +168,11 @@ def test_a_mirrored_jump_is_a_wrong_sign_at_once() -> None:
         watch.believes(1000.0 + n, w, 0.0) for n, w in enumerate((4e5, 4.01e5, -4e5, -3.99e5, 3.98e5))
     ]
     assert believed == [True, True, False, False, True]
+
+
+def test_a_battery_that_leaves_the_sum_has_not_moved() -> None:
+    watch = MeterWatch(power_w=100_000.0)
+    assert watch.believes(1000.0, 400_000.0, 40_000.0) and watch.believes(1001.0, 400_000.0, 40_000.0)
+    watch.recount(-20_000.0)
+    assert watch.believes(1002.0, 400_000.0, 20_000.0), "the meter stands still, and so do the batteries"
+    assert not watch.believes(1003.0, 400_000.0, 40_000.0), "now they move and it does not"

@@ -256,7 +256,9 @@ class Sites:
         state.usable = {
             id: b for id, b in state.readable.items() if not state.site.is_blocked(id, reading.at, reading.at)
         }
-        state.each_w = {id: b.discharge_w for id, b in state.usable.items()}
+        before, state.each_w = state.each_w, {id: b.discharge_w for id, b in state.usable.items()}
+        came = math.fsum(w for id, w in state.each_w.items() if id not in before)
+        state.watch.recount(came - math.fsum(w for id, w in before.items() if id not in state.each_w))
         state.battery_w = math.fsum(state.each_w.values())
 
     def _see(self, state: SiteState, at: float, meter_w: float | None, check_w: float | None) -> None:

@@ -86,6 +86,13 @@ class MeterWatch:
             self._load_w = load
         return believed
 
+    def recount(self, by_w: float) -> None:
+        """Batteries came into the sum or left it: it is another sum by so much, W, and nothing has moved."""
+        if self._new is not None and self._last is not None:
+            self._new = (*self._new[:2], self._new[2] + by_w)
+            self._last = (self._last[0], self._last[1] + by_w)
+            self._load_w = None if self._load_w is None else self._load_w + by_w
+
     def _believed(self, at: float, import_w: float, battery_w: float) -> bool:
         least = max(MOVED_MIN_W, MOVED_SHARE * self.power_w)
         if self._new is None or self._last is None:
