@@ -143,6 +143,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
         "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
     ),
+    "why.held.limit": (
+        "{site} is held where {event} limits it; the other sites make up the difference.",
+        "{site} は {event} の上限で保持され、差分は他の拠点が補う。",
+    ),
     "why.meter.unseen": (
         "For a while no meter showed what {site} did; its part is assumed then, and not proven.",
         "{site} の計量値が得られない時間があった。その間の分は推定であり、実績として証明できない。",

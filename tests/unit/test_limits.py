@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.fleets import SITES, instruction
 from tests.unit.test_gateway import House
+from vpp_gateway.chronicle.observe import look
 from vpp_gateway.domain.fact import Instructed, Started
 from vpp_gateway.domain.instruction import Delta, InstructionId, Limit
 from vpp_gateway.domain.plan import Reason
@@ -125,3 +126,19 @@ def test_a_limit_that_ends_gives_the_battery_back() -> None:
     made.run_until(1400.0)
     assert all(b.discharge_w == 0.0 for s in made.plant.sites.values() for b in s.batteries.values())
     assert made.gateway.battery.plan is None
+
+
+def test_a_held_site_is_explained_in_the_record_and_in_the_chronicle() -> None:
+    made = house()
+    made.feed(limit(LOAD_W - 80_000.0, scope=(SITES[0],)))
+    made.feed(award(90_000.0))
+    made.run_until(1100.0)
+    said = Reason(code="held.limit", values=(("site", SITES[0]), ("event", "tso/LIM")))
+    account = made.gateway.account.delivery(InstructionId("tso/AWARD"))
+    assert account is not None and said in account.why
+    seen = look(made.gateway, InstructionId("tso/AWARD"), made.now)
+    assert said in seen.binding
+    assert {battery.site for battery in seen.batteries} == set(SITES[1:]), "what T gives is the limit's"
+    held = look(made.gateway, InstructionId("tso/LIM"), made.now)
+    assert held.delivered_w == pytest.approx(80_000.0, rel=0.01) == held.battery_w
+    assert math.fsum(b.regulation_w for b in held.batteries) == pytest.approx(80_000.0, rel=0.01)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
+from vpp_gateway.dispatch.limits import kept_now
 from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
 from vpp_gateway.dispatch.shift import ShiftRecord
 from vpp_gateway.dispatch.sites import SiteState
@@ -44,7 +45,7 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
         delivered_w=math.fsum((*at_site.values(), *alone.values())),
         battery_w=math.fsum((*(s.held_w(now, gateway.policy, row.without) for s in states), *alone.values())),
         short_w=0.0 if plan is None else math.fsum(w for _, w in plan.shortfall_w),
-        binding=() if plan is None else plan.binding,
+        binding=(*(() if plan is None else plan.binding), *_held(gateway, row)),
         batteries=tuple(_batteries((*states, *(gateway.sites[site] for site in alone)), problem, shares)),
         orders=tuple(_orders(gateway, id, row.sites)),
         called=called,
@@ -63,21 +64,51 @@ def _not_ruling(gateway: Gateway, id: InstructionId, now: float) -> Look:
         called, rejected = _planned(gateway, id, scope)
         return Look(at=now, phase=None, orders=orders, called=called, rejected=rejected)
     states = [gateway.sites[site] for site in scope]
+    kept = kept_now(gateway.sites, gateway.timeline.bounds_at(now)).get(id)
+    given = {} if kept is None else kept.by_site_w
+    problem, plan = _batteries_alone(gateway.battery.problem, id)
+    shares = {} if plan is None else {share.id: share for share in plan.shares}
     return Look(
         at=now,
         phase=phase,
-        sites=tuple(_site(gateway, id, state, gateway.battery.problem, 0.0) for state in states),
+        sites=tuple(
+            _site(gateway, id, state, gateway.battery.problem, given.get(state.site.id, 0.0))
+            for state in states
+        ),
+        asked_w=0.0 if kept is None else kept.must_w,
+        delivered_w=math.fsum(given.values()),
+        battery_w=math.fsum(share.regulation_w for share in shares.values()),
+        batteries=tuple(_batteries(states, problem, shares)),
         orders=orders,
     )
 
 
 def _batteries_alone(problem: Problem | None, id: InstructionId) -> tuple[Problem | None, Plan | None]:
-    """What was asked of the batteries for one instruction, and the same answer again with its reasons."""
-    targets = () if problem is None else tuple(t for t in problem.targets if t.instruction == id)
-    if problem is None or not targets:
+    """What was asked of the batteries for one instruction, and the same answer again with its reasons.
+
+    More urgent instructions come first: what they use of a connection is not there for this one.
+    """
+    targets = () if problem is None else problem.targets
+    place = next((n for n, target in enumerate(targets) if target.instruction == id), None)
+    if problem is None or place is None:
         return None, None
-    alone = replace(problem, targets=targets)
-    return alone, closed_form(alone, explain=True)
+    before = closed_form(replace(problem, targets=targets[:place]), explain=False)
+    plan = closed_form(replace(problem, targets=targets[: place + 1]), explain=True)
+    own = replace(
+        plan,
+        shares=plan.shares[len(before.shares) :],
+        shortfall_w=plan.shortfall_w[place:],
+        binding=plan.binding[len(before.binding) :],
+    )
+    return replace(problem, targets=(targets[place],)), own
+
+
+def _held(gateway: Gateway, row: InForce) -> tuple[Reason, ...]:
+    """Sites of an instruction that a limit holds where it is."""
+    return tuple(
+        Reason(code="held.limit", values=(("site", site), ("event", by)))
+        for site, by in gateway.battery.held(row)
+    )
 
 
 def _site(

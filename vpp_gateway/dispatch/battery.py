@@ -19,7 +19,7 @@ from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
-from vpp_gateway.domain.plan import Plan, Problem
+from vpp_gateway.domain.plan import Plan, Problem, Reason
 from vpp_gateway.domain.quantity import clamp
 from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
@@ -89,9 +89,26 @@ class BatteryDispatch:
             account.sample(id, now, asked, {**by_site, **alone}, battery, assumed)
             self.trim(row, asked - sum(by_site.values()) - sum(alone.values()), now)
 
+            for site, by in self.held(row):
+                values = (("site", str(site)), ("event", str(by)))
+                account.note(id, Reason(code="held.limit", values=values))
         for id, limited in kept_now(self._sites, self._timeline.bounds_at(now)).items():
             given = math.fsum(limited.by_site_w.values())
             account.sample(id, now, limited.must_w, limited.by_site_w, given)
+
+    def held(self, row: InForce) -> tuple[tuple[SiteId, InstructionId], ...]:
+        """Sites of an instruction that were held to a limit in the last second, and whose limit it was."""
+        targets = () if self.problem is None else self.problem.targets
+        own = {
+            site for target in targets if target.instruction == row.instruction.id for site in target.sites
+        }
+        return tuple(
+            (site, target.instruction)
+            for target in targets
+            if target.instruction != row.instruction.id
+            for site in target.sites
+            if site in row.sites and site not in own
+        )
 
     def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:
         """Which batteries the stopwatch of an instruction that has just begun waits for; it is struck off `begun`."""

@@ -139,7 +139,9 @@ class Account:
         delivery = self._running.get(id)
         if delivery is not None:
             notes = tuple(
-                r for r in delivery.why if r.code.startswith(("device.", "shift.", "meter.", "timeline."))
+                r
+                for r in delivery.why
+                if r.code.startswith(("device.", "shift.", "meter.", "timeline.", "held."))
             )
             delivery.why = (*notes, *why)[:WHY_MAX]
 
