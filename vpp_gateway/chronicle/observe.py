@@ -9,7 +9,7 @@ from dataclasses import replace
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
 from vpp_gateway.dispatch.limits import kept_now
 from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
-from vpp_gateway.dispatch.shift import ShiftRecord
+from vpp_gateway.dispatch.shift_record import ShiftRecord
 from vpp_gateway.dispatch.sites import SiteState
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
 from vpp_gateway.domain.order import Offer, OrderId

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
-from vpp_gateway.dispatch.shift import HELD_COST, ShiftRecord, Shifts, held_id
+from vpp_gateway.dispatch.shift import HELD_COST, Shifts
+from vpp_gateway.dispatch.shift_record import ShiftRecord, held_id
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.command import Command, Shift
 from vpp_gateway.domain.command import Plan as Ask

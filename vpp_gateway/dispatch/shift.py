@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from vpp_gateway.dispatch.shift_record import OPEN, ShiftRecord, held_id
 from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fact import Offered, Shifted
 from vpp_gateway.domain.fleet import WORKLOAD
@@ -35,52 +36,6 @@ UNSETTLED_MAX_S = 15.0
 """An order that never settles holds planning up no longer than this."""
 HELD_COST = 0.5
 """An order that stands is cheaper than a fresh one of the same cost: moving work back and forth costs service."""
-
-_OPEN = (ShiftState.PREPARED, ShiftState.RAMPING, ShiftState.ACTIVE)
-
-
-@dataclass(slots=True)
-class ShiftRecord:
-    """One order to a plug-in and where it stands."""
-
-    order: ShiftOrder
-    offer: Offer
-    ordered_at: float
-    state: ShiftState | None = None
-    """None until the plug-in has answered."""
-    reason: str = ""
-    state_at: float = 0.0
-    active_at: float | None = None
-    taken_back: bool = False
-    committed: bool = False
-    """COMMIT has been ordered, whatever came after."""
-    committed_at: float = 0.0
-    prepared_for: float = 0.0
-    """UTC (Unix s) at which the phase begins that it was prepared for."""
-
-    @property
-    def share(self) -> float:
-        return self.offer.steps[self.order.step]
-
-    @property
-    def open(self) -> bool:
-        """Still in force, as far as we know."""
-        return not self.taken_back and (self.state is None or self.state in _OPEN)
-
-    @property
-    def slowest_s(self) -> float:
-        """Latency of its slowest leg, s."""
-        return max(leg.latency_s for leg in self.offer.legs)
-
-    def lasts_s(self, at: float) -> float:
-        """How long after `at` it can still be held, s; < 0 once it is over."""
-        return self.offer.sustain_s - (0.0 if self.active_at is None else at - self.active_at)
-
-    def regulation_w(self, site: SiteId) -> float:
-        """What it gives at one site once active, W."""
-        return sum(
-            regulation_of(leg.import_delta_w) * self.share for leg in self.offer.legs if leg.site == site
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +128,7 @@ class Shifts:
 
     def disown(self, fact: Shifted, now: float) -> list[Shift]:
         """An order that was given up turns out to stand after all (its plug-in died over it): take it back."""
-        if fact.state not in _OPEN or fact.order not in self.failed:
+        if fact.state not in OPEN or fact.order not in self.failed:
             return []
         record = self.orders[fact.order] = self.failed.pop(fact.order)
         record.state, record.state_at = fact.state, fact.at
@@ -376,11 +331,6 @@ class Shifts:
     def _roll_back(self, record: ShiftRecord, now: float) -> Shift:
         record.taken_back = True
         return self._send(record, ShiftVerb.ROLLBACK, now)
-
-
-def held_id(record: ShiftRecord) -> OfferId:
-    """Under what name an order that stands is offered to a plan."""
-    return OfferId(f"order:{record.order.id}")
 
 
 def _lever(
