@@ -35,7 +35,7 @@ def house_of(of: Fleet, load_w: float = 400_000.0) -> House:
 
 
 def with_site(of: Fleet, id: SiteId, **changes: object) -> Fleet:
-    return replace(of, sites=tuple(replace(s, **changes) if s.id == id else s for s in of.sites))  # type: ignore[arg-type]
+    return replace(of, sites=tuple(replace(s, **changes) if s.id == id else s for s in of.sites))  # type: ignore[arg-type]  # fields by name
 
 
 def narrow(**limits: float) -> Fleet:
@@ -58,7 +58,7 @@ def why(house: House, name: str = "EV-1") -> tuple[Reason, ...]:
 
 
 def asked(house: House, w: float, name: str = "EV-1", **more: object) -> None:
-    wanted = instruction(name, demand=Delta(regulation_w=w), **more)  # type: ignore[arg-type]
+    wanted = instruction(name, demand=Delta(regulation_w=w), **more)  # type: ignore[arg-type]  # fields by name
     house.feed(Instructed(at=house.now, instruction=wanted))
 
 

@@ -31,7 +31,7 @@ class Told:
 
     def seconds(self, count: int, **how: object) -> None:
         for _ in range(count):
-            self.watched.seconds(1, **how)  # type: ignore[arg-type]
+            self.watched.seconds(1, **how)  # type: ignore[arg-type]  # fields by name
             snapshot = self.watched.snapshot
             self.history.add(self.watched.gateway, snapshot)
             self.store.append(snapshot.at, {**series_of(snapshot), **self.history.extras(snapshot)})

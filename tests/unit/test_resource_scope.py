@@ -12,7 +12,7 @@ from tests.unit.test_optimise import A, battery, pause
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Instructed, Offered, Started
-from vpp_gateway.domain.fleet import FeederId
+from vpp_gateway.domain.fleet import DEFAULT_TIERS, FeederId
 from vpp_gateway.domain.instruction import (
     Delta,
     Demand,
@@ -41,7 +41,7 @@ def house_of(plant: LinkPlant | None = None) -> House:
 
 def alone(name: str, w: float, *devices: DeviceId, **more: object) -> Instruction:
     demand: Demand = Delta(regulation_w=w)
-    return replace(instruction(name, demand=demand, rank=1, **more), devices=devices)  # type: ignore[arg-type]
+    return replace(instruction(name, demand=demand, rank=1, **more), devices=devices)  # type: ignore[arg-type]  # fields by name
 
 
 def discharge_w(house: House) -> dict[DeviceId, float]:
@@ -201,7 +201,7 @@ def shared(device_w: float, site_w: float, down_max_w: float = 1e9, up_max_w: fl
     return Problem(
         id="p",
         at=0.0,
-        tiers=("battery", "workload"),  # type: ignore[arg-type]
+        tiers=DEFAULT_TIERS,
         targets=(
             Target(
                 instruction=InstructionId("device"),
