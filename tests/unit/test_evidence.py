@@ -37,8 +37,9 @@ def writes(*rows: tuple[float, float]) -> list[Setpoint]:
         (writes((9.0, 0.0), (10.0, 5.0), (11.0, 6.0)), [obeyed(10.0, 5.0, 1), obeyed(11.0, 6.0, 2)]),
         (writes((10.0, 5.0), (10.1, 6.0)), [obeyed(10.1, 6.0, 2)]),
         (writes((49.5, 5.0), (50.5, 5.0)), [obeyed(50.5, 5.0, 1, epoch=2)]),
+        (writes((49.0, 5.0), (51.0, 7.0)), [obeyed(49.0, 5.0, 1), obeyed(51.0, 7.0, 1)]),
     ],
-    ids=["one write each, arming before", "overtaken", "the outcome died with the centre"],
+    ids=["one write each, arming before", "overtaken", "the outcome died with the centre", "an agent alone"],
 )
 def test_what_is_in_order(setpoints: Sequence[Setpoint], facts: Sequence[Obeyed]) -> None:
     assert dispatched_twice(setpoints, facts, [KILL]) == []
@@ -52,8 +53,18 @@ def test_what_is_in_order(setpoints: Sequence[Setpoint], facts: Sequence[Obeyed]
         (writes((10.0, 5.0), (12.0, 7.0), (14.0, 6.0)), [obeyed(10.0, 5.0, 1), obeyed(14.0, 6.0, 2)]),
         (writes((10.0, 5.0)), [obeyed(10.0, 5.0, 1), obeyed(10.2, 5.0, 1)]),
         (writes((10.0, 5.0)), [obeyed(10.0, 6.0, 1)]),
+        (writes((40.0, 5.0), (42.0, 7.0)), [obeyed(40.0, 5.0, 1), obeyed(42.0, 7.0, 1)]),
+        (writes((49.0, 5.0), (51.0, 5.0)), [obeyed(49.0, 5.0, 1), obeyed(51.0, 5.0, 1)]),
     ],
-    ids=["twice", "twice before a kill", "for no sequence", "told twice", "another power"],
+    ids=[
+        "twice",
+        "twice before a kill",
+        "for no sequence",
+        "told twice",
+        "another power",
+        "moved beside a centre",
+        "the same again by an agent alone",
+    ],
 )
 def test_what_is_found(setpoints: Sequence[Setpoint], facts: Sequence[Obeyed]) -> None:
     assert dispatched_twice(setpoints, facts, [KILL])

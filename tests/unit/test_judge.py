@@ -70,6 +70,22 @@ def test_sites_that_a_more_urgent_event_rules_count_for_nothing() -> None:
     assert opt(gateway, event("more urgent", 150_000.0, 0.5, 0.1, rank=0))[0] == "in"
 
 
+@pytest.mark.parametrize(
+    ("w", "start_h", "said"),
+    [(30_000.0, 0.0, "out"), (15_000.0, 0.0, "in"), (-30_000.0, 0.0, "in"), (45_000.0, 0.5, "in")],
+    ids=["more than is left", "what is left", "the other way", "after it"],
+)
+def test_the_connection_that_a_more_urgent_order_to_a_battery_uses_is_not_promised_again(
+    w: float, start_h: float, said: str
+) -> None:
+    """Export is not allowed: each site can give its 60 kW of load, whoever asks, through 100 kW of batteries."""
+    gateway = house(load_w=60_000.0)
+    own = event("own", 40_000.0, 0.0, 0.1, rank=1)
+    device = fleet().site(SITES[0]).batteries[0].id
+    assert opt(gateway, replace(own, devices=(device,)))[0] == "in"
+    assert opt(gateway, event("site", w, start_h, 0.1, scope=(SITES[0],)))[0] == said
+
+
 def test_the_power_of_one_battery_does_not_carry_the_energy_of_another() -> None:
     """10 kW with 400 kWh beside 100 kW with 8 kWh: together 110 kW for minutes, some 13 kW for an hour."""
     of = fleet()

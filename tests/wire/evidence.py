@@ -2,12 +2,12 @@
 
 A battery's log knows no sequence numbers, the journal's `Obeyed` facts do. Every write of a setpoint in the log must
 be the one write of one `Obeyed` fact: so a setpoint dispatched twice for the same (epoch, sequence) stands out. A
-refresh writes the enable register alone and is no dispatch.
+refresh writes the enable register alone and is no dispatch. What an agent moves while no centre is heard keeps the
+sequence that it holds, and has a power of its own.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ COMMITTED_WITHIN_S = 1.2
 """An outcome becomes durable with the next tick; a younger one may die with the centre."""
 ON_THE_WIRE_S = 0.5
 """For so long after a kill an agent may still tell an outcome to the dead."""
+ALONE_S = 3.0
+"""For so long after a kill an agent may be without a centre; then it moves its setpoints by its own meter."""
 OVERTAKEN_S = 0.5
 """An order that a newer one replaces so soon was not read back any more: it has no outcome."""
 
@@ -87,11 +89,7 @@ def dispatched_twice(
         obeyed: Of this battery, in order.
         kills: Moments at which a centre was killed, UTC (Unix s).
     """
-    wrong = [
-        f"epoch {epoch} sequence {seq} was obeyed {times} times"
-        for (epoch, seq), times in Counter((fact.epoch, fact.seq) for fact in obeyed).items()
-        if times > 1
-    ]
+    wrong = _obeyed_again(obeyed, kills)
     unclaimed = list(setpoints)
     for fact in obeyed:
         own = [
@@ -107,6 +105,19 @@ def dispatched_twice(
             continue
         unclaimed.remove(own[-1])
     return [*wrong, *_unexplained(setpoints, unclaimed, kills)]
+
+
+def _obeyed_again(obeyed: Sequence[Obeyed], kills: Sequence[float]) -> list[str]:
+    """Outcomes of one sequence beyond the first, but for those of an agent alone, which moves what it holds."""
+    last: dict[tuple[int, int], Obeyed] = {}
+    wrong = []
+    for fact in obeyed:
+        before = last.get((fact.epoch, fact.seq))
+        last[fact.epoch, fact.seq] = fact
+        alone = any(kill <= fact.acknowledged_at <= kill + ALONE_S for kill in kills)
+        if before is not None and not (alone and fact.discharge_w != before.discharge_w):
+            wrong.append(f"epoch {fact.epoch} sequence {fact.seq} was obeyed again, {fact.discharge_w:g} W")
+    return wrong
 
 
 def _unexplained(

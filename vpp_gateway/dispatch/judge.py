@@ -23,6 +23,7 @@ from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.instruction import (
     DeviceId,
     Instruction,
+    InstructionId,
     Limit,
     Multiplier,
     Setpoint,
@@ -135,7 +136,10 @@ class Judge:
         free = self._free(instruction)
         direction: Direction = "down" if sign > 0 else "up"
         asked = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
-        sites = [self._assets(self.sites[id], devices, asked) for id, devices in free.items()]
+        beside = self._beside_w(instruction, sign)
+        sites = [
+            self._assets(self.sites[id], devices, asked, beside.get(id, 0.0)) for id, devices in free.items()
+        ]
         power = scope_room(sites, (), asked, direction).w
         energy = math.fsum(
             asset.energy_wh(direction)
@@ -159,8 +163,34 @@ class Judge:
             free[site] = free.get(site, frozenset()) | {d for d in named if (site, d) not in taken}
         return free
 
-    def _assets(self, state: SiteState, devices: Set[DeviceId], asked: Hold) -> SiteAssets:
-        """Those of its batteries that can be counted on, as far as its grid connection and its limits carry them."""
+    def _beside_w(self, instruction: Instruction, sign: float) -> dict[SiteId, float]:
+        """What more urgent orders to single batteries may put on the connection of their site in one direction, W."""
+        by_device: dict[DeviceId, float] = {}
+        by_site: dict[SiteId, dict[InstructionId, float]] = {}
+        for devices, row in self.timeline.beside(instruction):
+            w = max(0.0, sign * (row.regulation_w or 0.0))
+            for device in devices:
+                battery = self.sites.batteries[device]
+                most = battery.discharge_max_w if sign > 0 else battery.charge_max_w
+                by_device[device] = max(by_device.get(device, 0.0), min(w, most))
+                asked = by_site.setdefault(battery.site, {})
+                asked[row.instruction.id] = max(asked.get(row.instruction.id, 0.0), w)
+        return {
+            site: min(
+                math.fsum(asked.values()),
+                math.fsum(w for d, w in by_device.items() if self.sites.batteries[d].site == site),
+            )
+            for site, asked in by_site.items()
+        }
+
+    def _assets(
+        self, state: SiteState, devices: Set[DeviceId], asked: Hold, beside_w: float = 0.0
+    ) -> SiteAssets:
+        """Those of its batteries that can be counted on, as far as its grid connection and its limits carry them.
+
+        Args:
+            beside_w: What others put on the connection in the direction asked.
+        """
         unheard = self.in_grace and state.reading is None
         limited = limited_devices(self.timeline, state.site.id, asked.start_at, asked.until)
         batteries = tuple(
@@ -179,8 +209,8 @@ class Judge:
         return SiteAssets(
             site=state.site,
             batteries=batteries,
-            down_max_w=bounds.down_max_w,
-            up_max_w=bounds.up_max_w,
+            down_max_w=bounds.down_max_w - beside_w,
+            up_max_w=bounds.up_max_w - beside_w,
         )
 
     def _promised_wh(

@@ -201,19 +201,20 @@ class Timeline:
         claim = self.claim_of(instruction)
         whole = {site for site, device in claim if device is None}
         sites = {site for site, _ in claim}
-        urgency = (*urgency_of(instruction), -1)
-        end_at = math.inf if instruction.end_at is None else instruction.end_at
         taken: set[Place] = set()
         for places, rows in self._rows.items():
             meet = {p for p in places if p in claim or p[0] in (whole if p[1] else sites)} - taken
-            if meet and any(
-                row.instruction.id != instruction.id
-                and row.phase.start_at < end_at
-                and row.end_at > instruction.start_at
-                for row in rows[: bisect_left(rows, urgency, key=_key)]
-            ):
+            if meet and any(_before(instruction, rows)):
                 taken |= meet
         return frozenset(taken)
+
+    def beside(self, instruction: Instruction) -> Iterator[tuple[frozenset[DeviceId], Row]]:
+        """More urgent phases during its life that have devices alone at the sites of its scope, with these devices."""
+        sites = set(self.scope_of(instruction))
+        for places, rows in self._rows.items():
+            devices = frozenset(device for site, device in places if device is not None and site in sites)
+            if devices:
+                yield from ((devices, row) for row in _before(instruction, rows))
 
     # -- time -----------------------------------------------------------------------------------------------
 
@@ -298,6 +299,18 @@ class Timeline:
         self.changes += 1
         self._ruling.clear()
         self._bounds.clear()
+
+
+def _before(instruction: Instruction, rows: list[Row]) -> Iterator[Row]:
+    """Rows of others that go before an instruction at some moment of its life; the most urgent first."""
+    end_at = math.inf if instruction.end_at is None else instruction.end_at
+    for row in rows[: bisect_left(rows, (*urgency_of(instruction), -1), key=_key)]:
+        if (
+            row.instruction.id != instruction.id
+            and row.phase.start_at < end_at
+            and row.end_at > instruction.start_at
+        ):
+            yield row
 
 
 def _keep(answers: dict[int, Answer], passed: int, answer: Answer) -> None:
