@@ -12,6 +12,7 @@ import pytest
 from tests.unit.fleets import SITES, fleet
 from vpp_gateway.clock import Clock, LoopClock, SystemClock
 from vpp_gateway.domain.fact import Obeyed
+from vpp_gateway.domain.fleet import Blocked
 from vpp_gateway.domain.instruction import DeviceId, InstructionId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health, MeterReading
@@ -149,6 +150,7 @@ def play(
     hold_s: float = 60.0,
     settable: bool = False,
     import_w: Callable[[Stage], float] | None = None,
+    blocked_s: tuple[float, float] | None = None,
 ) -> Stage:
     """Run one scene with an agent that is linked from the start."""
     loop = VirtualLoop()
@@ -161,8 +163,10 @@ def play(
         store = AgentStore(path=folder / "agent.json")
         store.load()
         batteries = {id: Battery(id, clock) for id in (B1, B2)}
+        since_s, until_s = blocked_s or (0.0, 0.0)
+        works = Blocked(devices=(B1,), since_at=clock.utc() + since_s, until_at=clock.utc() + until_s)
         agent = SiteAgent(
-            site=fleet().site(SITE),
+            site=replace(fleet().site(SITE), blocked=(works,) if blocked_s else ()),
             batteries=batteries,
             meter=Meter(clock) if import_w is None else Meter(clock, METER, lambda: import_w(stages[0])),
             store=store,
@@ -224,6 +228,18 @@ def test_without_the_centre_everything_is_released_after_the_hold(tmp_path: Path
     history = stage.batteries[B1].history(stage.start)
     assert {w for _, w in history[:-1]} == {500.0} and history[-1][1] is None
     assert 70.0 <= history[-1][0] <= 71.1
+
+
+def test_a_battery_that_the_operator_blocks_is_left_alone_also_without_the_centre(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        at = stage.start
+        stage.agent.on_message(schedule(*(step(id, at, at + 100.0, 500.0) for id in (B1, B2))))
+        stage.agent.on_linked(False)
+        await asyncio.sleep(50.0)
+
+    stage = play(tmp_path, scene, blocked_s=(10.5, 20.5))
+    assert stage.batteries[B1].history(stage.start) == [(0.0, 500.0), (11.0, None), (21.0, 500.0)]
+    assert stage.batteries[B2].history(stage.start) == [(0.0, 500.0)]
 
 
 def test_one_late_beat_of_the_centre_is_no_other_time(tmp_path: Path) -> None:

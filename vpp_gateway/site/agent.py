@@ -350,12 +350,14 @@ class SiteAgent:
         return min(moments, default=None)
 
     def _apply(self) -> None:
-        """Give every device the order of now: its step, or arming for a step that is near, or release."""
+        """Give every device the order of now: its step, arming for a step that is near, or release; also when blocked."""
         now = self._clock.utc()
         schedule = self._store.memory.schedule
         steps: dict[DeviceId, Step] = {}
         arming: set[DeviceId] = set()
         for step in self._steps():
+            if self.site.is_blocked(step.device, now, now):
+                continue
             if step.start_at <= now and (step.end_at is None or now < step.end_at):
                 steps[step.device] = step
             elif now < step.start_at <= now + self._holding.arm_lead_s:
