@@ -55,7 +55,7 @@ def keep_limits(problem: Problem, rows: tuple[InForce, ...], timeline: Timeline,
         return Kept(problem=problem, plan=closed_form(problem, explain=False), rows=rows)
     orders = _orders(timeline.bounds_at(now), musts)
     kept = _held_apart(problem, rows, musts, orders, timeline, now)
-    short = _beyond(kept.plan, musts, {})
+    short = _beyond(kept.plan, musts, {}).keys() & orders.keys()
     freed = {d: orders[timeline.home[d]] for r in rows for d in r.devices if timeline.home[d] in short}
     if not freed:
         return kept
