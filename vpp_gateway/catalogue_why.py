@@ -185,6 +185,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "The check meter at {site} says the opposite of the meter (wrong sign?); the meter is followed.",
         "{site} の副計器が電力量計と逆の値を示す(符号の誤りか)。電力量計に従う。",
     ),
+    "why.meter.pv_reversed": (
+        "The PV meter at {site} says that the plant takes power (wrong sign?); its sun does not count.",
+        "{site} の太陽光の電力量計が、発電ではなく消費を示す(符号の誤りか)。自拠点の太陽光は算入しない。",
+    ),
     "why.shift.failed": (
         "Workload shift {offer} failed: {why}; the batteries fill in.",
         "ワークロードシフト {offer} に失敗: {why}。蓄電池が補う。",
@@ -250,6 +254,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "alarm.check_meter": (
         "Check meter {device} at {site} is {health}: {why}. The site is seen by its meter alone.",
         "{site} の副計器 {device}: {health}({why})。この拠点は電力量計だけで見ている。",
+    ),
+    "alarm.pv_meter": (
+        "PV meter {device} at {site} is {health}: {why}. The site counts as one without sun.",
+        "{site} の太陽光の電力量計 {device}: {health}({why})。この拠点は太陽光がないものとして扱う。",
     ),
     "alarm.device": (
         "{device} at {site} is {health}: {why}.",

@@ -143,6 +143,7 @@ class History:
             return {}
         found = report_series.extras(gateway.fleet, snapshot, dict(last.by_site_baseline_w), last.checked)
         found[report_series.ASKED] = last.target_regulation_w or 0.0
+        found |= {f"{state.site.id}/pv_w": state.pv_w for state in gateway.sites if state.pv_w is not None}
         return found
 
     def series(self, quantity: str, site: SiteId | None, since: float, until: float) -> Sequence[Sample]:

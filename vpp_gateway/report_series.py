@@ -3,6 +3,7 @@
     <site>/state        bit 0: link up and a meter trusted; bit 1: a device answers but takes no orders
     <site>/check_import_w   what its check meter says; kept for all that have one, whichever agent reads it
     <site>/checked      1: its meter failed, or its agent is not heard, and the check meter is followed
+    <site>/pv_w         what its PV gives, while its PV meter is believed
     <site>/baseline_w   what the site would take without any instruction
     <site>/up_w         relief that its batteries could still add now, by their own word
     <site>/down_w       what they could still take in addition

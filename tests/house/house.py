@@ -293,6 +293,7 @@ async def open_house(
     sigma_w: float = 0.0,
     tau_s: float = 60.0,
     checked: bool = False,
+    pv_profile: str = "",
     vtn: bool = False,
     listening: bool = True,
     order: tuple[float, float] | None = None,
@@ -310,6 +311,7 @@ async def open_house(
         seed: all chance.
         sigma_w: standard deviation of each site's load.
         tau_s: how long its noise remembers.
+        pv_profile: device profile by which the PV meter of the first site is read; "" = there is no PV.
         vtn: with a utility; without it instructions come by `House.instruct`.
         listening: whether the VTN is there from the start.
         order: (granularity, back duration) in s of the report that the VTN orders.
@@ -321,7 +323,7 @@ async def open_house(
         more: further sections of the settings.
     """
     rng = SeededRng(seed)
-    spec = field_spec(seed, sigma_w, work=work, tau_s=tau_s, checked=checked)
+    spec = field_spec(seed, sigma_w, work=work, tau_s=tau_s, checked=checked, sunny=bool(pv_profile))
     memory_work = MemoryWork(jobs(), clock, tempo=tempo) if work else None
     loads = {} if memory_work is None else {site: memory_work.load(SiteId(site), 0.0) for site in SITES}
     factories: dict[str, TransportFactory] = {
@@ -347,7 +349,7 @@ async def open_house(
                 clock=clock,
                 rng=rng,
                 field=field,
-                settings=settings_of(field, spec, folder, **more),
+                settings=settings_of(field, spec, folder, pv_profile=pv_profile, **more),
                 trace=Trace(clock.monotonic, keep=4000),
                 centre=MemoryCentre(
                     clock=clock,

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.settings import Settings
-from vpp_gateway.sim.field import BatterySpec, FieldSpec, MeterSpec, SimField, SiteSpec
+from vpp_gateway.sim.field import BatterySpec, FieldSpec, MeterSpec, PvSpec, SimField, SiteSpec
 from vpp_gateway.southbound.workload.levers import Job, JobId, JobState
 
 SITES = ("tokyo-1", "tokyo-2", "kanagawa-1")
 LOAD_W = 400_000.0
 POWER_W = 50_000.0
 ENERGY_WH = 100_000.0
+PV_PEAK_W, PV_LONGITUDE_DEG = 200_000.0, -33.0
+"""There it is about noon when the days of `tests.house.day` begin."""
 JOBS, JOB_W, SLOTS = 6, 10_000.0, 10
 """Per site: jobs that run, W of each, and how many fit."""
 
@@ -25,8 +27,13 @@ def field_spec(
     work: bool = False,
     tau_s: float = 60.0,
     checked: bool = False,
+    sunny: bool = False,
 ) -> FieldSpec:
-    """Three sites with their devices, with check meters or without; of the load, the jobs bring their own part."""
+    """Three sites with their devices, with check meters or without; of the load, the jobs bring their own part.
+
+    Args:
+        sunny: the first site has a PV plant, with a meter of its own.
+    """
     return FieldSpec(
         seed=seed,
         sites=tuple(
@@ -37,6 +44,7 @@ def field_spec(
                 tau_s=tau_s,
                 meter=MeterSpec(id=f"{site}-meter"),
                 check_meter=MeterSpec(id=f"{site}-check") if checked else None,
+                pv=_pv(site) if sunny and site == SITES[0] else None,
                 batteries=tuple(
                     BatterySpec(
                         id=f"{site}-b{n}",
@@ -51,6 +59,10 @@ def field_spec(
             for site in SITES
         ),
     )
+
+
+def _pv(site: str) -> PvSpec:
+    return PvSpec(peak_w=PV_PEAK_W, longitude_deg=PV_LONGITUDE_DEG, meter=MeterSpec(id=f"{site}-pv"))
 
 
 def jobs() -> list[Job]:
@@ -74,12 +86,14 @@ def settings_of(
     spec: FieldSpec,
     state_dir: Path,
     feeders: Mapping[str, object] | None = None,
+    pv_profile: str = "",
     **more: object,
 ) -> Settings:
     """The operator's settings for a simulated field; a check meter is read by the agent of the next site.
 
     Args:
         feeders: of a site, by its id.
+        pv_profile: by which a PV meter is read; "" = none is.
     """
 
     def device(id: str, profile: str) -> dict[str, object]:
@@ -102,6 +116,9 @@ def settings_of(
                     "check_meter": None
                     if site.check_meter is None
                     else {**device(site.check_meter.id, "sunspec-meter"), "read_by": reader.id},
+                    "pv_meter": device(site.pv.meter.id, pv_profile)
+                    if pv_profile and site.pv is not None and site.pv.meter is not None
+                    else None,
                     "batteries": [
                         {
                             **device(battery.id, "sunspec-700-battery"),

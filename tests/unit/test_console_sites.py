@@ -113,6 +113,7 @@ def test_a_check_meter_that_is_not_believed_is_a_warning(check_w: float | str, w
     assert check(site).health is Health.IMPLAUSIBLE and words in check(site).reason
     assert raised(site) == [("check_meter", "warning")]
     assert "seen by its meter alone" in said(site)[0] and "副計器" in said(site, "ja")[0]
+    assert ".." not in said(site)[0] and "meter" not in said(site, "ja")[0]
 
 
 def test_a_check_meter_whose_reader_is_away_says_so() -> None:

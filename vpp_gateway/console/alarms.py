@@ -26,7 +26,7 @@ _EXPIRY: dict[int, Severity] = {60: "warning", 30: "warning", 14: "alarm", 7: "a
 _ROOMS = {"openadr2": "room", "plugin": "plugin", "solver": "solver", "planner": "planner"}
 """Kind of a link -> code of its alarm."""
 Row = tuple[str, Severity, str, dict[str, str]]
-"""Code, severity, whose it is, words for the text."""
+"""Code, severity, whose it is, words for the text; where `why_ja` is among them, it is `why` in Japanese."""
 
 
 class Alarms:
@@ -44,7 +44,9 @@ class Alarms:
                 code=code,
                 severity=severity,
                 text=text(f"alarm.{code}", "en", **values),
-                text_ja=text(f"alarm.{code}", "ja", **values),
+                text_ja=text(
+                    f"alarm.{code}", "ja", **{**values, "why": values.get("why_ja", values.get("why", ""))}
+                ),
                 since=self._since[key],
             )
             for key, (code, severity, _, values) in zip(keys, rows, strict=True)
@@ -68,10 +70,11 @@ def of_site(site: SiteView, hold_s: float) -> Iterator[Row]:
     yield from _of_check_meter(site)
     if site.linked:
         meters = () if site.sight == "check" else (site.meter,)
-        pv = () if site.pv_meter is None else (site.pv_meter,)
-        for device in (*meters, *pv, *site.batteries):
+        for device in (*meters, *site.batteries):
             if device.health is not Health.GOOD:
                 yield "device", "alarm", device.id, _bad(site, device)
+        if site.pv_meter is not None and site.pv_meter.health is not Health.GOOD:
+            yield "pv_meter", "alarm", site.pv_meter.id, _bad(site, site.pv_meter)
 
 
 def _of_check_meter(site: SiteView) -> Iterator[Row]:
@@ -80,8 +83,10 @@ def _of_check_meter(site: SiteView) -> Iterator[Row]:
     if check is None:
         return
     if site.sight == "check" and site.meter.health is not Health.GOOD:
-        why = f"{site.meter.id}: {site.meter.reason or site.meter.health}"
-        yield "check_followed", "warning", site.id, {"site": site.id, "device": check.id, "why": why}
+        meter, values = site.meter, {"site": site.id, "device": check.id}
+        values |= {"why": f"{meter.id}: {meter.reason or meter.health}"}
+        values |= {"why_ja": f"{meter.id}: {meter.reason_ja or meter.health}"}
+        yield "check_followed", "warning", site.id, values
     elif check.health is not Health.GOOD:
         yield "check_meter", "warning", check.id, _bad(site, check)
 
@@ -91,7 +96,8 @@ def _bad(site: SiteView, device: MeterView | BatteryView) -> dict[str, str]:
         "device": device.id,
         "site": site.id,
         "health": f"word.health.{device.health}",
-        "why": device.reason,
+        "why": device.reason.rstrip("."),
+        "why_ja": device.reason_ja.rstrip("。"),
     }
 
 

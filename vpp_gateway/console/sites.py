@@ -78,14 +78,15 @@ class SiteViews:
     def _pv_meter(self, id: DeviceId, state: SiteState) -> MeterView:
         """It moves no light of its site: dispatch does without it."""
         reading = None if state.reading is None else state.reading.pv
-        at = state.site.id
+        row = self._row(id, state)
+        doubted = state.pv_watch.reversed and row.health is Health.GOOD
         return _meter_view(
             id,
-            self._row(id, state),
+            row,
             reading,
             now=self._now,
-            doubt="",
-            at=at,
+            doubt="why.meter.pv_reversed" if doubted else "",
+            at=state.site.id,
             read_by=state if state.linked else None,
         )
 

@@ -37,11 +37,12 @@ def plausible(reading: SiteReading) -> SiteReading:
     faults = dict(_faults(reading))
     if not faults:
         return reading
-    meter = reading.meter
+    meter, pv = reading.meter, reading.pv
     return replace(
         reading,
         meter=None if meter is None or meter.device in faults else meter,
         batteries=tuple(battery for battery in reading.batteries if battery.device not in faults),
+        pv=None if pv is None or pv.device in faults else pv,
         health=(
             *(row for row in reading.health if row.device not in faults),
             *(DeviceHealth(device=id, health=Health.IMPLAUSIBLE, reason=why) for id, why in faults.items()),
@@ -50,9 +51,9 @@ def plausible(reading: SiteReading) -> SiteReading:
 
 
 def _faults(reading: SiteReading) -> Iterator[tuple[DeviceId, str]]:
-    meter = reading.meter
-    if meter is not None and not math.isfinite(meter.import_w):
-        yield meter.device, _untrue("import_w", meter.import_w)
+    for meter in (reading.meter, reading.pv):
+        if meter is not None and not math.isfinite(meter.import_w):
+            yield meter.device, _untrue("import_w", meter.import_w)
     for battery in reading.batteries:
         fault = _fault(battery)
         if fault:

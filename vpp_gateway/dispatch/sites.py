@@ -23,6 +23,7 @@ from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
+from vpp_gateway.metering.pv_watch import PvWatch
 from vpp_gateway.metering.sight import Lasting, SightDoubt, doubt_of
 from vpp_gateway.metering.two_meters import Proof, Sight, TwoMeters
 from vpp_gateway.metering.unseen import Unseen
@@ -50,6 +51,7 @@ class SiteState:
     window: LoadWindow
     watch: MeterWatch
     meters: TwoMeters
+    pv_watch: PvWatch
     sight: Sight = ""
     """By which meter the load is seen now; "" = it is not."""
     seen_w: float | None = None
@@ -177,6 +179,7 @@ class Sites:
                 window=LoadWindow(policy.baseline_window_s),
                 watch=MeterWatch(power_w=_power_w(site)),
                 meters=TwoMeters(power_w=_power_w(site)),
+                pv_watch=_pv_watch(site),
             )
             for site in fleet.sites
         }
@@ -232,7 +235,7 @@ class Sites:
             self._lose(state, min(at, heard_at), "waiting for the site agent", silent=lives)
             power_w = state.watch.power_w
             state.watch, state.meters = MeterWatch(power_w=power_w), TwoMeters(power_w)
-            state.lasting, state.unseen = Lasting(), Unseen()
+            state.lasting, state.unseen, state.pv_watch = Lasting(), Unseen(), _pv_watch(state.site)
 
     def disturb(self, sites: Set[SiteId], shifted_w: Mapping[SiteId, float]) -> None:
         """Where workload shifts of ours change the load now, and by how much by their own word (regulation, W)."""
@@ -249,7 +252,9 @@ class Sites:
         """Take the batteries of one reading in."""
         reading = plausible(reading)
         state.reading, state.linked, state.lost_at, state.lost_reason = reading, True, None, ""
-        state.pv_w = reading.pv_w
+        pv = reading.pv
+        counts = pv is not None and state.pv_watch.believes(pv.at, pv.import_w)
+        state.pv_w = reading.pv_w if counts else None
         doubtful = {row.device for row in reading.health if row.health is not Health.GOOD}
         doubtful |= _on_probation(state, reading)
         state.readable = {b.device: b for b in reading.batteries if b.device not in doubtful}
@@ -311,6 +316,10 @@ class Sites:
 def _metered_w(reading: SiteReading) -> float | None:
     meter = reading.meter
     return meter.import_w if meter is not None and math.isfinite(meter.import_w) else None
+
+
+def _pv_watch(site: Site) -> PvWatch:
+    return PvWatch(limit_w=max(site.import_max_w, site.export_max_w))
 
 
 def _power_w(site: Site) -> float:

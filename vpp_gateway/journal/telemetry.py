@@ -6,8 +6,8 @@ One row is one second: the names of its series stand once in `layout`, the value
 WAL with `synchronous=NORMAL`: COMMIT does not wait for the disk. `kill -9` loses at most the buffer (the last
 `BATCH_ROWS` seconds); a power cut loses what was committed since the last checkpoint as well, and never corrupts.
 
-Names are `<site>/import_w`, `<site>/modelled` (1 = no meter hardware behind the number), `<site>/pv_w` where PV is
-metered, and `<site>/<device>/discharge_w` and `…/soc`. With a check meter also `<site>/check_import_w`, what it says, and
+Names are `<site>/import_w`, `<site>/modelled` (1 = no meter hardware behind the number), `<site>/pv_w` where a PV
+meter is believed, and `<site>/<device>/discharge_w` and `…/soc`. With a check meter also `<site>/check_import_w`, what it says, and
 `<site>/checked` (1 = the meter failed and the check meter is followed).
 """
 
@@ -79,8 +79,6 @@ def _series_of_site(reading: SiteReading) -> Iterator[tuple[str, float]]:
     if reading.meter is not None:
         yield f"{reading.site}/import_w", reading.meter.import_w
         yield f"{reading.site}/modelled", float(reading.meter.modelled)
-    if reading.pv_w is not None:
-        yield f"{reading.site}/pv_w", reading.pv_w
     for battery in reading.batteries:
         yield f"{reading.site}/{battery.device}/discharge_w", battery.discharge_w
         yield f"{reading.site}/{battery.device}/soc", battery.soc
