@@ -55,6 +55,11 @@ def test_what_is_in_order(setpoints: Sequence[Setpoint], facts: Sequence[Obeyed]
         (writes((10.0, 5.0)), [obeyed(10.0, 6.0, 1)]),
         (writes((40.0, 5.0), (42.0, 7.0)), [obeyed(40.0, 5.0, 1), obeyed(42.0, 7.0, 1)]),
         (writes((49.0, 5.0), (51.0, 5.0)), [obeyed(49.0, 5.0, 1), obeyed(51.0, 5.0, 1)]),
+        (writes((50.5, 5.0), (51.5, 7.0)), [obeyed(50.5, 5.0, 1, epoch=2), obeyed(51.5, 7.0, 1, epoch=2)]),
+        (
+            writes((49.0, 5.0), (50.5, 6.0), (51.5, 7.0)),
+            [obeyed(49.0, 5.0, 1), obeyed(50.5, 6.0, 1, epoch=2), obeyed(51.5, 7.0, 1)],
+        ),
     ],
     ids=[
         "twice",
@@ -64,6 +69,8 @@ def test_what_is_in_order(setpoints: Sequence[Setpoint], facts: Sequence[Obeyed]
         "another power",
         "moved beside a centre",
         "the same again by an agent alone",
+        "by the successor",
+        "after the successor",
     ],
 )
 def test_what_is_found(setpoints: Sequence[Setpoint], facts: Sequence[Obeyed]) -> None:

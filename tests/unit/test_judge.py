@@ -86,6 +86,21 @@ def test_the_connection_that_a_more_urgent_order_to_a_battery_uses_is_not_promis
     assert opt(gateway, event("site", w, start_h, 0.1, scope=(SITES[0],)))[0] == said
 
 
+def test_orders_to_batteries_count_where_and_when_they_are() -> None:
+    """Two sites of 60 kW of load and no export; 40 kW of one order lie on both, two others follow each other."""
+    at_both = tuple(fleet().site(site).batteries[0].id for site in SITES[:2])
+    gateway = house(load_w=60_000.0)
+    assert opt(gateway, replace(event("both", 40_000.0, 0.0, 0.1, rank=1), devices=at_both))[0] == "in"
+    assert opt(gateway, event("more", 90_000.0, 0.0, 0.1, scope=SITES[:2]))[0] == "out"
+    assert opt(gateway, event("rest", 79_000.0, 0.0, 0.1, scope=SITES[:2]))[0] == "in"
+    gateway = house(fleet(batteries=3), load_w=60_000.0)
+    for number, battery in enumerate(fleet().site(SITES[0]).batteries):
+        alone = event(f"alone {number}", 30_000.0, 0.1 * number, 0.1, rank=1)
+        assert opt(gateway, replace(alone, devices=(battery.id,)))[0] == "in"
+    assert opt(gateway, event("too much", 35_000.0, 0.0, 0.2, scope=(SITES[0],)))[0] == "out"
+    assert opt(gateway, event("fits", 29_000.0, 0.0, 0.2, scope=(SITES[0],)))[0] == "in"
+
+
 def test_the_power_of_one_battery_does_not_carry_the_energy_of_another() -> None:
     """10 kW with 400 kWh beside 100 kW with 8 kWh: together 110 kW for minutes, some 13 kW for an hour."""
     of = fleet()

@@ -16,7 +16,6 @@ from vpp_gateway.domain.fact import Instructed, Offered, Started, Withdrawn
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, Demand, DeviceId, InstructionId, Limit, Phase, SiteId
 from vpp_gateway.domain.order import ShiftVerb
-from vpp_gateway.domain.plan import Reason
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.sim.link_plant import LinkPlant
 
@@ -99,29 +98,6 @@ def test_a_device_that_gives_for_another_instruction_is_not_counted_for_the_awar
     assert gives(made, HELD) == pytest.approx(80_000.0, rel=0.01)
     assert made.plant.sites[HELD].batteries[B1].discharge_w == pytest.approx(40_000.0, rel=0.01)
     assert gives(made, HELD) - 40_000.0 + gives(made, NEXT) == pytest.approx(20_000.0, abs=500.0)
-
-
-@pytest.mark.parametrize("first", ["L", "D"])
-def test_a_limit_takes_a_battery_that_another_instruction_has_for_itself_when_nothing_else_keeps_it(
-    first: str,
-) -> None:
-    made = house()
-    orders = {
-        "L": lambda: ask(made, "L", import_limit(330_000.0), scope=(HELD,)),
-        "D": lambda: ask(made, "D", Delta(regulation_w=10_000.0), devices=(B1,), rank=1),
-    }
-    said = [orders[name]() for name in (first, "D" if first == "L" else "L")]
-    assert said == ["in", "in"]
-    ask(made, "A", Delta(regulation_w=15_000.0), scope=(NEXT, THIRD), rank=5)
-    made.run_until(1050.0)
-    assert gives(made, HELD) == pytest.approx(70_000.0, rel=0.01), "not 60 kW, all that the other battery has"
-    assert gives(made, NEXT) + gives(made, THIRD) == pytest.approx(15_000.0, rel=0.02), "untouched"
-    account = made.gateway.account.delivery(InstructionId("tso/D"))
-    said_of = Reason(code="held.limit", values=(("site", HELD), ("event", "tso/L")))
-    assert account is not None and said_of in account.why
-    made.plant.sites[HELD].load_w = 370_000.0
-    made.run_until(1060.0)
-    assert made.plant.sites[HELD].batteries[B1].discharge_w == pytest.approx(10_000.0, rel=0.02), "given back"
 
 
 def test_a_battery_that_holds_an_export_limit_is_not_recharged_meanwhile() -> None:

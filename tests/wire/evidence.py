@@ -108,13 +108,20 @@ def dispatched_twice(
 
 
 def _obeyed_again(obeyed: Sequence[Obeyed], kills: Sequence[float]) -> list[str]:
-    """Outcomes of one sequence beyond the first, but for those of an agent alone, which moves what it holds."""
+    """Outcomes of one sequence beyond the first, but for those of an agent alone, which moves what it holds.
+
+    That is the sequence of a centre that was obeyed before it was killed, until its successor is.
+    """
     last: dict[tuple[int, int], Obeyed] = {}
+    began: dict[int, float] = {}
     wrong = []
     for fact in obeyed:
+        since = began.setdefault(fact.epoch, fact.acknowledged_at)
         before = last.get((fact.epoch, fact.seq))
         last[fact.epoch, fact.seq] = fact
-        alone = any(kill <= fact.acknowledged_at <= kill + ALONE_S for kill in kills)
+        alone = fact.epoch == max(began) and any(
+            since < kill <= fact.acknowledged_at <= kill + ALONE_S for kill in kills
+        )
         if before is not None and not (alone and fact.discharge_w != before.discharge_w):
             wrong.append(f"epoch {fact.epoch} sequence {fact.seq} was obeyed again, {fact.discharge_w:g} W")
     return wrong

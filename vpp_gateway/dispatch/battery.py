@@ -97,21 +97,17 @@ class BatteryDispatch:
             account.sample(id, now, limited.must_w, limited.by_site_w, given)
 
     def held(self, row: InForce) -> tuple[tuple[SiteId, InstructionId], ...]:
-        """Sites of an instruction that were held to a limit in the last second, and whose limit it was.
-
-        A site is named also for devices of it that the limit took from an instruction that rules these alone.
-        """
+        """Sites of an instruction that were held to a limit in the last second, and whose limit it was."""
         targets = () if self.problem is None else self.problem.targets
-        mine = [target for target in targets if target.instruction == row.instruction.id]
-        own = {site for target in mine for site in target.sites}
-        kept = {device for target in mine for device in target.devices}
-        taken = {self._timeline.home[d] for d in row.devices if d not in kept} if mine else set()
+        own = {
+            site for target in targets if target.instruction == row.instruction.id for site in target.sites
+        }
         return tuple(
             (site, target.instruction)
             for target in targets
             if target.instruction != row.instruction.id
             for site in target.sites
-            if site in taken or (site in row.sites and site not in own)
+            if site in row.sites and site not in own
         )
 
     def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:

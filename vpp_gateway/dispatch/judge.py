@@ -10,8 +10,9 @@ peer's operator and ours understand a refusal. Awards count for nothing here: an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from vpp_gateway.dispatch.limits import passed_w
@@ -23,7 +24,6 @@ from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.instruction import (
     DeviceId,
     Instruction,
-    InstructionId,
     Limit,
     Multiplier,
     Setpoint,
@@ -164,24 +164,30 @@ class Judge:
         return free
 
     def _beside_w(self, instruction: Instruction, sign: float) -> dict[SiteId, float]:
-        """What more urgent orders to single batteries may put on the connection of their site in one direction, W."""
-        by_device: dict[DeviceId, float] = {}
-        by_site: dict[SiteId, dict[InstructionId, float]] = {}
-        for devices, row in self.timeline.beside(instruction):
-            w = max(0.0, sign * (row.regulation_w or 0.0))
-            for device in devices:
-                battery = self.sites.batteries[device]
-                most = battery.discharge_max_w if sign > 0 else battery.charge_max_w
-                by_device[device] = max(by_device.get(device, 0.0), min(w, most))
-                asked = by_site.setdefault(battery.site, {})
-                asked[row.instruction.id] = max(asked.get(row.instruction.id, 0.0), w)
-        return {
-            site: min(
-                math.fsum(asked.values()),
-                math.fsum(w for d, w in by_device.items() if self.sites.batteries[d].site == site),
-            )
-            for site, asked in by_site.items()
-        }
+        """What more urgent orders to single batteries may put on the connection of their site at one moment, W.
+
+        Each is taken to be divided by the ratings of the batteries that it has.
+        """
+        since = max(self.now, instruction.start_at)
+        until = math.inf if instruction.end_at is None else instruction.end_at
+        spans: dict[SiteId, list[tuple[float, float, float]]] = {}
+        for row in self.timeline.beside(instruction):
+            start_at, end_at = max(row.phase.start_at, since), min(row.end_at, until)
+            w = sign * (row.regulation_w or 0.0)
+            if start_at >= end_at or w <= 0.0:
+                continue
+            ratings = {place: self._rating_w(place, sign) for place in row.claim}
+            share = min(1.0, w / max(math.fsum(ratings.values()), 1.0))
+            for (site, device), rating_w in ratings.items():
+                if device is not None:
+                    spans.setdefault(site, []).append((start_at, end_at, share * rating_w))
+        return {site: _most_at_once(rows) for site, rows in spans.items()}
+
+    def _rating_w(self, place: Place, sign: float) -> float:
+        """Of one battery, or of all at a site, in one direction, W."""
+        site, device = place
+        batteries = (b for b in self.sites[site].site.batteries if device is None or b.id == device)
+        return math.fsum(b.discharge_max_w if sign > 0 else b.charge_max_w for b in batteries)
 
     def _assets(
         self, state: SiteState, devices: Set[DeviceId], asked: Hold, beside_w: float = 0.0
@@ -305,6 +311,12 @@ def _carried(offer: Offer, links: dict[tuple[SiteId, SiteId], float]) -> float:
     share = max((step for step in offer.steps if step * whole_w <= links[pair] + 1e-6), default=0.0)
     links[pair] -= share * whole_w
     return share
+
+
+def _most_at_once(spans: Iterable[tuple[float, float, float]]) -> float:
+    """The largest sum of (start, end, W) at one moment, W."""
+    edges = sorted(edge for start_at, end_at, w in spans for edge in ((start_at, w), (end_at, -w)))
+    return max(accumulate((w for _, w in edges), initial=0.0))
 
 
 def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:

@@ -5,7 +5,6 @@
 
 The allocation knows a limit as room that it does not use up. Where that is not enough, the site is taken out of the
 instruction that rules it, given what the limit demands, and the instruction gets the difference from its other sites.
-Where that is not enough either, the limit takes batteries of the site that other instructions have for themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vpp_gateway.dispatch.sites import Sites
-from vpp_gateway.domain.instruction import DeviceId, InstructionId, Limit, SiteId
+from vpp_gateway.domain.instruction import InstructionId, Limit, SiteId
 from vpp_gateway.domain.plan import Plan, Problem, Share, SiteBounds, Target
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import Bound, InForce, Timeline
@@ -50,54 +49,16 @@ def keep_limits(problem: Problem, rows: tuple[InForce, ...], timeline: Timeline,
     Args:
         problem: Of this second, with every battery that may be needed, and with `SiteBounds.must_w`.
     """
+    kept = Kept(problem=problem, plan=closed_form(problem, explain=False), rows=rows)
     musts = {b.site: b for b in problem.bounds if b.must_w}
     if not musts:
-        return Kept(problem=problem, plan=closed_form(problem, explain=False), rows=rows)
-    orders = _orders(timeline.bounds_at(now), musts)
-    kept = _held_apart(problem, rows, musts, orders, timeline, now)
-    short = _beyond(kept.plan, musts, {}).keys() & orders.keys()
-    freed = {d: orders[timeline.home[d]] for r in rows for d in r.devices if timeline.home[d] in short}
-    if not freed:
         return kept
-    problem, rows = _freed(problem, rows, freed)
-    return _held_apart(problem, rows, musts, orders, timeline, now)
-
-
-def _held_apart(
-    problem: Problem,
-    rows: tuple[InForce, ...],
-    musts: Mapping[SiteId, SiteBounds],
-    orders: Mapping[SiteId, InstructionId],
-    timeline: Timeline,
-    now: float,
-) -> Kept:
-    """What is left beyond a limit is held to it, and whoever ruled it goes on with the rest."""
-    kept = Kept(problem=problem, plan=closed_form(problem, explain=False), rows=rows)
+    orders = _orders(timeline.bounds_at(now), musts)
     pinned: dict[SiteId, float] = {}
     while beyond := _beyond(kept.plan, musts, pinned):
         pinned |= beyond
         kept = _pin(problem, rows, pinned, orders, timeline, kept.plan, now)
     return kept
-
-
-def _freed(
-    problem: Problem, rows: tuple[InForce, ...], freed: Mapping[DeviceId, InstructionId]
-) -> tuple[Problem, tuple[InForce, ...]]:
-    """The same with some devices taken from instructions that have them for themselves; by whose limit each is."""
-
-    def others(devices: tuple[DeviceId, ...]) -> tuple[DeviceId, ...]:
-        return tuple(device for device in devices if device not in freed)
-
-    targets = tuple(
-        replace(target, devices=others(target.devices), without=others(target.without))
-        for target in problem.targets
-    )
-    left = []
-    for row in rows:
-        lost = tuple(pair for pair in row.lost_devices if pair[0] not in freed)
-        mine = tuple((device, freed[device]) for device in row.devices if device in freed)
-        left.append(replace(row, devices=others(row.devices), lost_devices=(*lost, *mine)))
-    return replace(problem, targets=targets), tuple(left)
 
 
 def _beyond(

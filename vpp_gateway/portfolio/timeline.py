@@ -208,13 +208,12 @@ class Timeline:
                 taken |= meet
         return frozenset(taken)
 
-    def beside(self, instruction: Instruction) -> Iterator[tuple[frozenset[DeviceId], Row]]:
-        """More urgent phases during its life that have devices alone at the sites of its scope, with these devices."""
+    def beside(self, instruction: Instruction) -> Iterator[Row]:
+        """More urgent phases during its life that have devices alone at sites of its scope."""
         sites = set(self.scope_of(instruction))
         for places, rows in self._rows.items():
-            devices = frozenset(device for site, device in places if device is not None and site in sites)
-            if devices:
-                yield from ((devices, row) for row in _before(instruction, rows))
+            if any(device is not None and site in sites for site, device in places):
+                yield from _before(instruction, rows)
 
     # -- time -----------------------------------------------------------------------------------------------
 
