@@ -116,7 +116,7 @@ def _fill(tree: Tree, u: Floats, weight: Floats, limit: Floats) -> tuple[Floats,
             if level.up is not None:
                 pairs = sum_by(level.up, pairs, len(level.start))
             elif len(level.start) < tree.size:
-                pairs = np.add.reduceat(u, level.start)
+                pairs = sum_by(level.of, u, len(level.start))
             sums = np.add.reduceat(pairs, level.first)
             cap = limit.take(level.node)
             full = (sums > cap) & level.own
@@ -160,8 +160,8 @@ def _share(level: Level, u: Floats, weight: Floats, pairs: Ints, amount: Floats)
     if len(pairs) == 1:
         u[index] = np.minimum(room, _one_level(float(amount[0]), room, pull) * pull)
         return
-    count = level.count.take(pairs)
-    u[index] = np.minimum(room, _each_level(amount, room, pull, count).repeat(count) * pull)
+    group = np.arange(len(pairs)).repeat(level.count.take(pairs))
+    u[index] = np.minimum(room, _each_level(amount, room, pull, group).take(group) * pull)
 
 
 def _members(level: Level, pairs: Ints) -> Ints | slice:
@@ -195,21 +195,22 @@ def _one_level(amount: float, room: Floats, weight: Floats) -> float:
             level, known = amount / pull, len(room)
 
 
-def _each_level(amount: Floats, room: Floats, weight: Floats, count: Ints) -> Floats:
-    """The same for many groups that lie one after the other."""
-    start = count.cumsum() - count
-    ratio, open_, full = room / weight, weight + 0j, room * 1j
-    whole, pull = np.add.reduceat(room, start), np.add.reduceat(weight, start)
+def _each_level(amount: Floats, room: Floats, weight: Floats, group: Ints) -> Floats:
+    """The same for many groups; `group` of each member, ascending."""
+    groups = len(amount)
+    ratio = room / weight
+    whole, pull = sum_by(group, room, groups), sum_by(group, weight, groups)
     level, low = _guesses(amount, whole, pull), amount / pull
     known, first = -1, True
     while True:
-        is_full = ratio <= level.repeat(count)
+        is_full = ratio <= level.take(group)
         number = int(np.count_nonzero(is_full))
         if number == known:
             return level
-        both = np.add.reduceat(np.where(is_full, full, open_), start)
-        risen = (amount - both.imag) / both.real
-        np.copyto(risen, low if first else level, where=both.real == 0.0)
+        full = sum_by(group, room * is_full, groups)
+        open_ = sum_by(group, weight * ~is_full, groups)
+        risen = (amount - full) / open_
+        np.copyto(risen, low if first else level, where=open_ == 0.0)
         # The first guess may lie above the level; from then on the steps only rise, and members only fill up.
         level, known, first = risen, -1 if first else number, False
 

@@ -45,6 +45,8 @@ class Level:
     """First member of each pair."""
     count: Ints
     """Members of each pair."""
+    of: Ints
+    """Pair of each resource, in the tree's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def compile_tree(parent: ArrayLike, node: ArrayLike, rank: ArrayLike) -> Tree:
                 members=None if _plain(sorts) else sorts,
                 start=start,
                 count=np.diff(start, append=len(here)),
+                of=here,
             )
         )
         pair_of = here
