@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from vpp_gateway.domain.fact import Instructed, Offered, Started, Withdrawn
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, Demand, DeviceId, InstructionId, Limit, Phase, SiteId
 from vpp_gateway.domain.order import ShiftVerb
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.sim.link_plant import LinkPlant
 
@@ -98,6 +100,74 @@ def test_a_device_that_gives_for_another_instruction_is_not_counted_for_the_awar
     assert gives(made, HELD) == pytest.approx(80_000.0, rel=0.01)
     assert made.plant.sites[HELD].batteries[B1].discharge_w == pytest.approx(40_000.0, rel=0.01)
     assert gives(made, HELD) - 40_000.0 + gives(made, NEXT) == pytest.approx(20_000.0, abs=500.0)
+
+
+def regulation(made: House, name: str) -> float:
+    account = made.gateway.account.delivery(InstructionId(f"tso/{name}"))
+    assert account is not None and account.delivered_now_w is not None
+    return account.delivered_now_w
+
+
+@pytest.mark.parametrize("order", ["LDS", "DLS", "DSL"])
+def test_a_limit_borrows_from_a_battery_that_another_rules_alone_and_each_has_his_own(order: str) -> None:
+    """70 kW are demanded, the free battery has 50, the other gives 10 of its 50 for D: it lends 10 on top."""
+    made = house()
+    asks = {
+        "L": lambda: ask(made, "L", import_limit(330_000.0), scope=(HELD,)),
+        "D": lambda: ask(made, "D", Delta(regulation_w=10_000.0), devices=(B1,), rank=1),
+        "S": lambda: ask(made, "S", Delta(regulation_w=100_000.0), scope=(HELD, NEXT), rank=5),
+    }
+    assert [asks[name]() for name in order] == ["in"] * 3
+    made.run_until(1050.0)
+    assert gives(made, HELD) == pytest.approx(70_000.0, rel=0.01)
+    assert gives(made, HELD) - 10_000.0 + gives(made, NEXT) == pytest.approx(110_000.0, rel=0.01)
+    assert regulation(made, "D") == pytest.approx(10_000.0, rel=0.02)
+    assert regulation(made, "S") == pytest.approx(100_000.0, rel=0.02)
+    account = made.gateway.account.delivery(InstructionId("tso/D"))
+    assert account is not None
+    assert Reason(code="held.limit", values=(("site", HELD), ("event", "tso/L"))) in account.why
+    made.plant.sites[HELD].load_w = 370_000.0
+    made.run_until(1070.0)
+    assert made.plant.sites[HELD].batteries[B1].discharge_w == pytest.approx(10_000.0, rel=0.02), "given back"
+
+
+def test_what_is_lent_follows_the_load_without_a_jump() -> None:
+    """The limit demands what the free battery has, give or take: neither order goes to and fro."""
+    made = house()
+    ask(made, "L", import_limit(340_000.0), scope=(HELD,))
+    ask(made, "D", Delta(regulation_w=10_000.0), devices=(B1,), rank=1)
+    made.run_until(1020.0)
+    seen = []
+    for second in range(60):
+        made.plant.sites[HELD].load_w = 400_000.0 + (500.0 if second % 2 else -500.0)
+        made.run_until(1021.0 + second)
+        seen.append(made.plant.sites[HELD].batteries[B1].discharge_w)
+    assert max(abs(b - a) for a, b in itertools.pairwise(seen)) < 2_500.0
+    assert min(seen) > 8_000.0 and max(seen) < 13_000.0
+
+
+def test_an_order_that_the_limit_can_do_without_is_not_touched() -> None:
+    made = house()
+    b2 = DeviceId(f"{HELD}/b2")
+    ask(made, "D1", Delta(regulation_w=45_000.0), devices=(B1,), rank=1)
+    ask(made, "D2", Delta(regulation_w=5_000.0), devices=(b2,), rank=1)
+    ask(made, "L", import_limit(340_000.0), scope=(HELD,))
+    made.run_until(1050.0)
+    batteries = made.plant.sites[HELD].batteries
+    assert gives(made, HELD) == pytest.approx(60_000.0, rel=0.01)
+    assert batteries[B1].discharge_w >= 45_000.0 * 0.99 and batteries[b2].discharge_w >= 5_000.0 * 0.99
+    assert regulation(made, "D1") == pytest.approx(45_000.0, rel=0.02)
+    assert regulation(made, "D2") == pytest.approx(5_000.0, rel=0.04)
+
+
+def test_nothing_is_lent_through_a_feeder_that_is_full() -> None:
+    made = house(narrow())
+    ask(made, "D", Delta(regulation_w=14_000.0), devices=(B1,), rank=1)
+    ask(made, "L", import_limit(395_000.0), scope=(HELD,))
+    made.plant.sites[HELD].load_w = 460_000.0
+    made.run_until(1050.0)
+    assert gives(made, HELD) <= 15_000.0 * 1.01
+    assert regulation(made, "D") == pytest.approx(14_000.0, rel=0.02)
 
 
 def test_a_battery_that_holds_an_export_limit_is_not_recharged_meanwhile() -> None:

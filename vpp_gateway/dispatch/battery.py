@@ -7,6 +7,7 @@ still while the target changes), so that the mean of the samples meets the targe
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
 from vpp_gateway.dispatch.keep import Keep
@@ -17,7 +18,7 @@ from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
-from vpp_gateway.domain.instruction import InstructionId, SiteId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.plan import Plan, Problem, Reason
 from vpp_gateway.domain.quantity import clamp
@@ -53,6 +54,7 @@ class BatteryDispatch:
         self.problem: Problem | None = None
         """What was asked of the batteries in the last second; None: nothing."""
         self._recharge = Recharge()
+        self._lent: Mapping[DeviceId, tuple[float, InstructionId]] = {}
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -97,7 +99,10 @@ class BatteryDispatch:
             account.sample(id, now, limited.must_w, limited.by_site_w, given)
 
     def held(self, row: InForce) -> tuple[tuple[SiteId, InstructionId], ...]:
-        """Sites of an instruction that were held to a limit in the last second, and whose limit it was."""
+        """Sites of an instruction that were held to a limit in the last second, and whose limit it was.
+
+        Also sites whose limit one of its devices helped to keep.
+        """
         targets = () if self.problem is None else self.problem.targets
         own = {
             site for target in targets if target.instruction == row.instruction.id for site in target.sites
@@ -108,6 +113,10 @@ class BatteryDispatch:
             if target.instruction != row.instruction.id
             for site in target.sites
             if site in row.sites and site not in own
+        ) + tuple(
+            (self._sites.batteries[device].site, by)
+            for device, (_, by) in self._lent.items()
+            if device in row.devices
         )
 
     def note_first(self, begun: set[InstructionId], account: Account, now: float) -> None:
@@ -149,6 +158,7 @@ class BatteryDispatch:
             current = self._current(rows, now, keep)
         else:
             self.problem = self.plan = None
+            self._lend({})
         back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
         self._forecast(now)
         result = []
@@ -173,7 +183,15 @@ class BatteryDispatch:
         problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy, keep)
         kept = keep_limits(problem, rows, self._timeline, now)
         self.problem, self.plan = kept.problem, kept.plan
+        self._lend(kept.lent)
         return steps_of(kept.plan, kept.rows, None, self._timeline.next_turn(now))
+
+    def _lend(self, lent: Mapping[DeviceId, tuple[float, InstructionId]]) -> None:
+        """Remember what batteries that are ruled alone give for limits: it does not count for him who rules them."""
+        if lent or self._lent:
+            self._lent = lent
+            for state in self._sites:
+                state.lent_w = {id: lent[id][0] for b in state.site.batteries if (id := b.id) in lent}
 
     def _alone_import_w(self, site: SiteId) -> float | None:
         """What the PCC of a site shows once its setpoints and the shifts that are coming are real."""

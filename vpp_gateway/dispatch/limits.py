@@ -5,20 +5,24 @@
 
 The allocation knows a limit as room that it does not use up. Where that is not enough, the site is taken out of the
 instruction that rules it, given what the limit demands, and the instruction gets the difference from its other sites.
+What is then still missing is lent by batteries of the site that somebody rules alone, on top of what they give for him.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from vpp_gateway.dispatch.sites import Sites
-from vpp_gateway.domain.instruction import InstructionId, Limit, SiteId
-from vpp_gateway.domain.plan import Plan, Problem, Share, SiteBounds, Target
+from vpp_gateway.domain.fleet import FeederId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, Limit, SiteId
+from vpp_gateway.domain.plan import FeederBounds, Plan, Problem, Share, SiteBounds, Target
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import Bound, InForce, Timeline
 
+Bounded = TypeVar("Bounded", SiteBounds, FeederBounds)
 EPSILON_W = 1e-3
 TOLERANCE = 0.01
 """Of a limit: what it is passed by from one second to the next, while the load moves, is no breach."""
@@ -41,6 +45,9 @@ class Kept:
     plan: Plan
     rows: tuple[InForce, ...]
     """Who rules what in it; a site that is held to its limit is ruled by the limit."""
+    lent: Mapping[DeviceId, tuple[float, InstructionId]] = field(default_factory=dict)
+    """What batteries give for a limit of their site beside what they give for him who rules them alone: W of
+    regulation, and whose limit it is."""
 
 
 def keep_limits(problem: Problem, rows: tuple[InForce, ...], timeline: Timeline, now: float) -> Kept:
@@ -58,7 +65,7 @@ def keep_limits(problem: Problem, rows: tuple[InForce, ...], timeline: Timeline,
     while beyond := _beyond(kept.plan, musts, pinned):
         pinned |= beyond
         kept = _pin(problem, rows, pinned, orders, timeline, kept.plan, now)
-    return kept
+    return _lend(kept, musts, orders, timeline.home)
 
 
 def _beyond(
@@ -145,6 +152,56 @@ def _pin(
     held = replace(problem, targets=tuple(targets))
     left = tuple(replace(row, sites=tuple(site for site in row.sites if site not in pinned)) for row in rows)
     return Kept(problem=held, plan=closed_form(held, explain=False), rows=(*left, *holding))
+
+
+def _lend(
+    kept: Kept,
+    musts: Mapping[SiteId, SiteBounds],
+    orders: Mapping[SiteId, InstructionId],
+    home: Mapping[DeviceId, SiteId],
+) -> Kept:
+    """With what is still beyond a limit, from batteries that are ruled alone, as far as they have room left."""
+    given = _given(kept.plan.shares)
+    alone = [device for row in kept.rows for device in row.devices]
+    missing = {site: must_w - given.get(site, 0.0) for site, must_w in _beyond(kept.plan, musts, {}).items()}
+    targets = tuple(
+        Target(instruction=orders[site], sites=(), regulation_w=w, devices=devices)
+        for site, w in missing.items()
+        if site in orders and (devices := tuple(device for device in alone if home[device] == site))
+    )
+    if not targets:
+        return kept
+    by = {device: target.instruction for target in targets for device in target.devices}
+    left = replace(_left(kept.problem, kept.plan, given), targets=targets)
+    lent_w = {share.id: share.regulation_w for share in closed_form(left, explain=False).shares}
+    shares = tuple(
+        replace(share, regulation_w=share.regulation_w + lent_w.get(share.id, 0.0))
+        for share in kept.plan.shares
+    )
+    lent = {device: (w, by[device]) for device, w in lent_w.items() if abs(w) > EPSILON_W}
+    return replace(kept, plan=replace(kept.plan, shares=shares), lent=lent)
+
+
+def _left(problem: Problem, plan: Plan, given: Mapping[SiteId, float]) -> Problem:
+    """The room beside a plan."""
+    gives = {share.id: share.regulation_w for share in plan.shares}
+    on_line: dict[FeederId | None, float] = {}
+    resources = []
+    for one in problem.resources:
+        w = gives.get(one.id, 0.0)
+        on_line[one.feeder] = on_line.get(one.feeder, 0.0) + w
+        down_w, up_w = max(0.0, one.down_room_w - w), max(0.0, one.up_room_w + w)
+        resources.append(replace(one, down_room_w=down_w, up_room_w=up_w, easy_down_w=down_w, easy_up_w=up_w))
+    return replace(
+        problem,
+        resources=tuple(resources),
+        bounds=tuple(_shifted(bounds, given.get(bounds.site, 0.0)) for bounds in problem.bounds),
+        feeders=tuple(_shifted(line, on_line.get(line.id, 0.0)) for line in problem.feeders),
+    )
+
+
+def _shifted(bounds: Bounded, w: float) -> Bounded:
+    return replace(bounds, down_max_w=max(0.0, bounds.down_max_w - w), up_max_w=max(0.0, bounds.up_max_w + w))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

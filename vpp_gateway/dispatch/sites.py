@@ -88,6 +88,8 @@ class SiteState:
     """discharge_w of all usable batteries together, at the last reading."""
     each_w: dict[DeviceId, float] = field(default_factory=dict)
     """The same for each of them."""
+    lent_w: Mapping[DeviceId, float] = field(default_factory=dict)
+    """What of it batteries that are ruled alone were ordered to give for a limit of the site, W."""
 
     @property
     def fresh(self) -> bool:
@@ -155,14 +157,13 @@ class SiteState:
         return [step for step in rows if step.start_at <= now and (step.end_at is None or now < step.end_at)]
 
     def alone_w(self, device: DeviceId, now: float, policy: Policy) -> float:
-        """discharge_w of one battery, read or credited; 0 for one that is not usable."""
-        if self.linked:
-            return self.each_w.get(device, 0.0)
-        if not self.credited(now, policy):
+        """discharge_w of one battery for him who rules it alone, read or credited; 0 for one that is not usable."""
+        lent_w = self.lent_w.get(device, 0.0)
+        if not self.linked and not self.credited(now, policy):
             return 0.0
-        if not self.alone or self.told is None or self.keeps_import(now):
-            return self.each_w.get(device, 0.0)
-        return math.fsum(step.discharge_w for step in self._steps(now) if step.device == device)
+        if self.linked or not self.alone or self.told is None or self.keeps_import(now):
+            return self.each_w[device] - lent_w if device in self.each_w else 0.0
+        return math.fsum(step.discharge_w for step in self._steps(now) if step.device == device) - lent_w
 
     def _of_w(self, without: Collection[DeviceId]) -> float:
         return self.battery_w - math.fsum(self.each_w.get(device, 0.0) for device in without)
