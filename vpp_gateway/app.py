@@ -36,14 +36,13 @@ from vpp_gateway.supervise import Backoff, die_with_parent, supervise
 
 if TYPE_CHECKING:
     from vpp_gateway.console.live import LiveSource
+    from vpp_gateway.console.organs import WorkerState
     from vpp_gateway.engine import Engine
     from vpp_gateway.foresight import Foresight
     from vpp_gateway.housekeeping import Expiry
     from vpp_gateway.journal.messages import MessageStore
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.store import Journal
-    from vpp_gateway.planner import ProcessPlanner
-    from vpp_gateway.solver import ProcessSolver
 
 SECRET_NAME = "link.secret"
 SECRET_MIN_LENGTH = 32
@@ -232,8 +231,9 @@ async def _centre(settings: Settings) -> None:
     from vpp_gateway.journal.records import FactCodec
     from vpp_gateway.journal.telemetry import TelemetryStore
     from vpp_gateway.northbound.openadr2.record import LateRecorder
-    from vpp_gateway.planner import ProcessPlanner
-    from vpp_gateway.solver import ProcessSolver
+    from vpp_gateway.planner import PLANNER
+    from vpp_gateway.solver import SOLVER
+    from vpp_gateway.worker import ProcessWorker
 
     log = structlog.get_logger()
     clock, rng = SystemClock(), SystemRng()
@@ -272,8 +272,8 @@ async def _centre(settings: Settings) -> None:
             on_message=engine.from_site,
             on_linked=engine.linked,
         )
-        solver = ProcessSolver(engine.solved)
-        planner = ProcessPlanner(engine.planned) if settings.horizon.enabled else None
+        solver = ProcessWorker(SOLVER, engine.solved)
+        planner = ProcessWorker(PLANNER, engine.planned) if settings.horizon.enabled else None
         engine.connect(rooms=rooms, link=link, solver=solver, planner=planner)
         expiry = Expiry(certificates(settings.northbound), wallets(rooms))
         keeping = retention_job(
@@ -316,7 +316,7 @@ async def _control(
     settings: Settings,
     stack: AsyncExitStack,
     engine: Engine,
-    workers: tuple[ProcessSolver, ProcessPlanner | None],
+    workers: tuple[WorkerState, WorkerState | None],
     expiry: Expiry,
     messages: MessageStore,
     foresight: Foresight,

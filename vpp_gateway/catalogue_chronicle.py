@@ -123,6 +123,12 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} ({kw} kW, cost {cost}) is left: the work that is shifted already and the batteries suffice.",
         "{offer}({kw} kW、費用 {cost})は使わない: 実施中のシフトと蓄電池で足りる。",
     ),
+    "why.lever.short": (
+        "{offer} ({kw} kW, cost {cost}) is left: it can be held for {seconds} of the {left} s that are asked; {other} (cost "
+        "{other_cost}) lasts longer and suffices.",
+        "{offer}({kw} kW、費用 {cost})は使わない: 要求は {left} 秒続くが {seconds} 秒しか維持できない。より長く続く {other}"
+        "(費用 {other_cost})で足りる。",
+    ),
     "why.lever.service": (
         "{offer} ({kw} kW, cost {cost}) is left: it disturbs a higher service level than {other} (cost {other_cost}), which suffices.",
         "{offer}({kw} kW、費用 {cost})は使わない: より低いサービス水準の {other}(費用 {other_cost})で足りる。",
@@ -156,10 +162,6 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
     "why.offer.slow": (
         "{offer} ({kw} kW, cost {cost}) is left: it needs {seconds} s to become real, and nothing is asked for so long any more.",
         "{offer}({kw} kW、費用 {cost})は使わない: 効くまでに {seconds} 秒かかり、要求はそこまで続かない。",
-    ),
-    "why.offer.short": (
-        "{offer} ({kw} kW, cost {cost}) is left: it can be held for {seconds} s, {left} s are still asked.",
-        "{offer}({kw} kW、費用 {cost})は使わない: 維持できるのは {seconds} 秒、要求はあと {left} 秒続く。",
     ),
     "why.call.kept": (
         "{offer} is kept at {share} of its size (cost {cost}): without it the batteries would have too little left for bridging.",
@@ -264,17 +266,13 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
     "why.site.back": ("{name} can be reached again.", "{name} と再び通信できる。"),
     "why.meter.lost": (
         "The meter at {site} cannot be read or believed: its load is taken for what it probably is.",
-        "{site} のメーターを読めない、または信頼できない: 負荷は推定値で扱う。",
+        "{site} の電力量計を読めない、または信頼できない: 負荷は推定値で扱う。",
     ),
     "why.meter.check": (
         "The meter at {site} cannot be read or believed: its check meter counts instead.",
-        "{site} のメーターを読めない、または信頼できない: 照合用メーターの値を使う。",
+        "{site} の電力量計を読めない、または信頼できない: 副計器の値を使う。",
     ),
-    "why.meter.apart": (
-        "The meter at {site} and its check meter differ, and nothing tells which is wrong: the meter counts.",
-        "{site} のメーターと照合用メーターの値が異なり、どちらが誤りか分からない: メーターの値を使う。",
-    ),
-    "why.meter.back": ("The meter at {name} counts again.", "{name} のメーターは再び使える。"),
+    "why.meter.back": ("The meter at {name} counts again.", "{name} の電力量計は再び使える。"),
     "why.plugin.gone": (
         "Plug-in {name} offers nothing or is not called: {why}.",
         "プラグイン {name} はオファーがない、または呼び出さない: {why}。",

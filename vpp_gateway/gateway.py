@@ -48,7 +48,7 @@ from vpp_gateway.metering.account import Account
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.explain import reasons_of
 from vpp_gateway.portfolio.forecast import UNKNOWN, ForecastSource
-from vpp_gateway.portfolio.timeline import InForce, Timeline
+from vpp_gateway.portfolio.timeline import InForce, Timeline, ends_of
 
 SOLVER_SILENCE_S = 3.0
 """A problem not answered for so long is asked again; the closed form holds meanwhile."""
@@ -306,12 +306,13 @@ class Gateway:
 
     def _ask(self, at: float, now: float, verb: ShiftVerb) -> list[Command]:
         self._planned_at, self._replan = now, False
-        levers = self.shifts.levers(at, now)
+        rows = self.timeline.at(at)
+        levers = self.shifts.levers(at, now, ends_of(rows))
         self._problem_counter += 1
         problem = plan_problem(
             f"{self.epoch}-{self._problem_counter}",
             self.sites,
-            self.timeline.at(at),
+            rows,
             self.timeline.bounds_at(at),
             self.baselines,
             levers,

@@ -23,8 +23,9 @@ from vpp_gateway.domain.horizon import HorizonPlan
 from vpp_gateway.domain.plan import Plan
 from vpp_gateway.optimise.horizon import solve
 from vpp_gateway.optimise.horizon_cells import together
-from vpp_gateway.planner import PROBLEM, ProcessPlanner
-from vpp_gateway.solver import ProcessSolver
+from vpp_gateway.planner import PLANNER
+from vpp_gateway.solver import SOLVER
+from vpp_gateway.worker import ProcessWorker
 
 PEER, VERSION = "FlexMeasures", "1.0.1"
 HOME = ROOT / "build" / f"flexmeasures-{VERSION}"
@@ -93,7 +94,7 @@ def peer_row() -> Row:
             peer.stdout.readline()
             for seed in range(PEER_PLANS):
                 case = common(seed)
-                peer.stdin.write(PROBLEM.dump_json(case) + b"\n")
+                peer.stdin.write(PLANNER.problem.dump_json(case) + b"\n")
                 peer.stdin.flush()
                 answer = json.loads(peer.stdout.readline())
                 began = time.perf_counter()
@@ -173,10 +174,10 @@ async def lag_row() -> Row:
             moves.append(plan)
         solver.submit(move_case)
 
-    planner, solver = ProcessPlanner(planned), ProcessSolver(solved)
+    planner, solver = ProcessWorker(PLANNER, planned), ProcessWorker(SOLVER, solved)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(planner.run()), group.create_task(solver.run())]
-        while planner.worker.state != "ready" or solver.state != "ready":  # noqa: ASYNC110 - nothing announces it
+        while planner.state != "ready" or solver.state != "ready":  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.05)
         idle = await _lateness(LAG_S / 3)
         planner.submit(cases[0])

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from vpp_gateway.domain.command import Command
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Instructed, Tick
 from vpp_gateway.domain.instruction import Instruction, InstructionId, RoomName, SiteId
+from vpp_gateway.domain.plan import Plan
 from vpp_gateway.engine import Engine
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.housekeeping import Expiry
@@ -45,23 +47,25 @@ from vpp_gateway.journal.store import Journal
 from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.openadr2.messages import Event
-from vpp_gateway.planner import InlinePlanner
+from vpp_gateway.planner import PLANNER
 from vpp_gateway.settings import PluginSettings, Settings, fleet
 from vpp_gateway.sim.field import SimField
 from vpp_gateway.sim.memory_work import MemoryWork, Tempo, memory_lever
 from vpp_gateway.sim.trace import Trace
 from vpp_gateway.sim.vtn import Vtn, dispatch
 from vpp_gateway.site.agent import SiteAgent
-from vpp_gateway.solver import InlineSolver, OnSolved
+from vpp_gateway.solver import SOLVER
 from vpp_gateway.southbound.workload.memory import Program, memory_factory, program_factory
 from vpp_gateway.southbound.workload.process import process_factory
 from vpp_gateway.southbound.workload.spec import TransportFactory
+from vpp_gateway.worker import InlineWorker, OnAnswer
 
 POLL_S = 5.0
 WORK = "work"
 WATCH_S = 0.5
-MakeSolver = Callable[[OnSolved, SeededRng, Clock], Any]
+MakeSolver = Callable[[OnAnswer[Plan], SeededRng, Clock], Any]
 """Makes the solver worker of one life of the centre."""
+INLINE: MakeSolver = partial(InlineWorker, SOLVER)
 
 
 @dataclass(kw_only=True)
@@ -210,7 +214,7 @@ class House:
         )
         solver = self.make_solver(engine.solved, rng.fork("solver"), self.clock)
         # A stream of its own: whoever is drawn after it keeps its draws.
-        planner = InlinePlanner(engine.planned, SeededRng(f"planner-{self.lives}"), self.clock)
+        planner = InlineWorker(PLANNER, engine.planned, SeededRng(f"planner-{self.lives}"), self.clock)
         engine.connect(rooms=rooms, link=self.centre, solver=solver, planner=planner)
         engine.recover()
         self._engine = engine
@@ -301,7 +305,7 @@ async def open_house(
     work: bool = False,
     tempo: Tempo | None = None,
     programs: Mapping[str, Program] | None = None,
-    solver: MakeSolver = InlineSolver,
+    solver: MakeSolver = INLINE,
     **more: object,
 ) -> AsyncIterator[House]:
     """Start the house; everything ends with the block.

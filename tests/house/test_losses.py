@@ -15,12 +15,12 @@ from vpp_gateway.clock import Clock, LoopClock, SeededRng
 from vpp_gateway.compose_centre import journal_types
 from vpp_gateway.domain.fleet import BATTERY
 from vpp_gateway.domain.instruction import SiteId
-from vpp_gateway.domain.plan import Problem
+from vpp_gateway.domain.plan import Plan, Problem
 from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.northbound.openadr2.messages import Event
 from vpp_gateway.sim.loop import VirtualLoop, run
-from vpp_gateway.solver import OnSolved
+from vpp_gateway.worker import OnAnswer
 
 W = 120_000.0
 STEP_W = 30_000.0
@@ -191,7 +191,7 @@ def test_an_agent_dies_and_its_devices_fall_back_by_themselves(tmp_path: Path) -
 class LostSolver:
     """A worker that never answers, or only says why it cannot."""
 
-    def __init__(self, on_solved: OnSolved, rng: SeededRng, clock: Clock, *, says: str) -> None:
+    def __init__(self, on_solved: OnAnswer[Plan], rng: SeededRng, clock: Clock, *, says: str) -> None:
         self.state, self.reason = ("down", says) if says else ("ready", "")
         self.restarts = 0
         self.asked = 0
@@ -227,7 +227,7 @@ def test_without_a_solver_the_closed_form_holds(tmp_path: Path, says: str) -> No
 
     solvers: list[LostSolver] = []
 
-    def make(on_solved: OnSolved, rng: SeededRng, clock: Clock) -> LostSolver:
+    def make(on_solved: OnAnswer[Plan], rng: SeededRng, clock: Clock) -> LostSolver:
         solvers.append(LostSolver(on_solved, rng, clock, says=says))
         return solvers[-1]
 

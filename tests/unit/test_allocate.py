@@ -17,7 +17,7 @@ from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.optimise.linear import shares, solve
 from vpp_gateway.optimise.nested import allocate
 from vpp_gateway.optimise.tree import compile_tree
-from vpp_gateway.solver import PROBLEM
+from vpp_gateway.solver import SOLVER
 from vpp_gateway.worker import line_of
 
 
@@ -197,7 +197,7 @@ def test_a_bad_number_reaches_the_solver_as_what_it_is() -> None:
     case = problem(
         (target("t", (A,), 60.0),), (battery("a1", A, math.nan, 5), battery("a2", A, 50, math.inf))
     )
-    read = PROBLEM.validate_json(line_of(PROBLEM, case))
+    read = SOLVER.problem.validate_json(line_of(SOLVER.problem, case))
     assert math.isnan(read.resources[0].down_room_w) and read.resources[1].up_room_w == math.inf
     plan = solve(read)
     assert [share.regulation_w for share in plan.shares] == [0.0, 50.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 from string import Formatter
 
@@ -89,3 +90,15 @@ def test_told_speaks_both_languages() -> None:
     told = Told("events.unknown", found="tso/EV-9", known="tso/EV-1")
     assert str(told) == told.say("en") == "there is no event 'tso/EV-9'; known: tso/EV-1"
     assert [told.say(lang) for lang in LANGS][1] == "イベント 'tso/EV-9' はありません。あるもの: tso/EV-1"
+
+
+def test_no_key_has_two_texts() -> None:
+    """The later table would hide the earlier one, and nobody would see it."""
+    said: dict[str, set[object]] = {}
+    for name in sorted(path.stem for path in PACKAGE.glob("catalogue_*.py")):
+        tables = vars(import_module(f"vpp_gateway.{name}")).values()
+        for key, pair in ((k, v) for table in tables if isinstance(table, dict) for k, v in table.items()):
+            if key in TEXTS:
+                said.setdefault(key, set()).add(pair)
+    assert said.keys() == TEXTS.keys()
+    assert {key: pairs for key, pairs in said.items() if len(pairs) > 1} == {}

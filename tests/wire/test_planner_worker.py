@@ -1,4 +1,4 @@
-"""The planner as a process: plans, is killed when it overruns, and the last good plan stays."""
+"""The planner as a process: plans, gives way to others, is killed when it overruns, and comes back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dataclasses import replace
 from tests.unit.horizon_cases import A, asked, problem, store, work
 from vpp_gateway.clock import LoopClock, SeededRng, SystemClock
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
-from vpp_gateway.planner import ANSWER, PROBLEM, InlinePlanner, ProcessPlanner, answer_to, main
-from vpp_gateway.worker import line_of
+from vpp_gateway.planner import PLANNER, main
+from vpp_gateway.worker import InlineWorker, ProcessWorker, answer_to, line_of
 
 CASE = problem(
     (100.0, 200.0, 300.0),
@@ -40,20 +40,20 @@ def named(id: str) -> HorizonProblem:
     return replace(CASE, id=id)
 
 
-def test_it_plans_survives_a_kill_and_the_last_good_plan_stays() -> None:
+def test_it_plans_and_survives_a_kill() -> None:
     answers = Answers()
 
     async def main() -> None:
-        planner = ProcessPlanner(answers)
+        planner = ProcessWorker(PLANNER, answers)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(planner.run())
             planner.submit(named("early"))
             assert answers[0][1] is None and "starting" in answers[0][2]
-            await until(lambda: planner.worker.state == "ready")
+            await until(lambda: planner.state == "ready")
             planner.submit(named("one"))
             await until(lambda: len(answers) == 2)
             assert answers[1][1] is not None and answers[1][1].solve_s > 0
-            pid = planner.worker.pid
+            pid = planner.pid
             assert pid is not None
             ours = os.getpriority(os.PRIO_PROCESS, 0)
             assert os.getpriority(os.PRIO_PROCESS, pid) == min(ours + 10, 19), "gives way to allocations"
@@ -61,13 +61,10 @@ def test_it_plans_survives_a_kill_and_the_last_good_plan_stays() -> None:
             planner.submit(named("two"))
             await until(lambda: len(answers) == 3)
             assert answers[2][:2] == ("two", None)
-            assert planner.plan is not None and planner.plan.problem == "one"
-            handed = planner.hand_over(150.0)
-            assert handed is not None and handed.problem == "one" and handed.until == 300.0
-            await until(lambda: planner.worker.state == "ready" and planner.worker.restarts == 1)
+            await until(lambda: planner.state == "ready" and planner.restarts == 1)
             planner.submit(named("three"))
             await until(lambda: answers[-1][1] is not None)
-            assert planner.plan.problem == "three"
+            assert answers[-1][0] == "three"
             running.cancel()
 
     asyncio.run(main())
@@ -77,10 +74,10 @@ def test_what_makes_no_sense_is_refused_by_name() -> None:
     answers = Answers()
 
     async def main() -> None:
-        planner = ProcessPlanner(answers)
+        planner = ProcessWorker(PLANNER, answers)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(planner.run())
-            await until(lambda: planner.worker.state == "ready")
+            await until(lambda: planner.state == "ready")
             planner.submit(replace(CASE, lengths_s=(100.0, -1.0, 5.0)))
             await until(lambda: len(answers) == 1)
             assert answers[0][1] is None and "lengths_s[1]" in answers[0][2]
@@ -98,15 +95,15 @@ def test_an_overrun_is_killed_and_the_next_plan_comes_from_a_new_worker() -> Non
     answers = Answers()
 
     async def main() -> None:
-        planner = ProcessPlanner(answers, command=("/bin/sh", "-c", once), deadline_s=0.5)
+        planner = ProcessWorker(PLANNER, answers, command=("/bin/sh", "-c", once), deadline_s=0.5)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(planner.run())
-            await until(lambda: planner.worker.state == "ready")
-            first = planner.worker.pid
+            await until(lambda: planner.state == "ready")
+            first = planner.pid
             planner.submit(CASE)
             await until(lambda: len(answers) == 1)
             assert answers[0][1] is None and "TimeoutError" in answers[0][2]
-            await until(lambda: planner.worker.state == "ready" and planner.worker.pid != first)
+            await until(lambda: planner.state == "ready" and planner.pid != first)
             running.cancel()
 
     asyncio.run(main())
@@ -119,21 +116,21 @@ def test_the_centre_carries_no_numpy_for_it() -> None:
 
 
 def test_problem_and_plan_travel_unchanged() -> None:
-    assert PROBLEM.validate_json(line_of(PROBLEM, CASE)) == CASE
-    answer = answer_to(CASE, SystemClock())
-    assert ANSWER.validate_json(line_of(ANSWER, answer)) == answer
+    assert PLANNER.problem.validate_json(line_of(PLANNER.problem, CASE)) == CASE
+    answer = answer_to(PLANNER, CASE, SystemClock())
+    assert PLANNER.answer.validate_json(line_of(PLANNER.answer, answer)) == answer
 
 
 def test_what_is_no_number_is_named_by_the_worker_as_well() -> None:
     """It travels by name, and the worker plans the rest and says who the culprit is."""
     broken = replace(CASE, stores=(replace(CASE.stores[0], stored_wh=float("nan")),))
-    lines, said = [line_of(PROBLEM, broken) + b"\n", b"{}\n", b""], list[bytes]()
+    lines, said = [line_of(PLANNER.problem, broken) + b"\n", b"{}\n", b""], list[bytes]()
     main(lambda: lines.pop(0), said.append)
     assert said[0] == b'"ready"\n' and len(said) == 3
-    plan = ANSWER.validate_json(said[1]).plan
+    plan = PLANNER.answer.validate_json(said[1]).plan
     assert plan is not None and dict(plan.refused[0].values)["name"] == "b"
     assert plan.works and not plan.stores
-    refused = ANSWER.validate_json(said[2])
+    refused = PLANNER.answer.validate_json(said[2])
     assert refused.plan is None and "at" in refused.reason
 
 
@@ -143,10 +140,10 @@ def test_inline_answers_are_the_same_each_time() -> None:
 
         async def main() -> None:
             clock = LoopClock(asyncio.get_running_loop(), 0.0)
-            planner = InlinePlanner(answers, SeededRng(1), clock)
+            planner = InlineWorker(PLANNER, answers, SeededRng(1), clock)
             planner.submit(CASE)
             await until(lambda: len(answers) == 1)
-            assert planner.hand_over(10.0) is not None
+            assert answers[0][1] is not None
 
         asyncio.run(main())
         return answers

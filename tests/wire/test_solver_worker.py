@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.unit.test_optimise import A, B, battery, move, problem, target
 from vpp_gateway.domain.plan import Plan
-from vpp_gateway.solver import ProcessSolver
+from vpp_gateway.solver import SOLVER
+from vpp_gateway.worker import ProcessWorker
 
 CASE = problem(
     (target("down", (A,), 50.0), target("up", (B,), -50.0)),
@@ -34,7 +35,7 @@ def test_it_solves_survives_a_kill_and_says_when_it_cannot() -> None:
         answers.append((problem, plan, reason))
 
     async def main() -> None:
-        solver = ProcessSolver(solved)
+        solver = ProcessWorker(SOLVER, solved)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(solver.run())
             solver.submit(CASE)
@@ -62,7 +63,9 @@ def test_a_worker_that_no_longer_starts_is_tried_less_and_less_often(tmp_path: P
     answers: list[Plan | None] = []
 
     async def main() -> None:
-        solver = ProcessSolver(lambda _, plan, __="": answers.append(plan), command=("/bin/sh", "-c", once))
+        solver = ProcessWorker(
+            SOLVER, lambda _, plan, __="": answers.append(plan), command=("/bin/sh", "-c", once)
+        )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(solver.run())
             await until(lambda: solver.state == "ready")

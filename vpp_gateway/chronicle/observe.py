@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
 from vpp_gateway.dispatch.limits import kept_now
 from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
+from vpp_gateway.dispatch.shift import too_late
 from vpp_gateway.dispatch.shift_record import ShiftRecord
 from vpp_gateway.dispatch.sites import SiteState
-from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, Limit, SiteId
 from vpp_gateway.domain.order import Offer, OrderId
 from vpp_gateway.domain.plan import Call, Plan, Problem, Reason, Resource, Share
 from vpp_gateway.domain.quantity import regulation_of
@@ -19,8 +20,7 @@ from vpp_gateway.domain.reading import Health
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.rejected import STANDING, not_called
-from vpp_gateway.portfolio.envelope import hold_s
-from vpp_gateway.portfolio.timeline import InForce
+from vpp_gateway.portfolio.timeline import InForce, ends_of
 
 
 def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
@@ -232,6 +232,7 @@ def _no_levers(gateway: Gateway, row: InForce, now: float) -> Iterator[Reason]:
     """Offers at the ruled sites that the plan in force could not call at all."""
     problem = gateway.last_problem
     weighed = set() if problem is None else {lever.name for lever in problem.levers}
+    ends = ends_of(gateway.timeline.at(now))
     for plugin, offers in gateway.shifts.offers.items():
         doubt = gateway.shifts.doubted.get(plugin)
         for offer in offers:
@@ -246,22 +247,18 @@ def _no_levers(gateway: Gateway, row: InForce, now: float) -> Iterator[Reason]:
             if doubt is not None and now < doubt.until:
                 yield Reason(code="offer.doubted", values=(*values, ("seconds", f"{doubt.until - now:.0f}")))
             else:
-                yield from _unfit(offer, row.instruction, values, now)
+                yield from _unfit(offer, ends, values, now)
 
 
 def _unfit(
-    offer: Offer, instruction: Instruction, values: tuple[tuple[str, str], ...], now: float
+    offer: Offer, ends: Mapping[SiteId, float], values: tuple[tuple[str, str], ...], now: float
 ) -> Iterator[Reason]:
     """Why an offer that nobody doubts is no lever; nothing for one that is newer than the plan."""
-    left_s = hold_s(instruction.end_at, now)
-    slowest_s = max(leg.latency_s for leg in offer.legs)
     if offer.valid_until <= now:
         yield Reason(code="offer.expired", values=values)
-    elif slowest_s >= left_s:
+    elif too_late(offer, now, ends):
+        slowest_s = max(leg.latency_s for leg in offer.legs)
         yield Reason(code="offer.slow", values=(*values, ("seconds", f"{slowest_s:g}")))
-    elif offer.sustain_s < left_s:
-        held = (("seconds", f"{offer.sustain_s:g}"), ("left", f"{left_s:.0f}"))
-        yield Reason(code="offer.short", values=(*values, *held))
 
 
 def _plugins(gateway: Gateway, now: float) -> Iterator[tuple[str, str]]:

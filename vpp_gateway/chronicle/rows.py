@@ -151,9 +151,19 @@ class Chronicle:
     def _plans(self, look: Look) -> None:
         """What the plan of the workload tier calls and leaves; told where that changes."""
         fresh = [reason for reason in look.called if reason.code not in ("call.held", "call.kept")]
+        left = {dict(key.values).get("offer") for key in self._plan_key}
         reasons = {telling.lasting(reason): reason for reason in (*fresh, *look.rejected)}
         if reasons:
-            self._add(look.at, "plan", *(r for key, r in reasons.items() if key not in self._plan_key))
+            self._add(
+                look.at,
+                "plan",
+                *(
+                    r
+                    for key, r in reasons.items()
+                    if key not in self._plan_key
+                    and not (r.code == "offer.slow" and dict(r.values)["offer"] in left)
+                ),
+            )
         self._plan_key = frozenset(reasons)
 
     def _orders(self, last: Look | None, look: Look) -> None:

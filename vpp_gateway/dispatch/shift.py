@@ -10,6 +10,7 @@ says `active`; the meter decides what the batteries do in any case.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -201,12 +202,17 @@ class Shifts:
         disturbed = {leg.site for r in self.orders.values() if r.committed for leg in r.offer.legs}
         return disturbed | {site for site, at in self._returned.items() if now < at + METER_LAG_S}
 
-    def levers(self, at: float, now: float) -> tuple[Lever, ...]:
-        """What a plan for `at` may call: fresh offers, and orders that stand and can be held still."""
+    def levers(self, at: float, now: float, ends: Mapping[SiteId, float] | None = None) -> tuple[Lever, ...]:
+        """What a plan for `at` may call: fresh offers, and orders that stand and can be held still.
+
+        Args:
+            ends: When what is asked of a site ends, UTC (Unix s). What only becomes real after that is no
+                lever: it would disturb the work and serve nothing.
+        """
         rows = [
             _lever(offer.id, offer, offer.steps, offer.cost, 0.0, offer.sustain_s)
             for offer in self.callable_offers(now)
-            if offer.valid_until > at
+            if offer.valid_until > at and (ends is None or not too_late(offer, at, ends))
         ]
         for record in self.standing():
             if record.committed and record.lasts_s(now) > 0.0:
@@ -331,6 +337,12 @@ class Shifts:
     def _roll_back(self, record: ShiftRecord, now: float) -> Shift:
         record.taken_back = True
         return self._send(record, ShiftVerb.ROLLBACK, now)
+
+
+def too_late(offer: Offer, at: float, ends: Mapping[SiteId, float]) -> bool:
+    """Whether an offer that is called at `at` becomes real only when nothing is asked of its sites any more."""
+    until = max((ends[leg.site] for leg in offer.legs if leg.site in ends), default=math.inf)
+    return at + max(leg.latency_s for leg in offer.legs) >= until
 
 
 def _lever(

@@ -2,7 +2,8 @@
 
     wrong way      at the sites that are asked it would add to what is to be relieved
     no step fits   a grid connection, or a limit that offers share, carries no further step of it
-    not needed     the batteries alone, or levers that come before it, suffice: by service level, cost, downtime
+    not needed     the batteries alone, or levers that come before it, suffice: what lasts to the end, then by
+                   service level, cost, downtime
 
 So the path that a plan is made on carries nothing of it.
 """
@@ -21,7 +22,7 @@ SHARE_SLACK = 1e-9
 
 
 def not_called(problem: Problem, plan: Plan, sites: Sequence[SiteId]) -> tuple[Reason, ...]:
-    """One reason per lever at `sites` of which something was left, cheapest first.
+    """One reason per lever at `sites` of which something was left; what a plan would call first comes first.
 
     Args:
         problem: What was asked.
@@ -38,10 +39,11 @@ def not_called(problem: Problem, plan: Plan, sites: Sequence[SiteId]) -> tuple[R
     return tuple(reason for _, reason in sorted(rows, key=lambda row: row[0]))
 
 
-def _price(lever: Lever) -> tuple[int, float, float]:
+def _price(lever: Lever) -> tuple[bool, int, float, float]:
     """What decides between two levers, least first; a number that is none comes last."""
     cost, downtime = lever.cost, lever.downtime_s
     return (
+        lever.short_s > 0.0,
         lever.sla_tier,
         math.inf if math.isnan(cost) else cost,
         math.inf if math.isnan(downtime) else downtime,
@@ -121,10 +123,13 @@ def _unneeded(
     if mine <= its and mine != its:
         code = "lever.optimum"
     elif mine[0] != its[0]:
-        code = "lever.service"
+        held = (("seconds", f"{lever.lasts_s:.0f}"), ("left", f"{lever.lasts_s + lever.short_s:.0f}"))
+        code, other = "lever.short", (*other, *held)
     elif mine[1] != its[1]:
-        code = "lever.dearer"
+        code = "lever.service"
     elif mine[2] != its[2]:
+        code = "lever.dearer"
+    elif mine[3] != its[3]:
         code, other = "lever.downtime", (*other, ("seconds", f"{lever.downtime_s:g}"))
     else:
         code = "lever.equal"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Phase, SiteId
@@ -97,3 +99,12 @@ def limits(sweep: Sweep) -> tuple[Bound, ...]:
 
 
 _OPEN: list[tuple[float | None, InstructionId | None]] = [(None, None)]
+
+
+def ends_of(rows: Iterable[InForce]) -> dict[SiteId, float]:
+    """When what rules a site is over, UTC (Unix s); inf = open."""
+    return {
+        site: math.inf if row.instruction.end_at is None else row.instruction.end_at
+        for row in rows
+        for site in row.sites
+    }

@@ -27,11 +27,11 @@ from operator import attrgetter
 from typing import TypeVar
 
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
-from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, in_force, limits, rules
+from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, ends_of, in_force, limits, rules
 from vpp_gateway.portfolio.look import Look, look_ahead
 from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out, urgency_of
 
-__all__ = ["Bound", "InForce", "Segment", "Timeline"]
+__all__ = ["Bound", "InForce", "Segment", "Timeline", "ends_of"]
 
 CACHED_MAX = 256
 _at = attrgetter("at")

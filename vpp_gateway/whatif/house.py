@@ -16,6 +16,7 @@ from vpp_gateway import __version__
 from vpp_gateway.clock import LoopClock, SeededRng
 from vpp_gateway.domain.command import Answer, Command, Shift
 from vpp_gateway.domain.fact import FACT_TYPES, Fact, Instructed
+from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
 from vpp_gateway.domain.instruction import (
     DeviceId,
     EventId,
@@ -33,16 +34,17 @@ from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.link.memory import MemoryAgent, MemoryCentre
 from vpp_gateway.northbound.turn import SessionFact
-from vpp_gateway.planner import InlinePlanner
+from vpp_gateway.planner import PLANNER
 from vpp_gateway.sim.loop import VirtualLoop, run
 from vpp_gateway.sim.model_site import ModelBattery, ModelMeter, SitePhysics, noise_of, plant_of
 from vpp_gateway.sim.model_work import ModelWork
 from vpp_gateway.sim.plant import NoisyLoad
 from vpp_gateway.site.agent import Holding, SiteAgent
 from vpp_gateway.site.store import AgentStore
-from vpp_gateway.solver import InlineSolver
+from vpp_gateway.solver import SOLVER
 from vpp_gateway.whatif.course import Belief, Course, Mark, Second, SiteSecond
 from vpp_gateway.whatif.world import WORK, Asked, Fault, Play
+from vpp_gateway.worker import InlineWorker
 
 ROOM = RoomName("what-if")
 ORIGIN = 1_790_000_000.0
@@ -118,7 +120,7 @@ class _House:
         self._batteries: dict[str, ModelBattery] = {}
         self._meters: dict[str, ModelMeter] = {}
         self._work: ModelWork | None = None
-        self._planner: InlinePlanner | None = None
+        self._planner: InlineWorker[HorizonProblem, HorizonPlan] | None = None
         self._agents: dict[SiteId, SiteAgent] = {}
         self._uplinks: dict[SiteId, MemoryAgent] = {}
 
@@ -213,9 +215,9 @@ class _House:
 
     async def play(self) -> Course:
         """From the warm-up to the end."""
-        solver = InlineSolver(self._engine.solved, self._rng.fork("solver"), self._clock)
-        self._planner = InlinePlanner(
-            self._engine.planned, SeededRng(self._play.seed).fork("planner"), self._clock
+        solver = InlineWorker(SOLVER, self._engine.solved, self._rng.fork("solver"), self._clock)
+        self._planner = InlineWorker(
+            PLANNER, self._engine.planned, SeededRng(self._play.seed).fork("planner"), self._clock
         )
         self._engine.connect(rooms={}, link=self._centre, solver=solver, planner=self._planner)
         self._engine.recover()

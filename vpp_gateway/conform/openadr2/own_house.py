@@ -29,7 +29,8 @@ from vpp_gateway.journal.telemetry import TelemetryStore
 from vpp_gateway.link.messages import Down, ObeyedReport, Readings, ScheduleOrder
 from vpp_gateway.shells import Room
 from vpp_gateway.sim.link_plant import LinkPlant
-from vpp_gateway.solver import answer_to
+from vpp_gateway.solver import SOLVER
+from vpp_gateway.worker import answer_to
 
 SITES = (SiteId("tokyo"), SiteId("chubu"), SiteId("kansai"))
 LOAD_W, NOISE_W = 400_000.0, 1_000.0
@@ -125,7 +126,7 @@ class InlineSolver:
     def submit(self, problem: Problem) -> None:
         """Solve; the answer follows as a fact."""
         assert self.engine is not None
-        answer = answer_to(problem, self._clock)
+        answer = answer_to(SOLVER, problem, self._clock)
         self.engine.solved(answer.problem, answer.plan, answer.reason)
 
     async def run(self) -> None:
