@@ -331,6 +331,24 @@ def test_alone_it_keeps_the_import_that_the_centre_wanted(tmp_path: Path) -> Non
     play(tmp_path, scene, import_w=at_the_pcc)
 
 
+def test_alone_the_others_carry_what_a_blocked_battery_gave_and_it_comes_back_without_a_jump(
+    tmp_path: Path,
+) -> None:
+    shown: list[float] = []
+
+    async def scene(stage: Stage) -> None:
+        await _alone(stage, 3.0)
+        await asyncio.sleep(12.5 - (stage.clock.utc() - stage.start) % 1.0)
+        for _ in range(25):
+            shown.append(at_the_pcc(stage) - (LOAD_W - 10_000.0))
+            await asyncio.sleep(1.0)
+        assert stage.batteries[B1].history(stage.start)[-2:] == [(15.0, None), (32.0, 0.0)]
+
+    play(tmp_path, scene, import_w=at_the_pcc, blocked_s=(15.0, 32.0))
+    assert sum(abs(w) > 100.0 for w in shown) <= 2, "at the block, and as the load rises"
+    assert min(shown) > -100.0, "no more is given than was wanted"
+
+
 def test_a_centre_that_comes_back_changes_nothing_before_it_orders(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await _alone(stage, 15.0)

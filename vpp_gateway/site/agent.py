@@ -41,7 +41,7 @@ from vpp_gateway.link.messages import (
     Welcome,
 )
 from vpp_gateway.metering.watch import MeterWatch
-from vpp_gateway.site.alone import alone
+from vpp_gateway.site.alone import alone, rules
 from vpp_gateway.site.drivers import BatteryDriver, MeterDriver, Plugins, Uplink
 from vpp_gateway.site.still import StillMeter
 from vpp_gateway.site.store import AgentStore
@@ -305,7 +305,10 @@ class SiteAgent:
             return
         running = [s for s in self._steps() if s.start_at <= now and (s.end_at is None or now < s.end_at)]
         held = {id: order.discharge_w for id, order in self._applied.items() if order is not None}
-        self._alone_w = alone(schedule, running, held, reading, self.site, believed=believed)
+        shared = (step.device for step in running if rules(schedule, step))
+        # The others carry the part of a blocked battery, which begins with nothing when its time is over.
+        self._alone_w = {device: 0.0 for device in shared if self.site.is_blocked(device, now, now)}
+        self._alone_w |= alone(schedule, running, held, reading, self.site, believed=believed)
         self._alone_from = max((step.start_at for step in running), default=now)
         self._apply()
 
