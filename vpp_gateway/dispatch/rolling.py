@@ -347,7 +347,11 @@ class Rolling:
 
     def _as_planned(self) -> frozenset[InstructionId]:
         """Instructions that are still what the plan was made for."""
-        return frozenset(i.id for i in self._timeline if (i.id, i.modification) in self._basis)
+        return frozenset(
+            id
+            for id, modification in self._basis
+            if (known := self._timeline.get(id)) is not None and known.modification == modification
+        )
 
 
 def _called(problem: str, offer: Offer, share: float) -> Plan:
