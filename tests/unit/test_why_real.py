@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import pytest
 
@@ -24,6 +25,7 @@ from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.sim.link_plant import LinkPlant
 
 EVENT = InstructionId("tso/EV-1")
+Cause = Literal["cancelled", "implied", "unregistered", "opted-out", "silence"]
 FIRST, NEXT, _ = SITES
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
 
@@ -45,15 +47,15 @@ class ToldHouse(House):
             self.chronicle.see(look(self.gateway, EVENT, self.now))
 
     def ask(self, demand: Demand, name: str = "EV-1", **more: object) -> None:
-        event = instruction(name, demand=demand, **more)  # type: ignore[arg-type]
+        event = instruction(name, demand=demand, **more)  # type: ignore[arg-type]  # fields by name
         self.feed(Instructed(at=self.now, instruction=event))
         if name == "EV-1":
             delivery = self.gateway.account.delivery(EVENT)
             why = None if delivery is None else delivery.opt_reason
             self.chronicle.answered(self.now, event, self.answers[-1].opt, why, 0.9)
 
-    def withdraw(self, cause: str) -> None:
-        fact = Withdrawn(at=self.now, instruction=EVENT, modification=1, cause=cause)  # type: ignore[arg-type]
+    def withdraw(self, cause: Cause) -> None:
+        fact = Withdrawn(at=self.now, instruction=EVENT, modification=1, cause=cause)
         self.feed(fact)
         self.chronicle.withdrawn(fact)
 
@@ -93,7 +95,7 @@ def told(of: Fleet | None = None, first_w: float = 400_000.0) -> ToldHouse:
 def pause(site: int, *, w: float = -60_000.0, latency_s: float = 0.1, **more: float) -> Offer:
     made = offer("pause", (site, w))
     legs = tuple(replace(leg, latency_s=latency_s) for leg in made.legs)
-    return replace(made, legs=legs, **more)  # type: ignore[arg-type]
+    return replace(made, legs=legs, **more)  # type: ignore[arg-type]  # fields by name
 
 
 def down(w: float) -> Delta:
@@ -276,8 +278,8 @@ def test_a_grid_connection_that_binds_and_is_free_again(way: str, w: float) -> N
 # -- beginnings and ends -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cause", ["cancelled", "implied", "unregistered", "opted-out", "silence"])
-def test_an_event_that_is_taken_back(cause: str) -> None:
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_an_event_that_is_taken_back(cause: Cause) -> None:
     made = told()
     made.ask(down(90_000.0))
     made.run_until(1100.0)
