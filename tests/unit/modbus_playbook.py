@@ -14,7 +14,7 @@ from vpp_gateway.sim.image import Image
 from vpp_gateway.southbound.modbus.codec import decode
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.session import BatterySession
-from vpp_gateway.southbound.modbus.tables import load_models
+from vpp_gateway.southbound.modbus.tables import tables_of
 from vpp_gateway.southbound.modbus.wire import DeviceOrder, Purpose, Read, Request, Timing, Write
 
 PROFILES = Path(__file__).parents[2] / "profiles" / "devices"
@@ -29,10 +29,19 @@ def profile(name: str, **changes: object) -> DeviceProfile:
     return DeviceProfile.model_validate(document | changes)
 
 
-def battery_profile(setpoint: dict[str, object] | None = None, **changes: object) -> DeviceProfile:
-    """The shipped battery profile, with some fields (also of its setpoint block) changed."""
-    shipped = profile("sunspec-700-battery").model_dump()
-    return profile("sunspec-700-battery", setpoint=shipped["setpoint"] | (setpoint or {}), **changes)
+def battery_profile(
+    command: dict[str, object] | None = None, arm: dict[str, object] | None = None, **changes: object
+) -> DeviceProfile:
+    """The shipped battery profile, with some fields changed.
+
+    Args:
+        command: fields of its commands.
+        arm: points in the first line of arming.
+    """
+    shipped = profile("sunspec-700-battery").model_dump()["command"]
+    configure, enable = shipped["arm"]
+    ours = shipped | {"arm": [configure | (arm or {}), enable]} | (command or {})
+    return profile("sunspec-700-battery", command=ours, **changes)
 
 
 def an_order(discharge_w: float, *, seq: int = 1, deadline_at: float = 1e9) -> DeviceOrder:
@@ -100,7 +109,7 @@ class Playbook:
         chosen = chosen or battery_profile()
         self.now = 1000.0
         self.device = Paper()
-        self.session = BatterySession(BATTERY, chosen, load_models(chosen.models), timing or Timing())
+        self.session = BatterySession(BATTERY, chosen, tables_of(chosen), timing or Timing())
         self.asked: list[Request] = []
         """Everything asked since the last look, scan left out."""
         self.told: list[Outcome] = []

@@ -14,7 +14,6 @@ from ruamel.yaml import YAML
 from vpp_gateway.errors import ConfigError, Implausible, MisuseError, Rejected
 from vpp_gateway.southbound.modbus.codec import (
     Block,
-    Point,
     absent,
     decode,
     device_of,
@@ -26,9 +25,10 @@ from vpp_gateway.southbound.modbus.codec import (
     reader,
     scaler,
 )
+from vpp_gateway.southbound.modbus.point import Point
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.scan import Scan
-from vpp_gateway.southbound.modbus.tables import load_models
+from vpp_gateway.southbound.modbus.tables import load_models, tables_of
 
 PROFILES = Path(__file__).parents[2] / "profiles" / "devices"
 
@@ -191,22 +191,24 @@ def test_signs_turn_there_and_back(w: float) -> None:
 
 
 def test_the_shipped_profiles_speak_of_real_points() -> None:
-    for path in sorted(PROFILES.glob("sunspec-*.yaml")):
+    paths = sorted(PROFILES.glob("*.yaml"))
+    assert len(paths) >= 3
+    for path in paths:
         shipped = profile(path.stem)
-        tables = load_models(shipped.models)
         assert shipped.name == path.stem
-        for name in shipped.points.values():
-            model, _, point = name.partition(".")
-            assert tables[int(model)].point(point)
+        tables = tables_of(shipped)
+        assert all(tables.point(name).key == name for name in shipped.names())
 
 
 def test_a_wrong_profile_names_the_field_and_what_is_allowed() -> None:
-    with pytest.raises(ValidationError, match=r"'import' is not a role of a battery; allowed: charge_max_w"):
+    with pytest.raises(
+        ValidationError, match=r"'import' is not a role of a battery; allowed: alarm, charge_max_w"
+    ):
         profile("sunspec-700-battery", points={"import": "213.W"})
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         profile("sunspec-meter", timeout_s=3)
-    with pytest.raises(ValidationError, match="required for a battery"):
-        profile("sunspec-700-battery", setpoint=None)
+    with pytest.raises(ValidationError, match="command: required for a battery"):
+        profile("sunspec-700-battery", command=None)
     with pytest.raises(ValidationError, match="a battery must read soc"):
         profile("sunspec-700-battery", slow=[])
 
@@ -236,7 +238,7 @@ def meter_map(base: int, *, model: int = 213, length: int = 124) -> dict[int, in
 
 def meter_scan(**changes: object) -> Scan:
     chosen = profile("sunspec-meter", **changes)
-    return Scan(chosen, load_models(chosen.models), [])
+    return Scan(chosen, tables_of(chosen), [])
 
 
 @pytest.mark.parametrize("base", [40000, 0, 50000])
@@ -246,7 +248,7 @@ def test_the_chain_is_found_at_any_of_the_three_bases(base: int) -> None:
     assert asked[0] == Block(40000, 2)
     assert scan.result is not None
     assert scan.result.addresses == {1: base + 2, 213: base + 70}
-    assert scan.result.text("1.Mn") == "Acme"
+    assert scan.result.raw["1.Mn"] == "Acme"
 
 
 def test_a_device_that_is_not_the_expected_one_is_rejected_in_words() -> None:
@@ -256,8 +258,8 @@ def test_a_device_that_is_not_the_expected_one_is_rejected_in_words() -> None:
         walk(meter_scan(bases=[0]), dict.fromkeys(range(10), 7))
     with pytest.raises(Rejected, match="lacks SunSpec model 213"):
         walk(meter_scan(), meter_map(40000, model=203))
-    with pytest.raises(Rejected, match="manufacturer is 'Acme', profile sunspec-meter expects '\\^Other'"):
-        walk(meter_scan(manufacturer="^Other"), meter_map(40000))
+    with pytest.raises(Rejected, match=r"1\.Mn is 'Acme', profile sunspec-meter expects '\^Other'"):
+        walk(meter_scan(identity={"1.Mn": "^Other"}), meter_map(40000))
 
 
 def test_a_chain_without_end_is_broken_off() -> None:

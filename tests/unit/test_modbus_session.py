@@ -16,7 +16,7 @@ from vpp_gateway.southbound.modbus.judge import FollowJudge, SocJudge
 from vpp_gateway.southbound.modbus.meter import MeterSession
 from vpp_gateway.southbound.modbus.session import BatterySession
 from vpp_gateway.southbound.modbus.states import State
-from vpp_gateway.southbound.modbus.tables import load_models
+from vpp_gateway.southbound.modbus.tables import tables_of
 from vpp_gateway.southbound.modbus.wire import Purpose, Timing, Write
 
 # The chain of the paper device: 701 at 40070, 702 at 40225, 704 at 40277, 713 at 40344, 715 at 40353.
@@ -118,7 +118,7 @@ def test_a_newer_order_overtakes_before_the_readback_of_the_older() -> None:
 
 
 def test_sign_and_reversion_follow_the_profile() -> None:
-    book = Playbook(battery_profile({"discharge_sign": -1, "reversion": "hold_zero"})).connect()
+    book = Playbook(battery_profile({"discharge_sign": -1}, {"704.WSetEnaRvrt": 1})).connect()
     book.look()
     book.order(an_order(5e5)).settle()
     assert book.look()[0][2] == (1, 0xFFF8, 0x5EE0, 0, 0, 0, 0, 1, 0, 30)
@@ -128,7 +128,7 @@ def test_sign_and_reversion_follow_the_profile() -> None:
 
 
 def test_single_points_are_written_where_the_profile_says_so() -> None:
-    book = Playbook(battery_profile({"write": "points"}))
+    book = Playbook(battery_profile({"separate": True}))
     book.device.put("704.WSetPct", None)
     book.device.put("704.WSetPctRvrt", None)
     book.connect().look()
@@ -210,8 +210,8 @@ def test_a_second_request_is_not_asked_while_one_is_unanswered() -> None:
 
 def test_a_refresh_that_cannot_keep_the_timer_alive_is_a_mistake() -> None:
     chosen = battery_profile()
-    with pytest.raises(MisuseError, match=r"refresh_s 6 is more than half of reversion_s 10"):
-        BatterySession(BATTERY, chosen, load_models(chosen.models), Timing(refresh_s=6, reversion_s=10))
+    with pytest.raises(MisuseError, match=r"refresh_s 6 is more than half of its reversion of 10 s"):
+        BatterySession(BATTERY, chosen, tables_of(chosen), Timing(refresh_s=6, reversion_s=10))
 
 
 # --- devices that say no, or yes and do not ------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_a_device_that_accepts_and_ignores_is_found_out_and_tried_again() -> Non
     book.order(an_order(5e5)).settle()
     (told,) = book.outcomes()
     assert isinstance(told, Refused)
-    assert told.reason == "value reads back 0, expected 500000"
+    assert told.reason == "704.WSet reads back 0, expected 500000"
     assert book.session.health(book.now).health is Health.REFUSING
     book.look()
     book.cycle(1.0)
@@ -296,13 +296,17 @@ def test_a_device_without_an_absolute_setpoint_is_not_armed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refresh_by", "address", "registers"),
-    [("enable", ENABLE, (1,)), ("setpoint", WSET, HALF_MW), ("timer", TIMER, (0, 30))],
+    ("line", "address", "registers"),
+    [
+        ({"704.WSetEna": 1}, ENABLE, (1,)),
+        ({"704.WSet": "w"}, WSET, HALF_MW),
+        ({"704.WSetRvrtTms": "timer_s"}, TIMER, (0, 30)),
+    ],
 )
 def test_the_timer_is_refreshed_the_way_the_product_wants(
-    refresh_by: str, address: int, registers: tuple[int, ...]
+    line: dict[str, object], address: int, registers: tuple[int, ...]
 ) -> None:
-    book = Playbook(battery_profile({"refresh_by": refresh_by})).connect().order(an_order(5e5)).settle()
+    book = Playbook(battery_profile({"refresh": [line]})).connect().order(an_order(5e5)).settle()
     book.look()
     for _ in range(4):
         book.cycle()
@@ -469,7 +473,7 @@ def test_a_scale_factor_that_has_changed_stops_the_device() -> None:
     book = holding()
     book.lose()
     other = Playbook().device
-    other.image._exponents = {**other.image._exponents, "704.WSet_SF": 1}  # type: ignore[misc]
+    other.image._exponents = {**other.image._exponents, "704.WSet_SF": 1}
     at = other.image.index(other.image.point("704.WSet_SF"))
     book.device.image.registers[at] = 1
     book.connect()
@@ -592,7 +596,7 @@ def test_a_slow_ramp_is_following_and_standing_still_is_not() -> None:
 
 def test_a_meter_that_never_answered_is_lost_and_a_refusal_is_said() -> None:
     chosen = profile("sunspec-meter")
-    meter = MeterSession(DeviceId("m"), chosen, load_models(chosen.models), bound_w=1e7, heartbeat_s=1.0)
+    meter = MeterSession(DeviceId("m"), chosen, tables_of(chosen), bound_w=1e7, heartbeat_s=1.0)
     assert meter.health(0.0).health is Health.LOST
     meter.connected(0.0)
     assert meter.next(0.0) is not None

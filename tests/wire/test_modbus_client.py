@@ -198,7 +198,7 @@ async def test_a_device_that_accepts_and_ignores_is_refused() -> None:
         await site.until(lambda: bool(site.told), "an outcome", cycling=False)
         (told,) = site.told
         assert isinstance(told, Refused)
-        assert told.reason == "value reads back 0, expected 500000"
+        assert told.reason == "704.WSet reads back 0, expected 500000"
         assert site.battery.health.health is Health.REFUSING
         assert not site.discharges()
 
@@ -209,7 +209,7 @@ async def test_a_device_that_clips_is_refused_with_what_it_holds() -> None:
         site.device.fault("clip", 2e5)
         site.order(5e5)
         await site.until(lambda: bool(site.told), "an outcome", cycling=False)
-        assert getattr(site.told[0], "reason", "") == "value reads back 200000, expected 500000"
+        assert getattr(site.told[0], "reason", "") == "704.WSet reads back 200000, expected 500000"
 
 
 @on_the_wire

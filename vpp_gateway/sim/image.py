@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pymodbus.simulator import DataType, SimData, SimDevice
 from pymodbus.simulator.simdevice import SimAction
 
-from vpp_gateway.southbound.modbus.codec import END_MODEL, SUNS, Model, Point, absent, encode, encode_text
+from vpp_gateway.southbound.modbus.codec import absent, encode, encode_text
+from vpp_gateway.southbound.modbus.point import Point
+from vpp_gateway.southbound.modbus.sunspec import END_MODEL, SUNS, Model
 from vpp_gateway.southbound.modbus.tables import load_models
 
 
@@ -62,9 +64,9 @@ class Image:
 
     def exponent(self, point: Point) -> int:
         """Its scale factor, 0 when it has none."""
-        if isinstance(point.scale, int):
-            return point.scale
-        return 0 if point.scale is None else self._exponents.get(f"{point.model}.{point.scale}", 0)
+        if not isinstance(point.scale, str):
+            return int(point.scale or 0)
+        return self._exponents.get(f"{point.model}.{point.scale}", 0)
 
     def index(self, point: Point) -> int:
         """Its place in `registers`."""

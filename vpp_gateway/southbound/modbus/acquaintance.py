@@ -7,37 +7,49 @@ there is nothing better to ask; a device that has changed is given up and met an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.errors import Implausible, Rejected
-from vpp_gateway.southbound.modbus.codec import Model, exception_words
-from vpp_gateway.southbound.modbus.layout import BatteryLayout, point_of, setpoint_points
+from vpp_gateway.southbound.modbus.codec import exception_words
+from vpp_gateway.southbound.modbus.layout import BatteryLayout, DeviceMap
+from vpp_gateway.southbound.modbus.meeting import Meeting, meet, same_device
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
-from vpp_gateway.southbound.modbus.scan import DeviceMap, Scan
+from vpp_gateway.southbound.modbus.sunspec import Tables
 from vpp_gateway.southbound.modbus.wire import Purpose, Read
 
 
 class Acquaintance:
     """What is known of one battery's registers."""
 
-    def __init__(self, battery: Battery, profile: DeviceProfile, models: Mapping[int, Model]) -> None:
+    def __init__(self, battery: Battery, profile: DeviceProfile, tables: Tables, reversion_s: float) -> None:
         self.layout: BatteryLayout | None = None
         """None until the first scan is complete."""
         self.unchecked = False
         """A known device behind a fresh connection: `check_read` comes before anything is written."""
         self._battery = battery
         self._profile = profile
-        self._models = models
-        named = [point_of(models, name) for name in profile.points.values()]
-        self._nameplate = [*named, *setpoint_points(profile, models)]
+        self._tables = tables
+        self._reversion_s = reversion_s
         self._device: DeviceMap | None = None
-        self._scan: Scan | None = None
+        self._scan: Meeting | None = None
+
+    @property
+    def local(self) -> bool:
+        """The device was switched to local control when it was met."""
+        return self.layout is not None and self.layout.local
+
+    @property
+    def counted(self) -> int:
+        """Where the controller's heartbeat stood when the device was met, 0 when it has none."""
+        beat = None if self.layout is None else self.layout.heartbeat
+        said = None if beat is None or self._device is None else self._device.raw.get(beat.key)
+        return said if isinstance(said, int) else 0
 
     def begin(self) -> bool:
         """A fresh connection stands; True when the device is known already."""
-        self._scan = Scan(self._profile, self._models, self._nameplate)
-        self.unchecked = self.layout is not None
+        self._scan = meet(self._profile, self._tables)
+        self.unchecked = self.layout is not None and self.layout.head() is not None
         return self.layout is not None
 
     def scan_read(self) -> Read | None:
@@ -45,12 +57,13 @@ class Acquaintance:
         if self._scan is None:
             return None
         block = self._scan.next()
-        return Read(Purpose.SCAN, block.address, block.count)
+        return Read(Purpose.SCAN, block.address, block.count, block.table)
 
     def check_read(self) -> Read:
         """The read that tells whether the setpoint block is where it was."""
         assert self.layout is not None
         head = self.layout.head()
+        assert head is not None
         return Read(Purpose.CHECK, head.address, head.count)
 
     def scanned(self, registers: Sequence[int]) -> DeviceMap | None:
@@ -62,17 +75,21 @@ class Acquaintance:
         """
         assert self._scan is not None
         self._scan.receive(registers)
-        if not self._scan.done or self._scan.result is None:
+        return self._met()
+
+    def _met(self) -> DeviceMap | None:
+        assert self._scan is not None
+        if not self._scan.done or (found := self._scan.result) is None:
             return None
-        found, self._scan = self._scan.result, None
-        if self._device is not None and not self._device.same_device(found):
+        self._scan = None
+        if self._device is not None and not same_device(self._device, found):
             self._forget()
             raise Implausible(
                 "another device, or other registers or scale factors, than before the reconnect"
             )
         if self.layout is not None:
             return None
-        self.layout = BatteryLayout(self._battery, self._profile, self._models, found)
+        self.layout = BatteryLayout(self._battery, self._profile, self._tables, found, self._reversion_s)
         self._device = found
         return found
 
@@ -84,8 +101,13 @@ class Acquaintance:
             raise Implausible("the setpoint registers are not where they were before the reconnect")
         self.unchecked = False
 
-    def refused(self, request: Read, code: int) -> None:
-        """The scan or the check was answered with an exception. Raises Rejected when that ends it."""
+    def refused(self, request: Read, code: int) -> DeviceMap | None:
+        """The scan or the check was answered with an exception; as `scanned`.
+
+        Raises:
+            Rejected: that ends it.
+            Implausible: another device than before the reconnect.
+        """
         if request.purpose is Purpose.CHECK:
             self._forget()
             raise Rejected(
@@ -93,6 +115,7 @@ class Acquaintance:
             )
         assert self._scan is not None
         self._scan.refuse(code)
+        return self._met()
 
     def _forget(self) -> None:
         self.layout = self._device = None

@@ -21,7 +21,7 @@ from vpp_gateway.southbound.modbus.meter import MeterSession
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.session import BatterySession
 from vpp_gateway.southbound.modbus.states import State
-from vpp_gateway.southbound.modbus.tables import load_models
+from vpp_gateway.southbound.modbus.tables import tables_of
 from vpp_gateway.southbound.modbus.transport import Address, Transport, quiet_pymodbus
 from vpp_gateway.southbound.modbus.wire import DeviceOrder, Read, Request, Timing
 
@@ -106,9 +106,9 @@ class _Driver:
                     raise Unreachable("the device closed the connection")
                 continue
             if isinstance(request, Read):
-                answer = await transport.read(request.address, request.count)
+                answer = await transport.read(request.address, request.count, request.table)
             else:
-                answer = await transport.write(request.address, request.registers)
+                answer = await transport.write(request.address, request.registers, request.function)
             if answer.exception:
                 session.refused(answer.exception, clock.utc())
             else:
@@ -163,7 +163,7 @@ class BatteryClient:
             on_outcome: told what became of each order, inside this client's task or inside order(); must not
                 block.
         """
-        self._session = BatterySession(battery, profile, load_models(profile.models), timing)
+        self._session = BatterySession(battery, profile, tables_of(profile), timing)
         self._clock = clock
         self._on_outcome = on_outcome
         self._driver = _Driver(self._session, address, profile, clock, rng, self._tell)
@@ -237,7 +237,7 @@ class MeterClient:
         """
         self._clock = clock
         self._session = MeterSession(
-            device, profile, load_models(profile.models), bound_w=bound_w, heartbeat_s=timing.heartbeat_s
+            device, profile, tables_of(profile), bound_w=bound_w, heartbeat_s=timing.heartbeat_s
         )
         self._driver = _Driver(self._session, address, profile, clock, rng, lambda: None)
 

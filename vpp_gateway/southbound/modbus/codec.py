@@ -1,34 +1,26 @@
-"""SunSpec registers <-> values, pure: point tables, scale factors, absent values, signs, plausibility.
+"""Registers <-> values, pure: types, scales, absent values, signs, plausibility, and few reads.
 
-A SunSpec device is a chain of models in 16-bit registers. Each model starts with its number (ID) and length (L);
-its points follow at fixed offsets, counted from the ID register:
-
-    base   base+2              +L+2                                   end
-    SunS | ID=1 L=66 points... | ID=701 L=153 points... | ... | ID=0xFFFF
-
-A point's number means something only together with its scale factor point (value = raw * 10**SF), and every type
-has one bit pattern that says "not implemented". Such a pattern decodes to None, never to a number. Signs are
-turned into the words of the field here and nowhere else: `discharge_w` > 0 leaves the battery, `import_w` > 0 is
-taken from the grid.
+Every SunSpec type has one bit pattern that says "not implemented"; a plain register has those that its profile names.
+Such a pattern decodes to None, never to a number. Signs are turned into the words of the field here and nowhere else:
+`discharge_w` > 0 leaves the battery, `import_w` > 0 is taken from the grid.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from vpp_gateway.errors import ConfigError, Implausible, MisuseError
+from vpp_gateway.southbound.modbus.point import ONE, Point, Scale, Table
 
 READ_MAX = 125
 """Most registers of one FC3/FC4 request (Modbus application protocol v1.1b3 6.3)."""
 WRITE_MAX = 123
 """Most registers of one FC16 request (6.12)."""
-SUNS = (0x5375, 0x6E53)
-END_MODEL = 0xFFFF
 
 Sign = Literal[1, -1]
 Raw = int | float | str | None
@@ -37,11 +29,11 @@ Reader = Callable[[Sequence[int]], float | None]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How a SunSpec type lies in registers."""
+    """How an integer type lies in registers."""
 
     size: int
     signed: bool
-    absent: int
+    absent: int | None
 
 
 _INTEGERS: Mapping[str, _Kind] = {
@@ -62,105 +54,51 @@ _INTEGERS: Mapping[str, _Kind] = {
     "uint64": _Kind(4, False, 0xFFFF_FFFF_FFFF_FFFF),
     "bitfield64": _Kind(4, False, 0xFFFF_FFFF_FFFF_FFFF),
     "acc64": _Kind(4, False, 0),
+    "s16": _Kind(1, True, None),
+    "u16": _Kind(1, False, None),
+    "s32": _Kind(2, True, None),
+    "u32": _Kind(2, False, None),
+    "s64": _Kind(4, True, None),
+    "u64": _Kind(4, False, None),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One point of a model."""
-
-    model: int
-    name: str
-    offset: int
-    """Registers from the model's ID register."""
-    size: int
-    """Registers."""
-    type: str
-    """SunSpec type name, for instance `int16`."""
-    scale: str | int | None
-    """Name of the scale factor point, a fixed power of ten, or None."""
-    writable: bool
-
-    @property
-    def key(self) -> str:
-        """`<model>.<point>`, the way profiles name it."""
-        return f"{self.model}.{self.name}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """Point table of one SunSpec model, without repeating groups."""
-
-    id: int
-    length: int
-    """Registers with the two header registers."""
-    points: Mapping[str, Point]
-
-    def point(self, name: str) -> Point:
-        """The point called `name`. Raises ConfigError that lists nothing but the near truth: there is none."""
-        try:
-            return self.points[name]
-        except KeyError:
-            raise ConfigError(f"SunSpec model {self.id} has no point {name!r}") from None
-
-
-def model_table(text: str) -> Model:
-    """Build the table of one model from its published JSON.
-
-    Fixed groups are laid out in place with names like `PFWInj.PF`; repeating groups (their count is only known
-    at run time) are left out.
-    """
-    document = json.loads(text)
-    points: dict[str, Point] = {}
-    offset = _lay_out(int(document["id"]), document["group"], "", 0, points)
-    return Model(id=int(document["id"]), length=offset, points=points)
-
-
-def _lay_out(
-    model: int, group: Mapping[str, object], prefix: str, offset: int, into: dict[str, Point]
-) -> int:
-    points = group.get("points", [])
-    assert isinstance(points, list)
-    for entry in points:
-        name = prefix + str(entry["name"])
-        scale = entry.get("sf")
-        into[name] = Point(
-            model=model,
-            name=name,
-            offset=offset,
-            size=int(entry["size"]),
-            type=str(entry["type"]),
-            scale=scale if isinstance(scale, int) or scale is None else str(scale),
-            writable=entry.get("access") == "RW",
-        )
-        offset += int(entry["size"])
-    groups = group.get("groups", [])
-    assert isinstance(groups, list)
-    for inner in groups:
-        if inner.get("count", 1) == 1:
-            offset = _lay_out(model, inner, f"{prefix}{inner['name']}.", offset, into)
-    return offset
+_FLOATS: Mapping[str, str] = {"float32": ">f", "float64": ">d"}
+SIZES: Mapping[str, int] = {name: kind.size for name, kind in _INTEGERS.items()} | {
+    "float32": 2,
+    "float64": 4,
+}
+"""Registers of every type but text."""
 
 
 # --- registers to values -------------------------------------------------------------------------------------
 
 
 def decode(point: Point, registers: Sequence[int], index: int = 0) -> Raw:
-    """The unscaled value of `point` at `registers[index:]`; None when the device does not implement it."""
+    """The unscaled value of `point` at `registers[index:]`; None when the device has no value there."""
+    words = _as_read(point, registers[index : index + point.size])
     if point.type == "string":
-        packed = struct.pack(f">{point.size}H", *registers[index : index + point.size])
+        packed = struct.pack(f">{point.size}H", *words)
         return packed.split(b"\0", 1)[0].decode("utf-8", "replace").strip() or None
-    if point.type in ("float32", "float64"):
-        form = ">f" if point.type == "float32" else ">d"
-        value = struct.unpack(form, struct.pack(f">{point.size}H", *registers[index : index + point.size]))[0]
-        return None if math.isnan(value) else float(value)
-    kind = _kind(point)
-    raw = 0
-    for register in registers[index : index + kind.size]:
-        raw = raw << 16 | register
-    if raw == kind.absent:
+    if (form := _FLOATS.get(point.type)) is not None:
+        value = struct.unpack(form, struct.pack(f">{point.size}H", *words))[0]
+        return None if math.isnan(value) or _pattern(words) in point.unknown else float(value)
+    kind, raw = _kind(point), _pattern(words)
+    if raw == kind.absent or raw in point.unknown:
         return None
     return raw - (1 << 16 * kind.size) if kind.signed and raw >> (16 * kind.size - 1) else raw
+
+
+def _as_read(point: Point, words: Sequence[int]) -> Sequence[int]:
+    """The words, most significant first, as the type has them; the same change leads back."""
+    if point.swapped_bytes:
+        words = [word >> 8 | word << 8 & 0xFF00 for word in words]
+    return words[::-1] if point.low_word_first else words
+
+
+def _pattern(words: Sequence[int]) -> int:
+    raw = 0
+    for word in words:
+        raw = raw << 16 | word
+    return raw
 
 
 def _kind(point: Point) -> _Kind:
@@ -168,20 +106,21 @@ def _kind(point: Point) -> _Kind:
         return _INTEGERS[point.type]
     except KeyError:
         raise ConfigError(
-            f"SunSpec point {point.key} has type {point.type}, which is not read or written here"
+            f"point {point.key} has type {point.type}, which is not read or written here"
         ) from None
 
 
-def reader(point: Point, index: int, exponent: int = 0) -> Reader:
-    """A fast reader of one numeric point at a fixed place of a reply, scaled by 10**exponent."""
-    times = scaler(exponent)
+def reader(point: Point, index: int, scale: Scale = ONE) -> Reader:
+    """A fast reader of one numeric point at a fixed place of a reply, scaled."""
+    times = scaler(scale)
     kind = _INTEGERS.get(point.type)
-    if kind is not None and kind.size == 1:
-        absent, wrap = kind.absent, 0x10000 if kind.signed else 0
+    if kind is not None and kind.size == 1 and not point.swapped_bytes:
+        wrap = 0x10000 if kind.signed else 0
+        missing = frozenset(point.unknown if kind.absent is None else (kind.absent, *point.unknown))
 
         def read_one(registers: Sequence[int]) -> float | None:
             raw = registers[index]
-            if raw == absent:
+            if raw in missing:
                 return None
             return times(raw - wrap if wrap and raw & 0x8000 else raw)
 
@@ -194,47 +133,67 @@ def reader(point: Point, index: int, exponent: int = 0) -> Reader:
     return read_many
 
 
-def scaler(exponent: int) -> Callable[[float], float]:
-    """Multiplication by 10**exponent; divides for negative exponents, so that 0.1 steps stay exact."""
-    if not -10 <= exponent <= 10:
-        raise Implausible(f"scale factor {exponent} is outside -10..10")
-    if exponent == 0:
-        return float
-    factor = float(10 ** abs(exponent))
-    return (lambda value: value * factor) if exponent > 0 else (lambda value: value / factor)
+def scaler(scale: Scale) -> Callable[[float], float]:
+    """Multiplication by a scale; divides for 10**-n and 1/n, so that 0.1 steps stay exact."""
+    above, below = _ratio(scale)
+    if below == 1.0:
+        return float if above == 1.0 else lambda value: value * above
+    return (lambda value: value / below) if above == 1.0 else (lambda value: value * above / below)
+
+
+def _ratio(scale: Scale) -> tuple[float, float]:
+    """Numerator and denominator. Raises Implausible when the scale cannot be one."""
+    if isinstance(scale, Fraction):
+        if scale <= 0:
+            raise Implausible(f"scale {scale} is not positive")
+        return float(scale.numerator), float(scale.denominator)
+    if not -10 <= scale <= 10:
+        raise Implausible(f"scale factor {scale} is outside -10..10")
+    return (float(10**scale), 1.0) if scale >= 0 else (1.0, float(10**-scale))
 
 
 # --- values to registers -------------------------------------------------------------------------------------
 
 
-def encode(point: Point, value: float, exponent: int = 0) -> list[int]:
-    """Registers that carry `value` (before scaling by 10**exponent), cut towards zero to the point's resolution.
+def encode(point: Point, value: float, scale: Scale = ONE) -> list[int]:
+    """Registers that carry `value`, cut towards zero to the point's resolution.
 
     Raises:
-        MisuseError: the value is not a number, or does not fit the point, or would read as "not implemented".
+        MisuseError: the value is not a number, or does not fit the point, or would read as "no value".
     """
     if not math.isfinite(value):
         raise MisuseError(f"{point.key}: {value!r} cannot be written")
-    unscaled = value / 10**exponent if exponent >= 0 else value * 10**-exponent
-    if point.type == "float32":
-        return list(struct.unpack(">2H", struct.pack(">f", unscaled)))
+    above, below = _ratio(scale)
+    unscaled = value / above if below == 1.0 else value * below / above
+    if (form := _FLOATS.get(point.type)) is not None:
+        words = list(struct.unpack(f">{point.size}H", struct.pack(form, unscaled)))
+        return list(_as_read(point, words))
     kind = _kind(point)
     raw = math.trunc(unscaled + math.copysign(1e-6, unscaled))
     bits = 16 * kind.size
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind.signed else (0, (1 << bits) - 1)
     pattern = raw & (1 << bits) - 1
-    if not low <= raw <= high or (pattern == kind.absent and not point.type.startswith("acc")):
-        raise MisuseError(f"{point.key}: {value!r} does not fit {point.type} with scale factor {exponent}")
-    return _words(pattern, kind.size)
+    reserved = pattern in point.unknown or (pattern == kind.absent and not point.type.startswith("acc"))
+    if not low <= raw <= high or reserved:
+        raise MisuseError(f"{point.key}: {value!r} does not fit {point.type} with scale {_words_of(scale)}")
+    return list(_as_read(point, _words(pattern, kind.size)))
+
+
+def _words_of(scale: Scale) -> str:
+    return f"{float(scale):g}" if isinstance(scale, Fraction) else f"10^{scale}"
 
 
 def absent(point: Point) -> list[int]:
-    """The registers that say "not implemented" for `point`."""
+    """The registers that say "no value" for `point`. Raises MisuseError when it has no such pattern."""
     if point.type == "string":
         return [0] * point.size
-    if point.type == "float32":
-        return [0x7FC0, 0]
-    return _words(_kind(point).absent, point.size)
+    if point.type in _FLOATS:
+        return list(_as_read(point, [0x7FC0 if point.type == "float32" else 0x7FF8, *[0] * (point.size - 1)]))
+    kind = _kind(point)
+    pattern = next(iter(point.unknown), None) if kind.absent is None else kind.absent
+    if pattern is None:
+        raise MisuseError(f"{point.key}: nothing is known that would say 'no value'")
+    return list(_as_read(point, _words(pattern, kind.size)))
 
 
 def _words(pattern: int, size: int) -> list[int]:
@@ -258,23 +217,27 @@ class Block:
 
     address: int
     count: int
+    table: Table = "holding"
 
 
-def plan_reads(spans: Iterable[tuple[int, int]], most: int) -> tuple[Block, ...]:
-    """The fewest reads of at most `most` registers that cover all (address, size) spans.
+def plan_reads(
+    spans: Iterable[tuple[int, int]], most: int, *, gap: int = READ_MAX, table: Table = "holding"
+) -> tuple[Block, ...]:
+    """The fewest reads of at most `most` registers that cover all (address, size) spans of one table.
 
-    Gaps inside a block are read along and ignored: inside a SunSpec chain every register exists, and one longer
-    read is cheaper for both sides than two short ones.
+    Gaps of up to `gap` registers are read along and ignored: inside a SunSpec chain every register exists, and one longer
+    read is cheaper for both sides than two short ones. Other devices refuse a read that touches a register they lack.
     """
     blocks: list[Block] = []
     for address, size in sorted(spans):
         if size > most:
             raise ConfigError(f"a point of {size} registers does not fit a read of {most}")
         last = blocks[-1] if blocks else None
-        if last is not None and address + size - last.address <= most:
-            blocks[-1] = Block(last.address, max(last.count, address + size - last.address))
+        near = last is not None and address <= last.address + last.count + gap
+        if last is not None and near and address + size - last.address <= most:
+            blocks[-1] = Block(last.address, max(last.count, address + size - last.address), table)
         else:
-            blocks.append(Block(address, size))
+            blocks.append(Block(address, size, table))
     return tuple(blocks)
 
 

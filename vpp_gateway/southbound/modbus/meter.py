@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import DeviceHealth, Health, MeterReading
 from vpp_gateway.errors import DeviceError, Implausible, MisuseError, Rejected
-from vpp_gateway.southbound.modbus.codec import Model, Point, exception_words, import_of, plausible
-from vpp_gateway.southbound.modbus.layout import ReadPlan, point_of, read_plans
+from vpp_gateway.southbound.modbus.codec import exception_words, import_of, plausible
+from vpp_gateway.southbound.modbus.layout import DeviceMap, ReadPlan, read_plans, role_spans
+from vpp_gateway.southbound.modbus.measures import derive
+from vpp_gateway.southbound.modbus.meeting import Meeting, meet
 from vpp_gateway.southbound.modbus.picture import Troubles
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
-from vpp_gateway.southbound.modbus.scan import Scan
+from vpp_gateway.southbound.modbus.sunspec import Tables
 from vpp_gateway.southbound.modbus.wire import Purpose, Read
 
 
@@ -22,7 +25,7 @@ class MeterSession:
         self,
         device: DeviceId,
         profile: DeviceProfile,
-        models: Mapping[int, Model],
+        tables: Tables,
         *,
         bound_w: float,
         heartbeat_s: float,
@@ -31,37 +34,45 @@ class MeterSession:
         Args:
             device: the meter's name.
             profile: of kind meter.
-            models: tables of `profile.models`.
+            tables: of the profile.
             bound_w: largest |import_w| that can be true at this grid connection point.
             heartbeat_s: how often `cycle` is called.
         """
         self.reading: MeterReading | None = None
         self._device = device
         self._profile = profile
-        self._models = models
+        self._tables = tables
         self._bound_w = bound_w
         self._stale_s = 2.5 * heartbeat_s
         self._troubles = Troubles(device)
-        self._scan: Scan | None = None
+        self._scan: Meeting | None = None
+        self._plans: tuple[ReadPlan, ...] = ()
+        self._reads: deque[ReadPlan] = deque()
         self._plan: ReadPlan | None = None
-        self._due = False
+        self._values: dict[str, float | None] = {}
+        self._derive = derive({role: profile.points[role] for role in profile.fast})
         self._waiting: Read | None = None
 
     def connected(self, now: float) -> None:
         """A fresh connection stands; the registers are looked for anew."""
         self._troubles.clear("link")
-        self._plan, self._waiting, self._due = None, None, False
-        self._scan = Scan(self._profile, self._models, [self._point])
+        self._plans, self._plan, self._waiting = (), None, None
+        self._reads.clear()
+        self._scan = meet(self._profile, self._tables)
 
     def lost(self, error: DeviceError, now: float) -> None:
         """The connection is gone, or was given up because of `error`."""
         self._scan = self._plan = self._waiting = None
+        self._plans = ()
+        self._reads.clear()
         health = {Rejected: Health.REFUSING, Implausible: Health.IMPLAUSIBLE}.get(type(error), Health.LOST)
         self._troubles.set("link", health, str(error))
 
     def cycle(self, now: float) -> None:
         """A period has begun: one reading."""
-        self._due = True
+        if not self._reads:
+            self._values.clear()
+            self._reads.extend(self._plans)
 
     def next(self, now: float) -> Read | None:
         """The next request, or None when there is nothing to ask now."""
@@ -69,10 +80,11 @@ class MeterSession:
             raise MisuseError(f"{self._device}: a request is unanswered, no other may follow")
         if self._scan is not None:
             block = self._scan.next()
-            self._waiting = Read(Purpose.SCAN, block.address, block.count)
-        elif self._due and self._plan is not None:
-            self._due = False
-            self._waiting = Read(Purpose.FAST, self._plan.block.address, self._plan.block.count)
+            self._waiting = Read(Purpose.SCAN, block.address, block.count, block.table)
+        elif self._reads:
+            self._plan = self._reads.popleft()
+            block = self._plan.block
+            self._waiting = Read(Purpose.FAST, block.address, block.count, block.table)
         return self._waiting
 
     def receive(self, registers: Sequence[int], now: float) -> None:
@@ -86,7 +98,13 @@ class MeterSession:
             self._scanned(self._scan, registers)
             return
         assert self._plan is not None
-        value = {name: read(registers) for name, read in self._plan.readers}["import_w"]
+        for name, read in self._plan.readers:
+            self._values[name] = read(registers)
+        if self._reads:
+            return
+        if self._derive is not None:
+            self._derive(self._values)
+        value = self._values.get("import_w")
         try:
             meter_w = plausible("import, W,", value, -self._bound_w, self._bound_w)
         except Implausible as error:
@@ -103,6 +121,7 @@ class MeterSession:
         request, self._waiting = self._waiting, None
         if self._scan is not None:
             self._scan.refuse(code)
+            self._met(self._scan)
         elif request is not None:
             self._troubles.set(
                 "reading", Health.REFUSING, f"{exception_words(code)} on reading {request.address}"
@@ -112,13 +131,16 @@ class MeterSession:
         """The worst that is known."""
         return self._troubles.health(now, self._stale_s)
 
-    def _scanned(self, scan: Scan, registers: Sequence[int]) -> None:
+    def _scanned(self, scan: Meeting, registers: Sequence[int]) -> None:
         scan.receive(registers)
+        self._met(scan)
+
+    def _met(self, scan: Meeting) -> None:
         if scan.done and scan.result is not None:
-            spans = {"import_w": (self._point, scan.result.exponent(self._point))}
-            self._plan = read_plans(spans, scan.result, self._profile.max_read)[0]
+            self._plans = self._planned(scan.result)
             self._scan = None
 
-    @property
-    def _point(self) -> Point:
-        return point_of(self._models, self._profile.points["import_w"])
+    def _planned(self, device: DeviceMap) -> tuple[ReadPlan, ...]:
+        profile = self._profile
+        spans = role_spans({role: profile.points[role] for role in profile.fast}, self._tables, device)
+        return read_plans(spans, device, profile.max_read, 0xFFFF if profile.sunspec else profile.gap)

@@ -1,77 +1,136 @@
-"""What is special about one product: a register map with its habits, as data (`profiles/devices/*.yaml`).
+"""What is special about one product: where it keeps things and what is written to it, as data (`profiles/devices/*.yaml`).
 
-Points are named `<model>.<point>` in SunSpec's words; addresses are found by scanning the device. Everything that
-devices do differently and that a gateway must know is a field here: which write restarts the reversion timer,
-what the device falls back to, which way its signs point.
+    points:   role -> point, or several points        what the gateway wants to know
+    command:  arm, setpoint, refresh, release         what it writes, line by line; a line is one request
+    reversion                                         how the device falls back when nobody speaks to it
+
+Points of a SunSpec device are named `<model>.<point>` and found by walking its chain of models; all others are listed
+under `registers`. Everything that devices do differently and that a gateway must know is a field here.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vpp_gateway.profile import Profile
 from vpp_gateway.southbound.modbus.codec import READ_MAX, WRITE_MAX
-
-PointName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}\.[A-Za-z0-9_.]+$")]
-"""`<model>.<point>`, for instance `701.W`."""
+from vpp_gateway.southbound.modbus.measures import Measure, PointName, Role, points_of
+from vpp_gateway.southbound.modbus.plain import PlainPoint
+from vpp_gateway.southbound.modbus.terms import Term, says_setpoint
 
 BatteryRole = Literal[
     "discharge_w",
     "running",
+    "alarm",
     "soc",
+    "energy_wh",
     "discharge_max_w",
     "charge_max_w",
     "soc_min",
     "soc_max",
     "control_modes",
     "local_remote",
-    "heartbeat",
+    "frequency_hz",
 ]
-MeterRole = Literal["import_w"]
+MeterRole = Literal["import_w", "frequency_hz", "import_wh", "export_wh"]
+Grade = Literal["bronze", "silver", "gold", "platinum"]
+"""bronze: a map only. silver: the contract passes on the simulator. gold: recorded from a device. platinum:
+commissioned in the field, the report attached."""
+Line = Annotated[dict[PointName, Term], Field(min_length=1)]
+"""One request: points, in the order of their registers, and what is put there."""
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class SetpointBlock(_Frozen):
-    """The registers of an absolute active power setpoint with its reversion timer (SunSpec 704 words)."""
+class Product(_Frozen):
+    """What the profile is for."""
 
-    enable: PointName = "704.WSetEna"
-    mode: PointName = "704.WSetMod"
-    mode_watts: int = 1
-    """Value of `mode` that means watts."""
-    value: PointName = "704.WSet"
-    revert_value: PointName = "704.WSetRvrt"
-    percent: PointName = "704.WSetPct"
-    percent_revert: PointName = "704.WSetPctRvrt"
-    revert_enable: PointName = "704.WSetEnaRvrt"
-    """The value that `enable` takes on reversion (sunspec/models #126), not a switch of the timer."""
-    timer: PointName = "704.WSetRvrtTms"
-    remaining: PointName = "704.WSetRvrtRem"
-    write: Literal["block", "points"] = "block"
-    """`points`: one write per implemented point, for devices that refuse a block with unimplemented ones."""
-    refresh_by: Literal["enable", "setpoint", "timer"] = "enable"
-    """Which write restarts the timer (sunspec/models #215); found at commissioning."""
-    reversion: Literal["local_control", "hold_zero"] = "local_control"
+    vendor: str = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    firmware: str = ""
+    """Firmware that the map was taken from, as far as known."""
+    quirks: tuple[str, ...] = ()
+    """What to know before touching it."""
+
+
+class Command(_Frozen):
+    """What is written. Everything that is written is read back, but for what is named in `unread`."""
+
+    arm: tuple[Line, ...] = Field(min_length=1)
+    """From free to holding a setpoint. The last line is the one that enables."""
+    setpoint: tuple[Line, ...] = Field(min_length=1)
+    """Another setpoint, once it is armed."""
+    refresh: tuple[Line, ...] = ()
+    """What keeps the setpoint alive; nothing where the heartbeat or any access does."""
+    release: tuple[Line, ...] = Field(min_length=1)
+    """Back to the device's own control."""
     discharge_sign: Literal[1, -1] = 1
-    """1: a positive `value` discharges."""
+    """1: a positive `w` discharges."""
+    setpoint_restarts: bool = False
+    """A new setpoint restarts the reversion timer as well."""
+    through_zero: bool = False
+    """Between opposite directions 0 W is set first: magnitude and direction are two registers."""
+    separate: bool = False
+    """One request per point, for devices that refuse a block with unimplemented ones, or have single writes only."""
+    function: Literal[6, 16] = 16
+    """Modbus function that writes."""
+    unread: frozenset[PointName] = frozenset()
+    """Points that cannot be read back, or read back otherwise by design."""
+
+    def scripts(self) -> Iterator[tuple[str, tuple[Line, ...]]]:
+        """All four, by name."""
+        yield from (
+            ("arm", self.arm),
+            ("setpoint", self.setpoint),
+            ("refresh", self.refresh),
+            ("release", self.release),
+        )
 
     @property
-    def configure(self) -> tuple[PointName, ...]:
-        """The points written before enabling, in the order of writing."""
-        return (
-            self.mode,
-            self.value,
-            self.revert_value,
-            self.percent,
-            self.percent_revert,
-            self.revert_enable,
-            self.timer,
-        )
+    def points(self) -> tuple[str, ...]:
+        """All points that are written, each once."""
+        return tuple(dict.fromkeys(name for _, lines in self.scripts() for line in lines for name in line))
+
+
+class Heartbeat(_Frozen):
+    """A sign of life that the device expects."""
+
+    point: PointName
+    style: Literal["counter", "toggle", "constant"] = "counter"
+    value: int = 1
+    """What a constant heartbeat writes."""
+    timeout_s: float | None = Field(default=None, gt=0)
+    """The device falls back without it after so long; None = it does not care, or nobody knows."""
+
+
+class Reversion(_Frozen):
+    """How the device falls back by itself when the gateway is gone."""
+
+    kind: Literal["timer", "watchdog", "heartbeat", "none"]
+    """timer: we set its length. watchdog: a fixed length. heartbeat: see `heartbeat`. none: it never does."""
+    to: Literal["local_control", "hold_zero", "hold"] = "local_control"
+    """What it does then."""
+    remaining: PointName | None = None
+    """Its countdown, s."""
+    fixed_s: float | None = Field(default=None, gt=0)
+    """Length of a watchdog."""
+    least_s: float = Field(default=1.0, gt=0)
+    """Shortest timer that it takes."""
+    most_s: float = Field(default=86400.0, gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Reversion:
+        if (self.kind == "watchdog") != (self.fixed_s is not None):
+            raise ValueError("fixed_s: required for a watchdog, not allowed otherwise")
+        if self.remaining is not None and self.kind != "timer":
+            raise ValueError("remaining: only a timer has a countdown")
+        return self
 
 
 class DeviceProfile(Profile):
@@ -79,20 +138,31 @@ class DeviceProfile(Profile):
 
     name: str
     kind: Literal["battery", "meter"]
+    product: Product | None = None
+    grade: Grade = "bronze"
     unit: int = Field(default=1, ge=0, le=247)
     """Modbus unit id."""
+    port: int = Field(default=502, ge=1, le=65535)
+    """TCP port unless the operator says otherwise."""
     bases: tuple[int, ...] = (40000, 0, 50000)
-    """Where to look for `SunS`, in this order (wire addresses)."""
+    """SunSpec: where to look for `SunS`, in this order (wire addresses)."""
+    registers: dict[PointName, PlainPoint] = Field(default_factory=dict)
+    """All points of a device that is not SunSpec."""
     timeout_s: float = Field(default=0.5, gt=0, le=1.0)
     """One request and its answer; also the connection attempt."""
+    pause_s: float = Field(default=0.0, ge=0, le=1.0)
+    """Rest that the device needs between two requests."""
     max_read: int = Field(default=122, ge=2, le=READ_MAX)
-    max_write: int = Field(default=WRITE_MAX, ge=2, le=WRITE_MAX)
-    manufacturer: str | None = None
-    """Regular expression that model 1 `Mn` must match; None = any."""
-    points: dict[str, PointName]
-    """Role -> point."""
+    max_write: int = Field(default=WRITE_MAX, ge=1, le=WRITE_MAX)
+    gap: int = Field(default=0, ge=0, le=READ_MAX)
+    """Registers without a point that may be read along. A SunSpec chain has no holes: there it does not count."""
+    identity: dict[PointName, str] = Field(default_factory=dict)
+    """Points that tell what device this is, with the regular expression that each must match before anything is
+    written."""
+    points: dict[str, Role]
+    """Role -> point, or several points."""
     optional: frozenset[int] = frozenset()
-    """Models that not every device of this kind has; its points are then left out."""
+    """SunSpec models that not every device of this kind has; its points are then left out."""
     fast: tuple[str, ...]
     """Roles read every cycle."""
     slow: tuple[str, ...] = ()
@@ -100,13 +170,13 @@ class DeviceProfile(Profile):
     slow_s: float = Field(default=5.0, gt=0)
     power_sign: Literal[1, -1] = 1
     """Battery: 1 = `discharge_w` positive leaves the battery. Meter: 1 = `import_w` positive is consumption."""
-    setpoint: SetpointBlock | None = None
+    command: Command | None = None
+    heartbeat: Heartbeat | None = None
+    reversion: Reversion | None = None
     requires_remote: bool = True
     """Refuse to arm while `local_remote` says LOCAL; some devices say so and obey all the same."""
     settle_s: float = Field(default=10.0, gt=0)
     """Time a device may take from a setpoint to that power, above its ramp."""
-    failsafe: Literal["device", "external"] = "device"
-    """`external`: no working reversion timer; needs a dead-man of its own."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DeviceProfile:
@@ -122,19 +192,86 @@ class DeviceProfile(Profile):
         required = {"discharge_w", "soc"} if self.kind == "battery" else {"import_w"}
         if missing := required - {*self.fast, *self.slow}:
             raise ValueError(f"fast/slow: a {self.kind} must read {', '.join(sorted(missing))}")
-        if (self.kind == "battery") != (self.setpoint is not None):
-            raise ValueError("setpoint: required for a battery, not allowed for a meter")
-        if self.manufacturer is not None:
-            re.compile(self.manufacturer)
+        self._check_commands()
+        self._check_points()
+        for name, pattern in self.identity.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"identity: {name}: {pattern!r} is not a regular expression: {error}"
+                ) from None
         return self
+
+    def _check_commands(self) -> None:
+        for name, wanted in (("command", self.command), ("reversion", self.reversion)):
+            if (self.kind == "battery") != (wanted is not None):
+                raise ValueError(f"{name}: required for a battery, not allowed for a meter")
+        if self.command is None or self.reversion is None:
+            return
+        for name, lines in (("arm", self.command.arm), ("setpoint", self.command.setpoint)):
+            script = {point: term for line in lines for point, term in line.items()}
+            if not says_setpoint(script):
+                raise ValueError(
+                    f"command: {name} does not say a setpoint; one of w, -w, discharge_w with charge_w, or magnitude_w "
+                    "with a code by direction is needed"
+                )
+        terms = [term for _, lines in self.command.scripts() for line in lines for term in line.values()]
+        if self.reversion.kind == "timer" and "timer_s" not in terms:
+            raise ValueError("reversion: a timer is written nowhere: put timer_s somewhere in arm")
+        if self.reversion.kind == "heartbeat" and (
+            self.heartbeat is None or self.heartbeat.timeout_s is None
+        ):
+            raise ValueError("reversion: of kind heartbeat needs heartbeat.timeout_s")
+
+    def _check_points(self) -> None:
+        for name in self.names():
+            if "." in name and name.split(".", 1)[0].isdigit() and not self.registers:
+                continue
+            if name not in self.registers:
+                allowed = ", ".join(sorted(self.registers)) or "<model>.<point> of a SunSpec device"
+                raise ValueError(f"point {name!r} is not among registers; allowed: {allowed}")
+        for name in () if self.command is None else self.command.points:
+            if name in self.registers and not self.registers[name].write:
+                raise ValueError(f"registers: {name} is written by command, but is not marked `write: true`")
+
+    def names(self) -> tuple[str, ...]:
+        """All points that this profile speaks of, each once."""
+        found = [name for role in self.points.values() for name in points_of(role)]
+        found += list(self.identity)
+        if self.command is not None:
+            found += self.command.points
+        if self.heartbeat is not None:
+            found.append(self.heartbeat.point)
+        if self.reversion is not None and self.reversion.remaining is not None:
+            found.append(self.reversion.remaining)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def sunspec(self) -> bool:
+        """The device tells its own map."""
+        return not self.registers
 
     @property
     def models(self) -> frozenset[int]:
-        """Numbers of all SunSpec models this profile speaks of, model 1 (identity) included."""
-        names = [*self.points.values()]
-        if self.setpoint is not None:
-            names += [self.setpoint.enable, *self.setpoint.configure, self.setpoint.remaining]
-        return frozenset({1, *(int(name.split(".", 1)[0]) for name in names)})
+        """Numbers of all SunSpec models this profile speaks of, model 1 (identity) included; none of a plain device."""
+        if not self.sunspec:
+            return frozenset()
+        return frozenset({1, *(int(name.split(".", 1)[0]) for name in self.names())})
+
+    def reversion_s(self, wanted_s: float) -> float | None:
+        """After how long the device falls back when `wanted_s` is asked for; None = never by itself."""
+        if self.reversion is None or self.reversion.kind == "none":
+            return None
+        if self.reversion.kind == "watchdog":
+            return self.reversion.fixed_s
+        if self.reversion.kind == "heartbeat":
+            return None if self.heartbeat is None else self.heartbeat.timeout_s
+        return min(max(wanted_s, self.reversion.least_s), self.reversion.most_s)
 
 
-_ROLES = {"battery": BatteryRole.__args__, "meter": MeterRole.__args__}  # type: ignore[attr-defined]
+_ROLES: Mapping[str, tuple[str, ...]] = {
+    "battery": BatteryRole.__args__,  # type: ignore[attr-defined]  # a Literal's words, which typing does not show
+    "meter": MeterRole.__args__,  # type: ignore[attr-defined]
+}
+__all__ = ["Command", "DeviceProfile", "Heartbeat", "Line", "Measure", "Reversion"]

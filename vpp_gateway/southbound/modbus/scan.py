@@ -2,7 +2,7 @@
 
     probing   read 2 at each base        -> SunS found
     chaining  read 2 at each model       -> (ID, L), until 0xFFFF
-    reading   identity and nameplate     -> DeviceMap
+    reading   identity and nameplate     -> SunSpecMap
 
 `next()` says what to read, `receive()` or `refuse()` takes the answer. One scan per connection; its result is
 compared with the earlier one, so that a replaced or re-programmed device is noticed.
@@ -10,31 +10,23 @@ compared with the earlier one, so that a replaced or re-programmed device is not
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vpp_gateway.errors import Implausible, Rejected
-from vpp_gateway.southbound.modbus.codec import (
-    END_MODEL,
-    SUNS,
-    Block,
-    Model,
-    Point,
-    Raw,
-    decode,
-    plan_reads,
-    scaler,
-)
+from vpp_gateway.southbound.modbus.codec import Block, Raw, decode, plan_reads, scaler
+from vpp_gateway.southbound.modbus.identity import identify
+from vpp_gateway.southbound.modbus.point import Point
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.sunspec import END_MODEL, SUNS, Tables
 
 CHAIN_MAX = 64
 """More models than any real device has; a longer chain is a broken one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceMap:
+class SunSpecMap:
     """What one scan found."""
 
     base: int
@@ -55,12 +47,10 @@ class DeviceMap:
             raise Rejected(f"the device has no {point.key}")
         return self.addresses[point.model] + point.offset
 
-    def exponent(self, point: Point) -> int:
+    def scale(self, point: Point) -> int:
         """Scale factor of `point`. Raises Implausible when its scale factor point is not implemented."""
-        if point.scale is None:
-            return 0
-        if isinstance(point.scale, int):
-            return point.scale
+        if not isinstance(point.scale, str):
+            return int(point.scale or 0)
         exponent = self.raw.get(f"{point.model}.{point.scale}")
         if not isinstance(exponent, int):
             raise Implausible(f"{point.model}.{point.scale}, the scale of {point.key}, is not implemented")
@@ -69,14 +59,9 @@ class DeviceMap:
     def value(self, point: Point) -> float | None:
         """Scaled value at the time of the scan; None when absent."""
         raw = self.raw.get(point.key)
-        return scaler(self.exponent(point))(raw) if isinstance(raw, int | float) else None
+        return scaler(self.scale(point))(raw) if isinstance(raw, int | float) else None
 
-    def text(self, key: str) -> str:
-        """A string point, empty when absent."""
-        raw = self.raw.get(key)
-        return raw if isinstance(raw, str) else ""
-
-    def same_device(self, other: DeviceMap) -> bool:
+    def same_device(self, other: SunSpecMap) -> bool:
         """Same identity, same registers, same scale factors."""
         return (
             self.addresses == other.addresses
@@ -89,18 +74,16 @@ class DeviceMap:
 class Scan:
     """One walk through one device."""
 
-    def __init__(
-        self, profile: DeviceProfile, models: Mapping[int, Model], nameplate: Sequence[Point]
-    ) -> None:
+    def __init__(self, profile: DeviceProfile, tables: Tables, nameplate: Sequence[Point]) -> None:
         """
         Args:
             profile: the product that is expected here.
-            models: tables of `profile.models`.
+            tables: of the profile.
             nameplate: points to read once, besides identity and the scale factors that they and the profile's
                 points need.
         """
         self._profile = profile
-        self._models = models
+        self._tables, self._models = tables, tables.models
         self._nameplate = nameplate
         self._bases = deque(profile.bases)
         self._base = 0
@@ -109,7 +92,7 @@ class Scan:
         self._blocks: deque[Block] = deque()
         self._wanted: list[Point] = []
         self._raw: dict[str, Raw] = {}
-        self.result: DeviceMap | None = None
+        self.result: SunSpecMap | None = None
 
     def next(self) -> Block:
         """What to read now."""
@@ -175,8 +158,9 @@ class Scan:
             raise Rejected(
                 f"the device lacks SunSpec model {', '.join(map(str, missing))}; profile {self._profile.name}"
             )
-        self.result = DeviceMap(base=self._base, addresses=addresses, lengths=lengths, raw=self._raw)
+        self.result = SunSpecMap(base=self._base, addresses=addresses, lengths=lengths, raw=self._raw)
         identity = [self._models[1].point(name) for name in ("Mn", "Md", "Vr", "SN")]
+        identity += [self._tables.point(name) for name in self._profile.identity]
         scales = [
             point
             for model in self._profile.models
@@ -194,14 +178,7 @@ class Scan:
             if index >= 0 and index + point.size <= block.count:
                 self._raw[point.key] = decode(point, registers, index)
         if not self._blocks:
-            self._identify()
-
-    def _identify(self) -> None:
-        assert self.result is not None
-        made_by = self.result.text("1.Mn")
-        pattern = self._profile.manufacturer
-        if pattern is not None and not re.search(pattern, made_by):
-            raise Rejected(f"manufacturer is {made_by!r}, profile {self._profile.name} expects {pattern!r}")
+            identify(self._raw, self._profile.identity, self._profile.name)
 
     @property
     def done(self) -> bool:

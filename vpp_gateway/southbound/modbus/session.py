@@ -15,26 +15,29 @@ from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.domain.reading import BatteryReading, DeviceHealth, Health
 from vpp_gateway.errors import DeviceError, Implausible, MisuseError, Rejected
 from vpp_gateway.southbound.modbus.acquaintance import Acquaintance
-from vpp_gateway.southbound.modbus.codec import Model, exception_words
+from vpp_gateway.southbound.modbus.codec import exception_words
 from vpp_gateway.southbound.modbus.judge import countdown_fault
-from vpp_gateway.southbound.modbus.layout import BatteryLayout, ReadPlan, Setting, outside
+from vpp_gateway.southbound.modbus.layout import BatteryLayout, DeviceMap, ReadPlan, Setting, Written, outside
 from vpp_gateway.southbound.modbus.ledger import Ledger
 from vpp_gateway.southbound.modbus.picture import Picture, Troubles
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.script import Script, read
 from vpp_gateway.southbound.modbus.states import IN_FLIGHT, STEADY, State, follow
-from vpp_gateway.southbound.modbus.wire import DeviceOrder, Purpose, Read, Request, Timing, Write
+from vpp_gateway.southbound.modbus.sunspec import Tables
+from vpp_gateway.southbound.modbus.wire import DeviceOrder, Purpose, Read, Request, Timing
 
 
 class BatterySession:
     """One battery; see the table in `states.py`. `now` is UTC (Unix s) everywhere."""
 
-    def __init__(
-        self, battery: Battery, profile: DeviceProfile, models: Mapping[int, Model], timing: Timing
-    ) -> None:
+    def __init__(self, battery: Battery, profile: DeviceProfile, tables: Tables, timing: Timing) -> None:
         """Raises MisuseError when the refresh cannot keep the reversion timer alive."""
-        if timing.refresh_s > timing.reversion_s / 2:
-            wrong = f"refresh_s {timing.refresh_s:g} is more than half of reversion_s {timing.reversion_s:g}"
+        assert profile.command is not None and profile.reversion is not None
+        self._reversion_s = profile.reversion_s(timing.reversion_s)
+        if self._reversion_s is not None and timing.refresh_s > self._reversion_s / 2:
+            wrong = f"refresh_s {timing.refresh_s:g} is more than half of its reversion of {self._reversion_s:g} s"
             raise MisuseError(f"{battery.id}: {wrong}")
+        self._setpoint_restarts = profile.command.setpoint_restarts
         self.state = State.DOWN
         self._battery, self._profile, self._timing = battery, profile, timing
         self._troubles = Troubles(battery.id)
@@ -48,10 +51,12 @@ class BatterySession:
         self._setting: Setting | None = None
         self._held: DeviceOrder | None = None
         self._held_w: float | None = None
+        self._last_w: float | None = None
+        """The setpoint written last, confirmed or not."""
         self._acknowledged_at = self._refreshed_at = self._retry_at = 0.0
-        self._known = Acquaintance(battery, profile, models)
+        self._known = Acquaintance(battery, profile, tables, timing.reversion_s)
         # what is to be asked
-        self._script: deque[tuple[Request, ReadPlan | None]] = deque()
+        self._script, self._refreshes = Script(profile.command.function), Script(profile.command.function)
         self._reads: deque[tuple[Purpose, ReadPlan]] = deque()
         self._values: dict[str, float | None] = {}
         self._readback: dict[str, float | None] = {}
@@ -141,7 +146,7 @@ class BatterySession:
         if order is self._held and self.state in STEADY:
             return
         if order is self._attempt and self.state in IN_FLIGHT:
-            if not any(request.purpose is Purpose.ENABLE for request, _ in self._script):
+            if not self._script.holds(Purpose.ENABLE):
                 return  # all is written, only the read-back is awaited
             self._script.clear()
             self._go("denied")
@@ -167,19 +172,20 @@ class BatterySession:
             return self._known.check_read()
         self.expire(now)
         if self._decide(layout, now) or self._script:
-            request, self._plan = self._script.popleft()
+            request, self._plan = self._script.next()
             return request
         if self._reads:
             purpose, self._plan = self._reads.popleft()
-            return Read(purpose, self._plan.block.address, self._plan.block.count)
+            return read(purpose, self._plan)
         if self._refresh_due and self.state in STEADY:
-            self._refresh_due = False
-            address, registers = layout.refresh(self._held_w or 0.0, self._timing.reversion_s)
-            return Write(Purpose.REFRESH, address, tuple(registers))
+            self._refresh_due, self._refreshed_at = False, now
+            self._refreshes.begin((Purpose.REFRESH, part) for part in layout.refresh(self._held_w or 0.0))
+        if self._refreshes and self.state in STEADY:
+            return self._refreshes.next()[0]
         if self._beat_due:
             self._beat_due = False
-            self._heartbeat, address, registers = layout.beat(self._heartbeat)
-            return Write(Purpose.HEARTBEAT, address, tuple(registers))
+            self._heartbeat, beat = layout.beat(self._heartbeat)
+            return self._script.write(Purpose.HEARTBEAT, beat)
         return self._known.scan_read()
 
     def _decide(self, layout: BatteryLayout, now: float) -> bool:
@@ -207,15 +213,12 @@ class BatterySession:
             return self._decline(layout, order, reason, now)
         self._attempt = order
         self._troubles.clear("unready")
-        writes: list[tuple[Purpose, tuple[int, list[int]]]]
         if self.state in (State.UNKNOWN, State.FREE):
-            writes = [
-                (Purpose.CONFIGURE, part) for part in layout.configure(discharge_w, self._timing.reversion_s)
-            ]
-            writes.append((Purpose.ENABLE, layout.enable(True)))
+            *configure, enable = layout.arm(discharge_w)
+            writes = [*((Purpose.CONFIGURE, part) for part in configure), (Purpose.ENABLE, enable)]
         else:
-            writes = [(Purpose.SETPOINT, (layout.address("value"), layout.value_registers(discharge_w)))]
-        self._setting = layout.setting(discharge_w, self._timing.reversion_s)
+            writes = [(Purpose.SETPOINT, part) for part in layout.setpoint(discharge_w, self._last_w)]
+        self._setting, self._last_w = layout.setting(discharge_w), discharge_w
         self._go("begin")
         self._write(layout, writes)
         return True
@@ -238,19 +241,17 @@ class BatterySession:
     def _release(self, layout: BatteryLayout) -> bool:
         self._attempt = None
         self._go("release")
-        self._write(layout, [(Purpose.RELEASE, layout.enable(False))])
+        self._setting = layout.released()
+        self._write(layout, [(Purpose.RELEASE, part) for part in layout.release()])
         return True
 
-    def _write(self, layout: BatteryLayout, writes: Sequence[tuple[Purpose, tuple[int, list[int]]]]) -> None:
-        self._script.clear()
+    def _write(self, layout: BatteryLayout, writes: Sequence[tuple[Purpose, Written]]) -> None:
         self._readback.clear()
         self._values.clear()
         if self._reads:  # what was read before this write must not be judged after it
             self._reads = deque(entry for entry in self._reads if entry[0] is Purpose.FAST)
-        for purpose, (address, registers) in writes:
-            self._script.append((Write(purpose, address, tuple(registers)), None))
-        for plan in layout.readback:
-            self._script.append((Read(Purpose.READBACK, plan.block.address, plan.block.count), plan))
+        self._refreshes.clear()
+        self._script.begin(writes, layout.readback)
 
     # --- answers ---------------------------------------------------------------------------------------------
 
@@ -266,14 +267,14 @@ class BatterySession:
             case Purpose.FAST | Purpose.SLOW | Purpose.READBACK:
                 self._read(request.purpose, registers, now)
             case Purpose.SCAN:
-                self._scanned(registers)
+                self._met(self._known.scanned(registers))
             case Purpose.CHECK:
                 self._known.checked(registers)
             case Purpose.ENABLE:
                 self._acknowledged_at = self._refreshed_at = now
             case Purpose.SETPOINT:
                 self._acknowledged_at = now
-                if self._profile.setpoint is not None and self._profile.setpoint.refresh_by == "setpoint":
+                if self._setpoint_restarts:
                     self._refreshed_at = now
             case Purpose.REFRESH:
                 self._refreshed_at = now
@@ -290,7 +291,7 @@ class BatterySession:
         match request.purpose:
             case Purpose.SCAN | Purpose.CHECK:
                 assert isinstance(request, Read)
-                self._known.refused(request, code)
+                self._met(self._known.refused(request, code))
             case Purpose.FAST | Purpose.SLOW:
                 self._troubles.set("reading", Health.REFUSING, reason)
             case Purpose.HEARTBEAT:
@@ -298,13 +299,11 @@ class BatterySession:
             case _:
                 self._deny(reason, now)
 
-    def _scanned(self, registers: Sequence[int]) -> None:
-        found = self._known.scanned(registers)
+    def _met(self, found: DeviceMap | None) -> None:
         if found is None:
             return
-        counted = found.raw.get(self._profile.points.get("heartbeat", ""))
-        self._heartbeat = counted if isinstance(counted, int) else 0
-        self._picture.switch(found.raw.get(self._profile.points.get("local_remote", "")) == 1)
+        self._heartbeat = self._known.counted
+        self._picture.switch(self._known.local)
         self._go("scanned")
 
     def _read(self, purpose: Purpose, registers: Sequence[int], now: float) -> None:
@@ -316,28 +315,30 @@ class BatterySession:
             if not self._script:
                 self._confirm(self._known.layout, values, now)
         elif not self._reads or self._reads[0][0] is not purpose:
+            if self._known.layout.derive is not None:
+                self._known.layout.derive(values)
             if "soc" in values:
                 self._slow_at = now
                 self._picture.slow(values)
-                self._judge_setpoint(values, now)
+                self._judge_setpoint(self._known.layout, values, now)
             if purpose is Purpose.FAST:
                 self._picture.fast(values, now, self._known.layout, self._held_w)
             values.clear()
 
     def _confirm(self, layout: BatteryLayout, values: Mapping[str, float | None], now: float) -> None:
+        assert self._setting is not None
         if self.state is State.RELEASING:
-            if values.get("enable") not in (0, None):
-                self._deny("the release was not taken over", now)
+            if difference := self._setting.difference(values, silence_is_consent=True):
+                self._deny(f"the release was not taken over: {difference}", now)
                 return
             self._troubles.clear("order", "countdown")
-            self._held, self._held_w = None, None
+            self._held = self._held_w = self._last_w = None
             self._go("confirmed")
             return
-        assert self._setting is not None
         order = self._attempt
         if difference := self._setting.difference(values):
             self._deny(difference, now)
-        elif self._timer_dead(values, now):
+        elif self._timer_dead(layout, values, now):
             if order is not None:
                 self._ledger.refused(order, self._troubles.reason("timer"), now)
             self._order, self._arm, self._held_w = None, False, None
@@ -351,27 +352,31 @@ class BatterySession:
             if order is not None:
                 self._ledger.obeyed(order, self._held_w, self._acknowledged_at, now)
 
-    def _timer_dead(self, values: Mapping[str, float | None], now: float) -> bool:
+    def _countdown(self, layout: BatteryLayout, values: Mapping[str, float | None], now: float) -> str:
+        """What is wrong with the countdown of a device that has one."""
+        if layout.remaining is None or self._reversion_s is None:
+            return ""
+        return countdown_fault(values.get(layout.remaining), self._reversion_s, now - self._refreshed_at)
+
+    def _timer_dead(self, layout: BatteryLayout, values: Mapping[str, float | None], now: float) -> bool:
         """The countdown does not run although the profile trusts it: nothing may be held without a fail-safe."""
-        fault = countdown_fault(values.get("remaining"), self._timing.reversion_s, now - self._refreshed_at)
-        if not fault or self._profile.failsafe == "external" or values.get("remaining"):
+        fault = self._countdown(layout, values, now)
+        if not fault or values.get(layout.remaining or ""):
             return False
         self._troubles.set("timer", Health.REFUSING, fault)
         return True
 
-    def _judge_setpoint(self, values: Mapping[str, float | None], now: float) -> None:
+    def _judge_setpoint(self, layout: BatteryLayout, values: Mapping[str, float | None], now: float) -> None:
         """Does the device still hold what it confirmed, and does its countdown run?"""
         if self.state in STEADY and self._setting is not None:
             if difference := self._setting.difference(values):
                 self._troubles.set("order", Health.REFUSING, f"no longer holds its setpoint: {difference}")
                 self._stray(now)
-            elif self._profile.failsafe == "device":
-                since_s = now - self._refreshed_at
-                if fault := countdown_fault(values.get("remaining"), self._timing.reversion_s, since_s):
-                    self._troubles.set("countdown", Health.REFUSING, fault)
-                else:
-                    self._troubles.clear("countdown")
-        elif self.state is State.FREE and values.get("enable") == 1:
+            elif fault := self._countdown(layout, values, now):
+                self._troubles.set("countdown", Health.REFUSING, fault)
+            else:
+                self._troubles.clear("countdown")
+        elif self.state is State.FREE and layout.looks_armed(values):
             self._stray(now)
 
     def _stray(self, now: float) -> None:

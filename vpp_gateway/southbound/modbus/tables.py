@@ -12,7 +12,17 @@ from functools import cache
 from pathlib import Path
 
 from vpp_gateway.errors import ConfigError
-from vpp_gateway.southbound.modbus.codec import Model, model_table
+from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.sunspec import Model, Tables, model_table
+
+
+def tables_of(profile: DeviceProfile) -> Tables:
+    """The tables of one profile. Raises ConfigError when a SunSpec model or point is unknown."""
+    plain = {name: row.point(name) for name, row in profile.registers.items()}
+    tables = Tables(load_models(profile.models), plain)
+    for name in profile.names():
+        tables.point(name)
+    return tables
 
 
 def load_models(ids: Iterable[int]) -> Mapping[int, Model]:

@@ -17,13 +17,14 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 
 from vpp_gateway.errors import MisuseError, Unreachable
 from vpp_gateway.southbound.modbus.codec import READ_MAX, WRITE_MAX
+from vpp_gateway.southbound.modbus.point import Table
 
 USER_TIMEOUT_MS = 500
 """How long the kernel may keep unacknowledged data before it resets the connection."""
@@ -100,8 +101,8 @@ class Transport:
         if sock is not None and option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, USER_TIMEOUT_MS)
 
-    async def read(self, address: int, count: int) -> Answer:
-        """Read holding registers.
+    async def read(self, address: int, count: int, table: Table = "holding") -> Answer:
+        """Read registers: holding (FC3) or input (FC4).
 
         Raises:
             Unreachable: no answer in time; the connection is gone.
@@ -109,10 +110,10 @@ class Transport:
         """
         if not 1 <= count <= READ_MAX:
             raise MisuseError(f"a read of {count} registers; 1..{READ_MAX} are allowed")
-        return await self._ask(address, count, None)
+        return await self._ask(address, count, None, 3 if table == "holding" else 4)
 
-    async def write(self, address: int, registers: Sequence[int]) -> Answer:
-        """Write registers (FC16).
+    async def write(self, address: int, registers: Sequence[int], function: Literal[6, 16] = 16) -> Answer:
+        """Write registers: several (FC16) or a single one (FC6).
 
         Raises:
             Unreachable: the outcome is unknown; the connection is gone, so that it cannot be executed later.
@@ -122,16 +123,25 @@ class Transport:
             raise MisuseError(f"a write of {len(registers)} registers; 1..{WRITE_MAX} are allowed")
         if any(not 0 <= register <= 0xFFFF for register in registers):
             raise MisuseError(f"{list(registers)} are not register values 0..65535")
-        return await self._ask(address, len(registers), registers)
+        if function == 6 and len(registers) != 1:
+            raise MisuseError(
+                f"{len(registers)} registers in a single write; use `separate: true` in the profile"
+            )
+        return await self._ask(address, len(registers), registers, function)
 
-    async def _ask(self, address: int, count: int, registers: Sequence[int] | None) -> Answer:
+    async def _ask(
+        self, address: int, count: int, registers: Sequence[int] | None, function: Literal[3, 4, 6, 16]
+    ) -> Answer:
         client = self._client
         if client is None or not client.connected:
             raise Unreachable(f"{self._address}: not connected")
         answered = False
         try:
             if registers is None:
-                reply = await client.read_holding_registers(address, count=count, device_id=self._unit)
+                ask = client.read_holding_registers if function == 3 else client.read_input_registers
+                reply = await ask(address, count=count, device_id=self._unit)
+            elif function == 6:
+                reply = await client.write_register(address, registers[0], device_id=self._unit)
             else:
                 reply = await client.write_registers(address, list(registers), device_id=self._unit)
             answered = True

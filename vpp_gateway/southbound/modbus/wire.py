@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Literal
 
 from vpp_gateway.domain.instruction import InstructionId
+from vpp_gateway.southbound.modbus.point import Table
 
 
 class Purpose(Enum):
@@ -26,11 +28,12 @@ class Purpose(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read holding registers (FC3)."""
+    """Read registers: holding (FC3) or input (FC4)."""
 
     purpose: Purpose
     address: int
     count: int
+    table: Table = "holding"
 
     def words(self) -> str:
         """For people."""
@@ -39,11 +42,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Write multiple registers (FC16)."""
+    """Write registers: several (FC16) or a single one (FC6)."""
 
     purpose: Purpose
     address: int
     registers: tuple[int, ...]
+    function: Literal[6, 16] = 16
 
     def words(self) -> str:
         """For people."""
