@@ -259,7 +259,7 @@ def test_a_device_that_is_not_the_expected_one_is_rejected_in_words() -> None:
     with pytest.raises(Rejected, match="lacks SunSpec model 213"):
         walk(meter_scan(), meter_map(40000, model=203))
     with pytest.raises(Rejected, match=r"1\.Mn is 'Acme', profile sunspec-meter expects '\^Other'"):
-        walk(meter_scan(identity={"1.Mn": "^Other"}), meter_map(40000))
+        walk(meter_scan(identity={"1.Mn": {"matches": "^Other", "example": "Other"}}), meter_map(40000))
 
 
 def test_a_chain_without_end_is_broken_off() -> None:

@@ -47,7 +47,7 @@ def meet(profile: DeviceProfile, tables: Tables) -> Meeting:
     unread = frozenset() if profile.command is None else profile.command.unread
     return Introduction(
         [point for point in points if point.key not in unread],
-        identity=profile.identity,
+        identity=profile.expected,
         profile=profile.name,
         optional=frozenset(name for name, row in profile.registers.items() if row.optional),
         most=profile.max_read,

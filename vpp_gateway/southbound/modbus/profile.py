@@ -59,6 +59,24 @@ class Product(_Frozen):
     """What to know before touching it."""
 
 
+class Identity(_Frozen):
+    """What a point must say."""
+
+    matches: str
+    """Regular expression, found anywhere in the text or in the digits of the number."""
+    example: str
+    """One that fits, as a device of this kind says it."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Identity:
+        try:
+            if re.search(self.matches, self.example):
+                return self
+        except re.error as error:
+            raise ValueError(f"matches: {self.matches!r} is not a regular expression: {error}") from None
+        raise ValueError(f"example: {self.example!r} does not match {self.matches!r}")
+
+
 class Command(_Frozen):
     """What is written. Everything that is written is read back, but for what is named in `unread`."""
 
@@ -156,9 +174,8 @@ class DeviceProfile(Profile):
     max_write: int = Field(default=WRITE_MAX, ge=1, le=WRITE_MAX)
     gap: int = Field(default=0, ge=0, le=READ_MAX)
     """Registers without a point that may be read along. A SunSpec chain has no holes: there it does not count."""
-    identity: dict[PointName, str] = Field(default_factory=dict)
-    """Points that tell what device this is, with the regular expression that each must match before anything is
-    written."""
+    identity: dict[PointName, Identity] = Field(default_factory=dict)
+    """Points that tell what device this is; asked before anything is written."""
     points: dict[str, Role]
     """Role -> point, or several points."""
     optional: frozenset[int] = frozenset()
@@ -194,13 +211,6 @@ class DeviceProfile(Profile):
             raise ValueError(f"fast/slow: a {self.kind} must read {', '.join(sorted(missing))}")
         self._check_commands()
         self._check_points()
-        for name, pattern in self.identity.items():
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(
-                    f"identity: {name}: {pattern!r} is not a regular expression: {error}"
-                ) from None
         return self
 
     def _check_commands(self) -> None:
@@ -246,6 +256,11 @@ class DeviceProfile(Profile):
         if self.reversion is not None and self.reversion.remaining is not None:
             found.append(self.reversion.remaining)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """Regular expression by point of the identity."""
+        return {name: row.matches for name, row in self.identity.items()}
 
     @property
     def sunspec(self) -> bool:

@@ -178,7 +178,7 @@ class Scan:
             if index >= 0 and index + point.size <= block.count:
                 self._raw[point.key] = decode(point, registers, index)
         if not self._blocks:
-            identify(self._raw, self._profile.identity, self._profile.name)
+            identify(self._raw, self._profile.expected, self._profile.name)
 
     @property
     def done(self) -> bool:
