@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 
 from vpp_gateway.domain.fact import Outcome
@@ -56,7 +55,9 @@ class ContractBench:
         plate = BatteryPlate(discharge_max_w=10_000, charge_max_w=8_000, energy_wh=20_000, ramp_w_per_s=1e9)
         self.plant = BatteryPlant(plate, soc=0.5, at=1000.0)
         self.bank = Bank(profile)
-        self.behaviour = BatteryBehaviour(profile, self.bank, self.plant, clock=self.clock, faults=self.faults)
+        self.behaviour = BatteryBehaviour(
+            profile, self.bank, self.plant, clock=self.clock, faults=self.faults
+        )
         self.device = ProfiledDevice(
             self.bank, self.behaviour, clock=self.clock, unit=profile.unit, faults=self.faults
         )
@@ -120,7 +121,11 @@ class ContractBench:
             None
             if discharge_w is None
             else DeviceOrder(
-                epoch=1, seq=self._seq, discharge_w=discharge_w, deadline_at=1e9, instruction=InstructionId("i/1")
+                epoch=1,
+                seq=self._seq,
+                discharge_w=discharge_w,
+                deadline_at=1e9,
+                instruction=InstructionId("i/1"),
             )
         )
         self.session.order(order, self.clock.now)

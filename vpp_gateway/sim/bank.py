@@ -109,11 +109,25 @@ class Bank:
 
     # --- by address ------------------------------------------------------------------------------------------
 
-    def read(self, table: Table, address: int, count: int) -> list[int] | None:
-        """Registers; None when one of them does not exist."""
+    def read(self, table: Table, address: int, count: int, *, swapped: bool = False) -> list[int] | None:
+        """Registers; None when one of them does not exist.
+
+        Args:
+            swapped: the words of every long value in the wrong order.
+        """
         found = [self._words.get((table, address + offset)) for offset in range(count)]
         known = [word for word in found if word is not None]
-        return known if len(known) == count else None
+        if len(known) != count:
+            return None
+        return self._swapped(table, address, known) if swapped else known
+
+    def _swapped(self, table: Table, address: int, words: list[int]) -> list[int]:
+        for name, start in self._places.items():
+            point = self._tables.point(name)
+            at = start - address
+            if point.table == table and at >= 0 and at + point.size <= len(words):
+                words[at : at + point.size] = words[at : at + point.size][::-1]
+        return words
 
     def write(self, address: int, words: list[int]) -> bool:
         """Take over holding registers; False when one of them does not exist or may not be written."""

@@ -15,11 +15,15 @@ from pymodbus.constants import ExcCodes
 from pymodbus.simulator import SimDevice
 
 from vpp_gateway.clock import Clock
-from vpp_gateway.sim.faults import Faults
+from vpp_gateway.sim.faults import FAULTS, Faults, known
 from vpp_gateway.sim.image import Image, fitting_exponent
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate
 from vpp_gateway.southbound.modbus.codec import decode
 
+KNOWS = frozenset(
+    ["nan", "frozen_soc", "ignore", "clip", "local", "dead_timer", "frozen_timer", "never_revert", "stopped"]
+) | {name for name, fault in FAULTS.items() if fault.where in ("wire", "answer")}
+"""Faults that it can have."""
 MODELS = (1, 701, 702, 704, 713, 715, 802)
 _RESTARTS = frozenset({"enable"})
 
@@ -162,7 +166,7 @@ class SimBattery:
         """Switch a fault on; see `sim.faults`."""
         now = self._clock.utc()
         self._settle(now)
-        self.faults.set(name, value)
+        self.faults.set(known(name, KNOWS), value)
         self.plant.stop("stopped" in self.faults, now)
         if name == "frozen_soc":
             self.plant.look(now)
@@ -209,7 +213,7 @@ class SimBattery:
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         """Hook of the server for each request."""
-        if refusal := await self.faults.gate():
+        if refusal := await self.faults.gate(writing=values is not None):
             if values is not None:
                 self._note(address, values, taken=False)
             return refusal

@@ -9,8 +9,13 @@ from pymodbus.constants import ExcCodes
 from pymodbus.simulator import SimDevice
 
 from vpp_gateway.clock import Clock, Rng
-from vpp_gateway.sim.faults import Faults
+from vpp_gateway.sim.faults import FAULTS, Faults, known
 from vpp_gateway.sim.image import Image
+
+KNOWS = frozenset({"nan", "frozen"}) | {
+    name for name, fault in FAULTS.items() if fault.where in ("wire", "answer")
+}
+"""Faults that it can have."""
 
 
 class SimMeter:
@@ -74,7 +79,7 @@ class SimMeter:
     def fault(self, name: str, value: float | None = None) -> None:
         """Switch a fault on; see `sim.faults`."""
         self._frozen_w = self.reading_w(self._clock.utc())
-        self.faults.set(name, value)
+        self.faults.set(known(name, KNOWS), value)
 
     def heal(self, name: str | None = None) -> None:
         """Switch one fault off, or all."""
@@ -90,7 +95,7 @@ class SimMeter:
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         """Hook of the server for each request."""
-        if refusal := await self.faults.gate():
+        if refusal := await self.faults.gate(writing=values is not None):
             return refusal
         if values is not None:
             return ExcCodes.ILLEGAL_ADDRESS

@@ -18,11 +18,11 @@ from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.battery import Written
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.plant import BatteryPlant
-from vpp_gateway.sim.showing import show
+from vpp_gateway.sim.showing import Shown, introduce, show
 from vpp_gateway.southbound.modbus.codec import device_of, discharge_of
 from vpp_gateway.southbound.modbus.point import Table
 from vpp_gateway.southbound.modbus.profile import Command, DeviceProfile, Line
-from vpp_gateway.southbound.modbus.terms import ByDirection, Ratings, Term, told
+from vpp_gateway.southbound.modbus.terms import Ratings, Term, put, told
 
 _TABLES: dict[int, Table] = {3: "holding", 4: "input", 6: "holding", 16: "holding"}
 
@@ -74,21 +74,23 @@ class ProfiledDevice:
         table = _TABLES.get(function_code)
         if table is None:
             return ExcCodes.ILLEGAL_FUNCTION
-        if refusal := await self.faults.gate():
+        if refusal := await self.faults.gate(writing=values is not None):
             return refusal
         now = self._clock.utc()
         self._behaviour.refresh(now)
         if values is not None:
             return self._write(address, values, now)
-        words = self.bank.read(table, address, count)
+        words = self.bank.read(table, address, count, swapped="swapped_words" in self.faults)
         if words is None:
             return ExcCodes.ILLEGAL_ADDRESS
+        if "swapped_bytes" in self.faults:
+            words = [word >> 8 | word << 8 & 0xFF00 for word in words]
         registers[address : address + count] = words
         return None
 
     def _write(self, address: int, values: list[int] | list[bool], now: float) -> ExcCodes | None:
         words = [int(value) for value in values]
-        ignored = "ignore" in self.faults
+        ignored = "ignore" in self.faults or "local" in self.faults
         taken = not ignored and self.bank.write(address, words)
         self.log.append(Written(now, address, tuple(words), taken))
         if ignored:
@@ -111,7 +113,6 @@ class BatteryBehaviour:
         plant: its physics.
         clock: of the world.
         faults: switchable while it runs.
-        name: serial number, where the identity has room for one.
         local_w: discharge_w that its own control keeps up.
     """
 
@@ -133,12 +134,16 @@ class BatteryBehaviour:
         plate = plant.plate
         self._ratings = Ratings(discharge_max_w=plate.discharge_max_w, charge_max_w=plate.charge_max_w)
         self._expires_at = math.inf
+        self._early_at = math.inf
         self._beat_at = clock.utc()
+        self._due: tuple[float, float] | None = None
+        """(when, discharge_w) of an order that is carried out late."""
+        self._wanted_w = local_w
+        self._shown = Shown(faults)
         self.armed = False
         self.reversions: list[float] = []
         """UTC (Unix s) of each fall-back by itself."""
-        for name, row in profile.identity.items():
-            bank.put(name, row.example if not row.example.isdigit() else float(row.example))
+        introduce(bank, profile)
         for role, value in self._nameplate().items():
             if role in profile.points:
                 show(bank, profile.points[role], value)
@@ -162,8 +167,6 @@ class BatteryBehaviour:
     # --- orders ----------------------------------------------------------------------------------------------
 
     def _put(self, lines: tuple[Line, ...], w: float) -> None:
-        from vpp_gateway.southbound.modbus.terms import put
-
         for line in lines:
             for name, term in line.items():
                 value = put(term, w, self._ratings, 0.0)
@@ -175,34 +178,49 @@ class BatteryBehaviour:
         beat = self._profile.heartbeat
         if beat is not None and self._bank.covers(beat.point, "holding", address, count):
             self._beat_at = now
-        touched = {
-            name: self._bank.covers(name, "holding", address, count) for name in self._command.points
-        }
+        touched = {name: self._bank.covers(name, "holding", address, count) for name in self._command.points}
         if not any(touched.values()):
             return
+        was_armed = self.armed
+        if "never_enables" in self._faults:
+            self._put(self._command.release, 0.0)
         self.armed = self._looks_armed()
-        if self.armed and self._restarts(touched):
-            timer_s = self._timer_s()
-            self._expires_at = math.inf if timer_s is None or "dead_timer" in self._faults else now + timer_s
-        self._obey(now)
+        if self.armed and not was_armed:
+            self._beat_at = now
+            self._early_at = now + self._early_s()
+        if self.armed and self._restarts(touched, was_armed=was_armed):
+            self._start_timer(now)
+        if any(touched[name] for line in self._command.setpoint for name in line) or self.armed != was_armed:
+            self._obey(now)
 
-    def _restarts(self, touched: dict[str, bool]) -> bool:
-        lines = [self._command.arm[-1], *self._command.refresh]
-        if self._command.setpoint_restarts or self._reversion.kind == "watchdog":
-            lines += self._command.setpoint
+    def _early_s(self) -> float:
+        names = [name for name in ("early_revert", "forgets") if name in self._faults]
+        return min((self._faults.value(name) for name in names), default=math.inf)
+
+    def _restarts(self, touched: dict[str, bool], *, was_armed: bool) -> bool:
+        lines = [self._command.arm[-1]] if not was_armed else []
+        if "deaf_to_refresh" not in self._faults:
+            lines += self._command.refresh
+            if self._command.setpoint_restarts or self._reversion.kind == "watchdog":
+                lines += self._command.setpoint
         return any(touched[name] for line in lines for name in line)
+
+    def _start_timer(self, now: float) -> None:
+        timer_s = self._timer_s()
+        if timer_s is None or "dead_timer" in self._faults:
+            self._expires_at = math.inf
+            return
+        times = self._faults.value("slow_revert") if "slow_revert" in self._faults else 1.0
+        self._expires_at = now + timer_s * times
 
     def _timer_s(self) -> float | None:
         if self._reversion.kind == "watchdog":
             return self._reversion.fixed_s
         if self._reversion.kind != "timer":
             return None
-        for _, lines in self._command.scripts():
-            for line in lines:
-                for name, term in line.items():
-                    if term == "timer_s":
-                        return self._bank.get(name) or None
-        return None
+        lines = [line for _, lines in self._command.scripts() for line in lines]
+        names = [name for line in lines for name, term in line.items() if term == "timer_s"]
+        return self._bank.get(names[0]) or None
 
     def _looks_armed(self) -> bool:
         armed, free = (
@@ -215,68 +233,110 @@ class BatteryBehaviour:
         return any(self._bank.get(name) != value for name, value in free.items())
 
     def _obey(self, now: float) -> None:
-        self.plant.want(self._told_w() if self.armed else self._local_w, now)
+        faults = self._faults
+        w = self._told_w() if self.armed else self._local_w
+        if self.armed:
+            if "inverted" in faults:
+                w = 0.0 - w
+            if "half" in faults:
+                w /= 2
+            if "adds" in faults:
+                w += self._wanted_w
+            if "paper" in faults:
+                w = self._local_w
+            if "late" in faults:
+                self._due = (now + faults.value("late"), w)
+                return
+        self._due, self._wanted_w = None, w
+        self.plant.want(w, now)
 
     def _told_w(self) -> float:
         script: dict[str, Term] = {
-            name: term for line in self._command.setpoint for name, term in line.items()
+            name: term
+            for lines in (self._command.arm, self._command.setpoint)
+            for line in lines
+            for name, term in line.items()
         }
-        arm: dict[str, Term] = {
-            name: term for line in self._command.arm for name, term in line.items() if isinstance(term, ByDirection)
-        }
-        held = {name: self._bank.get(name) for name in (*arm, *script)}
-        w = told(held, arm | script, self._ratings)
+        w = told({name: self._bank.get(name) for name in script}, script, self._ratings)
         if w is None:
             return self._local_w
         if "clip" in self._faults:
             most_w = self._faults.value("clip")
-            w = min(max(w, -most_w), most_w)
+            cut_w = min(max(w, -most_w), most_w)
+            if cut_w != w:
+                self._put(self._command.setpoint, cut_w)
+            w = cut_w
         return discharge_of(w, self._command.discharge_sign)
 
     # --- time ------------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Fall back at the moment that has passed."""
+        """What has happened by itself until now: a late order, a fall-back, another setpoint."""
+        if self._due is not None and self._due[0] <= now:
+            (at, w), self._due = self._due, None
+            self._wanted_w = w
+            self.plant.want(w, at)
+        if "reboot" in self._faults and self.armed:
+            self._fall_back(now)
+        if self.armed:
+            due_at = min(self._expires_at, self._early_at, self._beat_missed_at())
+            if due_at <= now:
+                self._expires_at = self._early_at = math.inf
+                if due_at == self._early_at or not self._faults_hold():
+                    self._fall_back(due_at)
+        if "overrides" in self._faults and self.armed:
+            self._put(self._command.setpoint, 0.0)
+            self.plant.want(self._local_w, now)
+
+    def _faults_hold(self) -> bool:
+        return "never_revert" in self._faults or "frozen_timer" in self._faults
+
+    def _beat_missed_at(self) -> float:
         beat = self._profile.heartbeat
-        due_at = self._expires_at
-        if beat is not None and beat.timeout_s is not None:
-            due_at = min(due_at, self._beat_at + beat.timeout_s)
-        if not self.armed or due_at > now:
-            return
-        self._expires_at = math.inf
-        if "never_revert" in self._faults or "frozen_timer" in self._faults:
-            return
-        self.reversions.append(due_at)
+        if beat is None or beat.timeout_s is None or "deaf_to_heartbeat" in self._faults:
+            return math.inf
+        return self._beat_at + beat.timeout_s
+
+    def _fall_back(self, at: float) -> None:
+        self.reversions.append(at)
+        self._beat_at = at
         if self._reversion.to == "hold":
             return
         if self._reversion.to == "hold_zero":
             self._put(self._command.setpoint, 0.0)
-            self.plant.want(0.0, due_at)
+            self.plant.want(0.0, at)
             return
         self._put(self._command.release, 0.0)
         self.armed = False
-        self.plant.want(self._local_w, due_at)
+        elsewhere = "reverts_elsewhere" in self._faults
+        self.plant.want(self._faults.value("reverts_elsewhere") if elsewhere else self._local_w, at)
 
     def refresh(self, now: float) -> None:
         """See `Behaviour`."""
+        self.plant.stop("stopped" in self._faults, now)
         self.settle(now)
+        points, shown = self._profile.points, self._shown
         w = self.plant.look(now)
-        nothing = "nan" in self._faults
-        points = self._profile.points
-        shown: dict[str, float | None] = {
-            "discharge_w": None if nothing else device_of(w, self._profile.power_sign),
-            "soc": None if nothing else 100 * self.plant.soc,
+        values: dict[str, float | None] = {
+            "discharge_w": shown.power_w(device_of(w, self._profile.power_sign), now),
+            "soc": shown.soc(100 * self.plant.soc, now),
             "running": 0.0 if self.plant.stopped else 1.0,
-            "alarm": 1.0 if self.plant.stopped else 0.0,
+            "alarm": 1.0 if self.plant.stopped or "alarm" in self._faults else 0.0,
             "local_remote": 1.0 if "local" in self._faults else 0.0,
         }
-        for role, value in shown.items():
+        for role, value in values.items():
             if role in points:
                 show(self._bank, points[role], value)
-        remaining = self._reversion.remaining
-        if remaining is not None:
-            left_s = max(0.0, math.ceil(self._expires_at - now)) if self._expires_at < math.inf else 0.0
-            self._bank.put(remaining, left_s if self.armed else 0.0)
+        introduce(self._bank, self._profile, stranger="stranger" in self._faults)
+        if self._reversion.remaining is not None:
+            self._bank.put(self._reversion.remaining, self._remaining_s(now))
+
+    def _remaining_s(self, now: float) -> float:
+        if not self.armed or self._expires_at == math.inf:
+            return 0.0
+        if "frozen_timer" in self._faults:
+            return self._timer_s() or 0.0
+        return max(0.0, math.ceil(self._expires_at - now))
 
 
 class MeterBehaviour:
@@ -292,10 +352,10 @@ class MeterBehaviour:
     def __init__(
         self, profile: DeviceProfile, bank: Bank, import_w: Callable[[float], float], *, faults: Faults
     ) -> None:
-        self._profile, self._bank, self._import_w, self._faults = profile, bank, import_w, faults
-        self._frozen_w: float | None = None
-        for name, row in profile.identity.items():
-            bank.put(name, row.example if not row.example.isdigit() else float(row.example))
+        self._profile, self._bank, self._import_w = profile, bank, import_w
+        self._shown = Shown(faults)
+        self._faults = faults
+        introduce(bank, profile)
         for role, value in (("frequency_hz", 50.0), ("import_wh", 0.0), ("export_wh", 0.0)):
             if role in profile.points:
                 show(bank, profile.points[role], value)
@@ -305,8 +365,6 @@ class MeterBehaviour:
 
     def refresh(self, now: float) -> None:
         """See `Behaviour`."""
-        w = self._import_w(now)
-        self._frozen_w = None if "frozen" not in self._faults else w if self._frozen_w is None else self._frozen_w
-        shown_w = w if self._frozen_w is None else self._frozen_w
-        value = None if "nan" in self._faults else shown_w * self._profile.power_sign
-        show(self._bank, self._profile.points["import_w"], value)
+        w = self._shown.power_w(self._import_w(now) * self._profile.power_sign, now)
+        show(self._bank, self._profile.points["import_w"], w)
+        introduce(self._bank, self._profile, stranger="stranger" in self._faults)
