@@ -60,6 +60,10 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "state of charge stands still while energy flows",
         "充放電しているのに充電率が変わらない",
     ),
+    "said.soc_jump": (
+        "state of charge jumped by {by} % without such a flow of energy",
+        "充放電量に見合わず充電率が {by} % 跳んだ",
+    ),
     "said.meter_still": (
         "import stands still at {at} W while the batteries moved by {by} W",
         "蓄電池の出力が {by} W 変わったのに、受電電力が {at} W のまま動かない",
@@ -158,15 +162,27 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "{point} のスケール係数 {model}.{scale} が未実装",
     ),
     "said.no_point": ("the device has no {point}", "機器に {point} がない"),
-    "said.split_block": ("the setpoint block is not contiguous", "設定値ブロックが連続していない"),
+    "said.split_block": (
+        "the points of one line do not touch",
+        "1 行にまとめたポイントのアドレスが連続していない",
+    ),
     "said.no_map": ("no SunSpec map at any of {bases}", "{bases} のどこにも SunSpec マップがない"),
     "said.no_sunspec": ("not a SunSpec device", "SunSpec 機器ではない"),
     "said.endless_map": ("the chain of SunSpec models does not end", "SunSpec モデルの連鎖が終わらない"),
     "said.no_model": ("the device lacks SunSpec model {models}", "機器に SunSpec モデル {models} がない"),
-    "said.maker": (
-        "manufacturer is {found}, profile {profile} expects {expected}",
-        "製造者が {found}(プロファイル {profile} では {expected})",
+    "said.stranger": (
+        "{point} is {found}, profile {profile} expects {expected}",
+        "{point} が {found}(プロファイル {profile} では {expected})",
     ),
+    "said.nameless": (
+        "{point} says nothing, profile {profile} expects {expected}",
+        "{point} に値がない(プロファイル {profile} では {expected})",
+    ),
+    "said.on_point": (
+        "exception {code} on reading {point} at {address} ({table})",
+        "{point}({table} {address})の読み取りで例外 {code}",
+    ),
+    "said.no_factor": ("scale {found} is not positive", "倍率 {found} が正でない"),
     # --- workload plug-ins ---------------------------------------------------------------------------------------
     "said.unheard": ("not heard of yet", "まだ何も届いていない"),
     "said.not_started": ("not started yet", "まだ起動していない"),

@@ -574,15 +574,37 @@ def test_an_inverter_that_is_off_is_said() -> None:
 
 def test_a_frozen_state_of_charge_is_found_out_and_the_integrated_one_trusted() -> None:
     judge = SocJudge(BATTERY)
-    judge.report(0.5)
+    judge.report(0.5, 0.0)
     for second in range(0, 361, 10):
         judge.flow(float(second), 1e6)
-        judge.report(0.5)
+        judge.report(0.5, float(second))
     assert judge.frozen
     assert judge.trusted() == pytest.approx(0.5 - 1e5 / 0.95 / 2e6)
-    judge.report(0.44)
+    judge.report(0.44, 361.0)
     assert not judge.frozen
     assert judge.trusted() == 0.44
+
+
+def test_after_a_jump_of_the_state_of_charge_the_smaller_one_counts_for_a_minute() -> None:
+    judge = SocJudge(BATTERY)
+    for second in (0.0, 1.0, 2.0):
+        judge.flow(second, 0.0)
+        judge.report(0.5, second)
+    judge.report(0.9, 3.0)
+    assert (judge.jumped, judge.trusted()) == (pytest.approx(0.4), 0.5)
+    judge.report(0.901, 62.0)
+    assert judge.trusted() == 0.5
+    judge.report(0.902, 63.0)
+    assert (judge.jumped, judge.trusted()) == (0.0, 0.902)
+
+
+def test_a_state_of_charge_after_a_long_silence_has_not_jumped() -> None:
+    judge = SocJudge(BATTERY)
+    judge.flow(0.0, 1e6)
+    judge.report(0.5, 0.0)
+    judge.flow(3600.0, 0.0)
+    judge.report(0.2, 3600.0)
+    assert (judge.jumped, judge.trusted()) == (0.0, 0.2)
 
 
 def test_a_slow_ramp_is_following_and_standing_still_is_not() -> None:

@@ -23,5 +23,6 @@ def identify(raw: Mapping[str, Raw], expected: Mapping[str, str], profile: str) 
     for key, pattern in expected.items():
         found = raw.get(key)
         if found is None or not re.search(pattern, str(found)):
-            said = "says nothing" if found is None else f"is {found!r}"
-            raise Rejected(f"{key} {said}, profile {profile} expects {pattern!r}")
+            if found is None:
+                raise Rejected(f"{key} says nothing, profile {profile} expects {pattern!r}")
+            raise Rejected(f"{key} is {found!r}, profile {profile} expects {pattern!r}")

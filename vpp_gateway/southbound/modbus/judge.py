@@ -10,6 +10,10 @@ from vpp_gateway.domain.fleet import Battery
 
 FROZEN_SHARE = 0.03
 """Energy that may flow (share of the nameplate) while the reported SoC does not move at all."""
+JUMP_SHARE = 0.05
+"""A reported SoC that moves by so much more than the energy that flowed has jumped."""
+JUMP_DOUBT_S = 60.0
+"""So long after a jump the smaller of old and new is trusted: a battery that has recalibrated itself stays there."""
 COUNTDOWN_SLACK_S = 2.5
 """Whole seconds on the device's side, plus the way of the read."""
 
@@ -23,29 +27,52 @@ class SocJudge:
         self._w = 0.0
         self._reported: float | None = None
         self._stored_wh = 0.0
+        self._before: float | None = None
+        self._doubt_until = 0.0
         self.frozen = False
+        self.jumped = 0.0
+        """By how much the last report jumped, 0..1; 0 when it is not in doubt."""
 
     def flow(self, at: float, discharge_w: float) -> None:
-        """Account for one power sample (trapezoid; gaps of more than a minute count as no knowledge)."""
+        """Account for one power sample (trapezoid; after a gap of more than a minute nothing is known)."""
         if self._at is not None and 0 < at - self._at <= 60:
             wh = (self._w + discharge_w) / 2 * (at - self._at) / 3600
             efficiency = self._battery.efficiency
-            self._stored_wh -= wh / efficiency if wh > 0 else wh * efficiency
+            stored_wh = -wh / efficiency if wh > 0 else -wh * efficiency
+            self._stored_wh += stored_wh
+            if self._before is not None:
+                self._before += stored_wh / self._battery.energy_wh
+        elif self._at is not None and at > self._at:
+            self._reported = self._before = None
         self._at, self._w = at, discharge_w
 
-    def report(self, soc: float) -> None:
-        """Take what the device says; any movement of it starts the account anew."""
+    def report(self, soc: float, at: float) -> None:
+        """Take what the device says; any movement of it starts the account anew.
+
+        Args:
+            soc: 0..1.
+            at: UTC (Unix s).
+        """
+        integrated = self._integrated()
         if soc != self._reported:
+            if integrated is not None and abs(soc - integrated) > JUMP_SHARE:
+                self.jumped, self._before, self._doubt_until = soc - integrated, integrated, at + JUMP_DOUBT_S
             self._reported, self._stored_wh, self.frozen = soc, 0.0, False
         elif abs(self._stored_wh) > FROZEN_SHARE * self._battery.energy_wh:
             self.frozen = True
+        if self._before is not None and at >= self._doubt_until:
+            self.jumped, self._before = 0.0, None
+
+    def _integrated(self) -> float | None:
+        return None if self._reported is None else self._reported + self._stored_wh / self._battery.energy_wh
 
     def trusted(self) -> float | None:
-        """The smaller of the reported SoC and the integrated one; None before the first report."""
-        if self._reported is None:
+        """The smallest of what is reported, what the energy says, and what was before a jump; None before the first report."""
+        integrated = self._integrated()
+        if integrated is None or self._reported is None:
             return None
-        integrated = self._reported + self._stored_wh / self._battery.energy_wh
-        return max(0.0, min(self._reported, integrated))
+        before = self._reported if self._before is None else self._before
+        return max(0.0, min(self._reported, integrated, before))
 
 
 class FollowJudge:

@@ -28,7 +28,7 @@ class Troubles:
         """UTC (Unix s) of the last good reading."""
 
     def set(self, cause: str, health: Health, reason: str) -> None:
-        """`cause` stands, for `reason`."""
+        """`cause` stands, for `reason`; of health good it is a note only: the battery is derated, not given up."""
         self._causes[cause] = (health, reason)
 
     def clear(self, *causes: str) -> None:
@@ -52,7 +52,8 @@ class Troubles:
         if self.seen_at is None or now - self.seen_at > stale_s:
             age = "no reading yet" if self.seen_at is None else f"last reading {now - self.seen_at:.1f} s ago"
             return DeviceHealth(device=self._device, health=Health.STALE, reason=age, seen_at=self.seen_at)
-        return DeviceHealth(device=self._device, health=Health.GOOD, seen_at=self.seen_at)
+        notes = "; ".join(reason for _, reason in self._causes.values())
+        return DeviceHealth(device=self._device, health=Health.GOOD, reason=notes, seen_at=self.seen_at)
 
 
 class Picture:
@@ -72,15 +73,18 @@ class Picture:
         """Give the device its settling time anew."""
         self._follow.restart()
 
-    def slow(self, values: Mapping[str, float | None]) -> None:
+    def slow(self, values: Mapping[str, float | None], now: float) -> None:
         """Take the state of charge and the position of the local/remote switch."""
         try:
-            self._soc.report(plausible("state of charge, %,", values.get("soc"), 0.0, 100.0) / 100)
+            self._soc.report(plausible("state of charge, %,", values.get("soc"), 0.0, 100.0) / 100, now)
         except Implausible as error:
             self._troubles.set("soc", Health.IMPLAUSIBLE, str(error))
             return
         if self._soc.frozen:
             self._troubles.set("soc", Health.IMPLAUSIBLE, "state of charge stands still while energy flows")
+        elif self._soc.jumped:
+            reason = f"state of charge jumped by {100 * self._soc.jumped:+.0f} % without such a flow of energy"
+            self._troubles.set("soc", Health.GOOD, reason)
         else:
             self._troubles.clear("soc")
         self.switch(values.get("local_remote") == 1)

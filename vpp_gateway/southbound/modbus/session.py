@@ -319,7 +319,7 @@ class BatterySession:
                 self._known.layout.derive(values)
             if "soc" in values:
                 self._slow_at = now
-                self._picture.slow(values)
+                self._picture.slow(values, now)
                 self._judge_setpoint(self._known.layout, values, now)
             if purpose is Purpose.FAST:
                 self._picture.fast(values, now, self._known.layout, self._held_w)
