@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from vpp_gateway.domain.fact import Outcome
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
-from vpp_gateway.errors import DeviceError
+from vpp_gateway.domain.reading import Health
+from vpp_gateway.errors import DeviceError, Unreachable
 from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate
@@ -48,7 +49,7 @@ def run_now(coroutine: Coroutine[object, object, object]) -> object:
 class ContractBench:
     """One battery of a profile, and its session."""
 
-    def __init__(self, profile: DeviceProfile, *, reversion_s: float = 30.0) -> None:
+    def __init__(self, profile: DeviceProfile, *, refresh_s: float = 5.0) -> None:
         self.profile = profile
         self.clock = HandClock(1000.0)
         self.faults = Faults()
@@ -70,7 +71,7 @@ class ContractBench:
             soc_min=0.1,
         )
         self.session = BatterySession(
-            self.battery, profile, tables_of(profile), Timing(refresh_s=5, reversion_s=reversion_s)
+            self.battery, profile, tables_of(profile), Timing(refresh_s=refresh_s, reversion_s=30.0)
         )
         self.asked: list[Request] = []
         self.told: list[Outcome] = []
@@ -130,6 +131,24 @@ class ContractBench:
         )
         self.session.order(order, self.clock.now)
         return self.settle()
+
+    def lose(self) -> ContractBench:
+        self.session.lost(Unreachable("gone"), self.clock.now)
+        return self
+
+    @property
+    def reason(self) -> str:
+        return self.session.health(self.clock.now).reason
+
+    @property
+    def health(self) -> Health:
+        return self.session.health(self.clock.now).health
+
+    def named_registers(self) -> set[int]:
+        """Addresses of all points that the profile writes."""
+        assert self.profile.command is not None
+        beat = () if self.profile.heartbeat is None else (self.profile.heartbeat.point,)
+        return {at for name in (*self.profile.command.points, *beat) for at in self.bank.addresses(name)}
 
     @property
     def given_w(self) -> float:

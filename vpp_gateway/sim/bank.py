@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 
 from vpp_gateway.errors import MisuseError
 from vpp_gateway.sim.image import Image
@@ -17,6 +18,7 @@ from vpp_gateway.southbound.modbus.point import Point, Scale, Table
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.tables import tables_of
 
+TABLES: tuple[Table, ...] = ("holding", "input")
 EXPONENTS = {"W": 2, "WH": 3, "Pct": -2, "SoC": -2, "Hz": -2, "PF": -3, "V": -1, "A": -2}
 """Scale factors that real devices use, by how the name of the scale factor point begins; others are 0."""
 
@@ -44,6 +46,15 @@ class Bank:
             for name, point in self._tables.plain.items():
                 self._own(name, point, point.offset, point.scale if isinstance(point.scale, Fraction) else 0)
                 self._store(point, point.offset, _blank(point))
+            self._fill_gaps(profile.gap)
+
+    def _fill_gaps(self, gap: int) -> None:
+        """Holes that the profile says may be read along read as 0."""
+        for table in TABLES:
+            addresses = sorted(address for own, address in self._words if own == table)
+            for left, right in pairwise(addresses):
+                if 1 < right - left <= gap + 1:
+                    self._words |= {(table, address): 0 for address in range(left + 1, right)}
 
     def _chain(self, profile: DeviceProfile, base: int, exponents: Mapping[str, int]) -> None:
         told = {
@@ -65,6 +76,8 @@ class Bank:
             self._owners[point.table, address + offset] = point
 
     def _store(self, point: Point, address: int, words: list[int]) -> None:
+        if (point.table, address) not in self._owners:
+            return  # dropped
         for offset, word in enumerate(words):
             self._words[point.table, address + offset] = word
 
@@ -106,6 +119,18 @@ class Bank:
         """The point lies wholly inside this range of registers."""
         point, start = self._tables.point(name), self._places[name]
         return point.table == table and address <= start and start + point.size <= address + count
+
+    def addresses(self, name: str) -> range:
+        """Wire addresses of a point."""
+        start = self._places[name]
+        return range(start, start + self._tables.point(name).size)
+
+    def drop(self, name: str) -> None:
+        """The device lacks this point: its registers do not exist."""
+        point = self._tables.point(name)
+        for address in self.addresses(name):
+            self._words.pop((point.table, address), None)
+            self._owners.pop((point.table, address), None)
 
     # --- by address ------------------------------------------------------------------------------------------
 
