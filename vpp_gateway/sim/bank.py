@@ -115,6 +115,12 @@ class Bank:
         raw = decode(point, words)
         return scaler(self._scales[name])(raw) if isinstance(raw, int | float) else None
 
+    @property
+    def knows_no_value(self) -> bool:
+        """At least one point has a pattern for "no value"."""
+        points = {point.key: point for point in self._owners.values()}.values()
+        return any(point.model or point.unknown or point.type.startswith("float") for point in points)
+
     def covers(self, name: str, table: Table, address: int, count: int) -> bool:
         """The point lies wholly inside this range of registers."""
         point, start = self._tables.point(name), self._places[name]

@@ -13,7 +13,6 @@ from typing import Protocol, cast
 from pymodbus.constants import ExcCodes
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from vpp_gateway.clock import Clock
 from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.battery import Written
 from vpp_gateway.sim.faults import Faults
@@ -45,23 +44,25 @@ class ProfiledDevice:
     Args:
         bank: its registers.
         behaviour: what is behind them.
-        clock: of the world.
+        now: tells UTC (Unix s).
         unit: Modbus unit id.
         faults: switchable while it runs.
     """
 
-    def __init__(self, bank: Bank, behaviour: Behaviour, *, clock: Clock, unit: int, faults: Faults) -> None:
+    def __init__(
+        self, bank: Bank, behaviour: Behaviour, *, now: Callable[[], float], unit: int, faults: Faults
+    ) -> None:
         self.bank, self.faults = bank, faults
         self.log: list[Written] = []
         """Every write."""
-        self._behaviour, self._clock, self._unit = behaviour, clock, unit
+        self._behaviour, self._now, self._unit = behaviour, now, unit
 
     def device(self) -> SimDevice:
         """For a pymodbus server: one space of 65 536 registers, filled by each request."""
         data = SimData(0, values=[0] * 0x10000, datatype=DataType.REGISTERS)
-        return SimDevice(self._unit, simdata=[data], action=self._access)
+        return SimDevice(self._unit, simdata=[data], action=self.access)
 
-    async def _access(
+    async def access(
         self,
         function_code: int,
         start: int,
@@ -76,7 +77,7 @@ class ProfiledDevice:
             return ExcCodes.ILLEGAL_FUNCTION
         if refusal := await self.faults.gate(writing=values is not None):
             return refusal
-        now = self._clock.utc()
+        now = self._now()
         self._behaviour.refresh(now)
         if values is not None:
             return self._write(address, values, now)
@@ -111,7 +112,7 @@ class BatteryBehaviour:
         profile: of kind battery.
         bank: its registers.
         plant: its physics.
-        clock: of the world.
+        now: tells UTC (Unix s).
         faults: switchable while it runs.
         local_w: discharge_w that its own control keeps up.
     """
@@ -122,7 +123,7 @@ class BatteryBehaviour:
         bank: Bank,
         plant: BatteryPlant,
         *,
-        clock: Clock,
+        now: Callable[[], float],
         faults: Faults,
         local_w: float = 0.0,
     ) -> None:
@@ -135,7 +136,7 @@ class BatteryBehaviour:
         self._ratings = Ratings(discharge_max_w=plate.discharge_max_w, charge_max_w=plate.charge_max_w)
         self._expires_at = math.inf
         self._early_at = math.inf
-        self._beat_at = clock.utc()
+        self._beat_at = now()
         self._due: tuple[float, float] | None = None
         """(when, discharge_w) of an order that is carried out late."""
         self._wanted_w = local_w
@@ -150,7 +151,7 @@ class BatteryBehaviour:
         for point in self._command.points:
             bank.put(point, 0.0)
         self._put(self._command.release, 0.0)
-        plant.want(local_w, clock.utc())
+        plant.want(local_w, now())
 
     def _nameplate(self) -> dict[str, float]:
         plate = self.plant.plate
@@ -220,7 +221,7 @@ class BatteryBehaviour:
             return None
         lines = [line for _, lines in self._command.scripts() for line in lines]
         names = [name for line in lines for name, term in line.items() if term == "timer_s"]
-        return self._bank.get(names[0]) or None
+        return (self._bank.get(names[0]) or None) if names else None
 
     def _looks_armed(self) -> bool:
         armed, free = (

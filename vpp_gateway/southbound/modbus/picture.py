@@ -83,7 +83,9 @@ class Picture:
         if self._soc.frozen:
             self._troubles.set("soc", Health.IMPLAUSIBLE, "state of charge stands still while energy flows")
         elif self._soc.jumped:
-            reason = f"state of charge jumped by {100 * self._soc.jumped:+.0f} % without such a flow of energy"
+            reason = (
+                f"state of charge jumped by {100 * self._soc.jumped:+.0f} % without such a flow of energy"
+            )
             self._troubles.set("soc", Health.GOOD, reason)
         else:
             self._troubles.clear("soc")

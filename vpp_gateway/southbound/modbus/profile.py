@@ -226,6 +226,11 @@ class DeviceProfile(Profile):
                     f"command: {name} does not say a setpoint; one of w, -w, discharge_w with charge_w, or magnitude_w "
                     "with a code by direction is needed"
                 )
+        for name, lines in self.command.scripts():
+            if name in ("arm", "setpoint") and {n for line in lines for n in line} <= self.command.unread:
+                raise ValueError(
+                    f"command: nothing of {name} can be read back; then nobody knows what the device holds"
+                )
         terms = [term for _, lines in self.command.scripts() for line in lines for term in line.values()]
         if self.reversion.kind == "timer" and "timer_s" not in terms:
             raise ValueError("reversion: a timer is written nowhere: put timer_s somewhere in arm")
@@ -241,6 +246,11 @@ class DeviceProfile(Profile):
             if name not in self.registers:
                 allowed = ", ".join(sorted(self.registers)) or "<model>.<point> of a SunSpec device"
                 raise ValueError(f"point {name!r} is not among registers; allowed: {allowed}")
+        for name, row in self.registers.items():
+            if row.registers > self.max_read:
+                raise ValueError(
+                    f"max_read: {self.max_read} registers are fewer than {name} has ({row.registers})"
+                )
         for name in () if self.command is None else self.command.points:
             if name in self.registers and not self.registers[name].write:
                 raise ValueError(f"registers: {name} is written by command, but is not marked `write: true`")

@@ -1,14 +1,16 @@
-"""A session and a simulated device of any profile, moved by hand: what every profile of a battery or meter must pass."""
+"""A session and a simulated device of any profile on paper, moved by hand: no sockets, no loop, no time that passes."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
 
+from pymodbus.constants import ExcCodes
+
 from vpp_gateway.domain.fact import Outcome
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.reading import Health
-from vpp_gateway.errors import DeviceError, Unreachable
+from vpp_gateway.errors import DeviceError, GatewayError, MisuseError, Unreachable
 from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate
@@ -18,7 +20,14 @@ from vpp_gateway.southbound.modbus.session import BatterySession
 from vpp_gateway.southbound.modbus.tables import tables_of
 from vpp_gateway.southbound.modbus.wire import DeviceOrder, Read, Request, Timing
 
-FUNCTIONS = {"holding": 3, "input": 4}
+REFRESH_S = 5.0
+REVERSION_S = 30.0
+DISCHARGE_MAX_W, CHARGE_MAX_W, ENERGY_WH = 10_000.0, 8_000.0, 20_000.0
+_FUNCTIONS = {"holding": 3, "input": 4}
+
+
+class Breach(GatewayError):
+    """Something that must hold does not."""
 
 
 class HandClock:
@@ -28,95 +37,106 @@ class HandClock:
         self.now = now
 
     def utc(self) -> float:
+        """UTC (Unix s)."""
         return self.now
 
-    def monotonic(self) -> float:
-        return self.now
 
-    def align(self, utc: float) -> None:
-        self.now = utc
+def answer(device: ProfiledDevice, request: Request) -> list[int] | int:
+    """What a device answers: registers (none for a write), or an exception code."""
+    registers = [0] * 0x10000
+    values: list[int] | None = None
+    if isinstance(request, Read):
+        count, function = request.count, _FUNCTIONS[request.table]
+    else:
+        count, function, values = len(request.registers), request.function, list(request.registers)
+    refusal = _now(device.access(function, 0, request.address, count, registers, values))
+    if refusal is not None:
+        return refusal.value
+    return registers[request.address : request.address + count] if isinstance(request, Read) else []
 
 
-def run_now(coroutine: Coroutine[object, object, object]) -> object:
-    """The result of a coroutine that never waits."""
+def _now(access: Coroutine[object, object, ExcCodes | None]) -> ExcCodes | None:
+    """The result of an access that never waits."""
     try:
-        coroutine.send(None)
+        access.send(None)
     except StopIteration as done:
-        return done.value
-    raise AssertionError("it waits")
+        found: ExcCodes | None = done.value
+        return found
+    raise MisuseError("a simulated device on paper must not wait")
 
 
-class ContractBench:
-    """One battery of a profile, and its session."""
+class BatteryRig:
+    """One battery of a profile, and its session.
 
-    def __init__(self, profile: DeviceProfile, *, refresh_s: float = 5.0) -> None:
+    Args:
+        profile: of kind battery.
+        refresh_s: how often the reversion timer is restarted.
+    """
+
+    def __init__(self, profile: DeviceProfile, *, refresh_s: float = REFRESH_S) -> None:
         self.profile = profile
         self.clock = HandClock(1000.0)
         self.faults = Faults()
-        plate = BatteryPlate(discharge_max_w=10_000, charge_max_w=8_000, energy_wh=20_000, ramp_w_per_s=1e9)
+        plate = BatteryPlate(
+            discharge_max_w=DISCHARGE_MAX_W, charge_max_w=CHARGE_MAX_W, energy_wh=ENERGY_WH, ramp_w_per_s=1e9
+        )
         self.plant = BatteryPlant(plate, soc=0.5, at=1000.0)
         self.bank = Bank(profile)
         self.behaviour = BatteryBehaviour(
-            profile, self.bank, self.plant, clock=self.clock, faults=self.faults
+            profile, self.bank, self.plant, now=self.clock.utc, faults=self.faults
         )
         self.device = ProfiledDevice(
-            self.bank, self.behaviour, clock=self.clock, unit=profile.unit, faults=self.faults
+            self.bank, self.behaviour, now=self.clock.utc, unit=profile.unit, faults=self.faults
         )
         self.battery = Battery(
             id=DeviceId("b1"),
             site=SiteId("s"),
-            discharge_max_w=10_000,
-            charge_max_w=8_000,
-            energy_wh=20_000,
+            discharge_max_w=DISCHARGE_MAX_W,
+            charge_max_w=CHARGE_MAX_W,
+            energy_wh=ENERGY_WH,
             soc_min=0.1,
         )
         self.session = BatterySession(
-            self.battery, profile, tables_of(profile), Timing(refresh_s=refresh_s, reversion_s=30.0)
+            self.battery, profile, tables_of(profile), Timing(refresh_s=refresh_s, reversion_s=REVERSION_S)
         )
         self.asked: list[Request] = []
+        """Everything asked so far."""
         self.told: list[Outcome] = []
+        """What became of orders so far."""
         self._seq = 0
 
-    def connect(self) -> ContractBench:
+    def connect(self) -> BatteryRig:
+        """A fresh connection stands; answer all that is asked."""
         self.session.connected(self.clock.now)
         return self.settle()
 
-    def answer(self, request: Request) -> list[int] | int:
-        registers = [0] * 0x10000
-        values: list[int] | None = None
-        if isinstance(request, Read):
-            count, function = request.count, FUNCTIONS[request.table]
-        else:
-            count, function, values = len(request.registers), request.function, list(request.registers)
-        refusal = run_now(self.device._access(function, 0, request.address, count, registers, values))
-        if refusal is not None:
-            return int(refusal)  # type: ignore[call-overload]  # an ExcCodes
-        return registers[request.address : request.address + count] if isinstance(request, Read) else []
-
-    def settle(self) -> ContractBench:
+    def settle(self) -> BatteryRig:
+        """Answer until there is nothing more to ask. Raises Breach when that never comes."""
         for _ in range(300):
             request = self.session.next(self.clock.now)
             self.told += self.session.outcomes()
             if request is None:
                 return self
             self.asked.append(request)
-            answer = self.answer(request)
+            found = answer(self.device, request)
             try:
-                if isinstance(answer, int):
-                    self.session.refused(answer, self.clock.now)
+                if isinstance(found, int):
+                    self.session.refused(found, self.clock.now)
                 else:
-                    self.session.receive(answer, self.clock.now)
+                    self.session.receive(found, self.clock.now)
             except DeviceError as error:
                 self.session.lost(error, self.clock.now)
             self.told += self.session.outcomes()
-        raise AssertionError("the session never comes to rest")
+        raise Breach("the session never comes to rest")
 
-    def cycle(self, seconds: float = 1.0) -> ContractBench:
+    def cycle(self, seconds: float = 1.0) -> BatteryRig:
+        """Time passes, and a cycle begins."""
         self.clock.now += seconds
         self.session.cycle(self.clock.now)
         return self.settle()
 
-    def order(self, discharge_w: float | None) -> ContractBench:
+    def order(self, discharge_w: float | None) -> BatteryRig:
+        """Order a setpoint; None = release."""
         self._seq += 1
         order = (
             None
@@ -132,16 +152,19 @@ class ContractBench:
         self.session.order(order, self.clock.now)
         return self.settle()
 
-    def lose(self) -> ContractBench:
+    def lose(self) -> BatteryRig:
+        """The connection is gone."""
         self.session.lost(Unreachable("gone"), self.clock.now)
         return self
 
     @property
     def reason(self) -> str:
+        """What is wrong, in words."""
         return self.session.health(self.clock.now).reason
 
     @property
     def health(self) -> Health:
+        """Whether the session counts on the battery."""
         return self.session.health(self.clock.now).health
 
     def named_registers(self) -> set[int]:
