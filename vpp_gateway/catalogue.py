@@ -13,6 +13,7 @@ from typing import Final, Literal
 from vpp_gateway.catalogue_capacity import CAPACITY
 from vpp_gateway.catalogue_chronicle import CHRONICLE
 from vpp_gateway.catalogue_conform import CONFORM
+from vpp_gateway.catalogue_device import DEVICE
 from vpp_gateway.catalogue_horizon import HORIZON
 from vpp_gateway.catalogue_messages import MESSAGES
 from vpp_gateway.catalogue_push import PUSH
@@ -39,6 +40,7 @@ TEXTS: Final = {
     **HORIZON,
     **WHATIF,
     **CHRONICLE,
+    **DEVICE,
 }
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")

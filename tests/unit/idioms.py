@@ -20,6 +20,7 @@ READS = {
 COMMON = {
     "source": [{"document": "none: an idiom for tests"}],
     "verified": "unverified",
+    "product": {"vendor": "none", "models": ["an idiom"]},
     "kind": "battery",
     "gap": 8,
     "identity": {"serial": {"matches": "^IDIOM", "example": "IDIOM1"}},

@@ -46,6 +46,7 @@ class Root(LazyGroup):
             "ven", "ven", "Registration and opts of one connection: register, cancel, opt, create-opt, ..."
         ),
         "config": Lazy("config", "config", "The configuration file: check, schema, init."),
+        "device": Lazy("device", "device", "Batteries and meters: profiles, check, schema."),
         "identity": Lazy("identity", "identity", "Keys and certificates: show, csr, fingerprint, dev-ca."),
         "messages": Lazy(
             "messages", "messages", "Messages of the utilities and ours, on record: ls, show, export."

@@ -156,7 +156,7 @@ class DeviceProfile(Profile):
 
     name: str
     kind: Literal["battery", "meter"]
-    product: Product | None = None
+    product: Product
     grade: Grade = "bronze"
     unit: int = Field(default=1, ge=0, le=247)
     """Modbus unit id."""
@@ -293,6 +293,12 @@ class DeviceProfile(Profile):
         if self.reversion.kind == "heartbeat":
             return None if self.heartbeat is None else self.heartbeat.timeout_s
         return min(max(wanted_s, self.reversion.least_s), self.reversion.most_s)
+
+
+def device_schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of a device profile, for editors."""
+    schema: dict[str, object] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return schema | DeviceProfile.model_json_schema() | {"title": "vpp-gateway device profile"}
 
 
 _ROLES: Mapping[str, tuple[str, ...]] = {
