@@ -123,7 +123,10 @@ def test_the_field_serves_as_a_process_and_obeys_its_control_channel(tmp_path: P
     ("command", "reason"),
     [
         ({"cmd": "kill", "device": "b9"}, "b9"),
-        ({"cmd": "fault", "device": "b1", "fault": "sulk"}, "no fault 'sulk' of this device; allowed: busy, clip"),
+        (
+            {"cmd": "fault", "device": "b1", "fault": "sulk"},
+            "no fault 'sulk' of this device; allowed: busy, clip",
+        ),
         ({"cmd": "fault", "device": "b1", "fault": "delay"}, "takes a value"),
         ({"cmd": "log", "device": "m1"}, "nothing is ever written"),
         ({"cmd": "dance"}, "no command 'dance'"),
