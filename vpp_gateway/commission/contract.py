@@ -14,12 +14,17 @@ from vpp_gateway.commission.meter_rig import MeterRig
 from vpp_gateway.commission.rig import REVERSION_S, BatteryRig, Breach
 from vpp_gateway.domain.fact import Obeyed, Refused
 from vpp_gateway.domain.reading import Health
+from vpp_gateway.southbound.modbus.measures import points_of
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.states import State
 from vpp_gateway.southbound.modbus.wire import Purpose, Read, Write
 
 NEAR_W = 150.0
 """Resolution that a profile may have at 10 kW."""
+
+
+FOLLOWING = ("paper", "half", "inverted", "sign_flipped", "zero")
+"""Faults with which the power does not follow the setpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,11 @@ def checks(profile: DeviceProfile) -> Iterator[Check]:
         return
     yield Check("is met, armed, ordered both ways and released", _both_ways)
     yield Check("stays while it is refreshed, falls back when it is not", _falls_back)
-    yield Check("an order that is accepted and dropped is refused", _dropped)
-    yield Check("an enabling that is dropped is refused", _never_enabled)
+    if profile.command is not None and profile.command.proof == "readback":
+        yield Check("an order that is accepted and dropped is refused", _dropped)
+        yield Check("an enabling that is dropped is refused", _never_enabled)
+        yield Check("a setpoint that is taken away is asserted again", _taken_away)
     yield Check("a power that does not follow is found out", _not_following)
-    yield Check("a setpoint that is taken away is asserted again", _taken_away)
     yield Check("nonsense is not believed", _nonsense)
     yield Check("an inverter that is off is said", _stopped)
     yield Check("another product is not taken for it", _stranger)
@@ -132,7 +138,8 @@ def _never_enabled(profile: DeviceProfile) -> None:
 
 
 def _not_following(profile: DeviceProfile) -> None:
-    for fault in ("paper", "half", "inverted", "sign_flipped", "zero"):
+    by_effect = profile.command is not None and profile.command.proof == "effect"
+    for fault in ("ignore", *FOLLOWING) if by_effect else FOLLOWING:
         rig = armed(profile)
         rig.faults.set(fault)
         rig.order(5000.0)
@@ -155,12 +162,10 @@ def _taken_away(profile: DeviceProfile) -> None:
 
 
 def _nonsense(profile: DeviceProfile) -> None:
-    faults: tuple[tuple[str, float | None], ...] = (
-        ("nan", None),
-        ("soc_beyond", None),
-        ("wrong_scale", 100.0),
-        ("spikes", None),
-    )
+    faults: list[tuple[str, float | None]] = [("soc_beyond", None), ("wrong_scale", 100.0), ("spikes", None)]
+    power = points_of(profile.points["discharge_w"])
+    if all(BatteryRig(profile).bank.can_say_nothing(name) for name in power):
+        faults.append(("nan", None))
     for fault, value in faults:
         rig = armed(profile).order(5000.0)
         for _ in range(3):
@@ -177,8 +182,6 @@ def _nonsense(profile: DeviceProfile) -> None:
                 5000.0,
                 NEAR_W,
             )
-        if fault == "nan" and not rig.bank.knows_no_value:
-            continue  # such a device cannot say "no value"
         if Health.IMPLAUSIBLE not in seen:
             raise Breach(f"{fault}: the device was never implausible")
 

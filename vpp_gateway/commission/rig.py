@@ -77,8 +77,11 @@ class BatteryRig:
         self.profile = profile
         self.clock = HandClock(1000.0)
         self.faults = Faults()
+        ratings = [profile.points.get(role) for role in ("discharge_max_w", "charge_max_w")]
+        one_rating = ratings[0] is not None and ratings[0] == ratings[1]
+        charge_max_w = DISCHARGE_MAX_W if one_rating else CHARGE_MAX_W
         plate = BatteryPlate(
-            discharge_max_w=DISCHARGE_MAX_W, charge_max_w=CHARGE_MAX_W, energy_wh=ENERGY_WH, ramp_w_per_s=1e9
+            discharge_max_w=DISCHARGE_MAX_W, charge_max_w=charge_max_w, energy_wh=ENERGY_WH, ramp_w_per_s=1e9
         )
         self.plant = BatteryPlant(plate, soc=0.5, at=1000.0)
         self.bank = Bank(profile)
@@ -92,7 +95,7 @@ class BatteryRig:
             id=DeviceId("b1"),
             site=SiteId("s"),
             discharge_max_w=DISCHARGE_MAX_W,
-            charge_max_w=CHARGE_MAX_W,
+            charge_max_w=charge_max_w,
             energy_wh=ENERGY_WH,
             soc_min=0.1,
         )

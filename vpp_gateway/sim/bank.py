@@ -101,7 +101,7 @@ class Bank:
         scale = self._scales[name]
         if not point.type.startswith("float"):
             step = float(scale) if isinstance(scale, Fraction) else 10.0**scale
-            number = round(number / step) * step
+            number = round((number - point.bias) / step) * step + point.bias
         try:
             return encode(point, number, scale)
         except MisuseError:
@@ -113,13 +113,12 @@ class Bank:
         place = self._places[name]
         words = [self._words[point.table, place + offset] for offset in range(point.size)]
         raw = decode(point, words)
-        return scaler(self._scales[name])(raw) if isinstance(raw, int | float) else None
+        return scaler(self._scales[name])(raw) + point.bias if isinstance(raw, int | float) else None
 
-    @property
-    def knows_no_value(self) -> bool:
-        """At least one point has a pattern for "no value"."""
-        points = {point.key: point for point in self._owners.values()}.values()
-        return any(point.model or point.unknown or point.type.startswith("float") for point in points)
+    def can_say_nothing(self, name: str) -> bool:
+        """The point has a pattern for "no value"."""
+        point = self._tables.point(name)
+        return bool(point.model or point.unknown or point.type.startswith("float"))
 
     def covers(self, name: str, table: Table, address: int, count: int) -> bool:
         """The point lies wholly inside this range of registers."""

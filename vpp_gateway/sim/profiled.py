@@ -173,6 +173,8 @@ class BatteryBehaviour:
                 value = put(term, w, self._ratings, 0.0)
                 if value is not None:
                     self._bank.put(name, value)
+                    if name in self._command.read_back:
+                        self._bank.put(self._command.read_back[name], value)
 
     def written(self, address: int, count: int, now: float) -> None:
         """See `Behaviour`."""
@@ -182,6 +184,8 @@ class BatteryBehaviour:
         touched = {name: self._bank.covers(name, "holding", address, count) for name in self._command.points}
         if not any(touched.values()):
             return
+        for written, shown in self._command.read_back.items():
+            self._bank.put(shown, self._bank.get(written))
         was_armed = self.armed
         if "never_enables" in self._faults:
             self._put(self._command.release, 0.0)
@@ -278,13 +282,16 @@ class BatteryBehaviour:
             self._wanted_w = w
             self.plant.want(w, at)
         if "reboot" in self._faults and self.armed:
-            self._fall_back(now)
+            self._fall_back(now, "local_control")
         if self.armed:
             due_at = min(self._expires_at, self._early_at, self._beat_missed_at())
             if due_at <= now:
+                early = due_at == self._early_at
                 self._expires_at = self._early_at = math.inf
-                if due_at == self._early_at or not self._faults_hold():
-                    self._fall_back(due_at)
+                if early:
+                    self._fall_back(due_at, "local_control")
+                elif not self._faults_hold():
+                    self._fall_back(due_at, self._reversion.to)
         if "overrides" in self._faults and self.armed:
             self._put(self._command.setpoint, 0.0)
             self.plant.want(self._local_w, now)
@@ -298,12 +305,12 @@ class BatteryBehaviour:
             return math.inf
         return self._beat_at + beat.timeout_s
 
-    def _fall_back(self, at: float) -> None:
+    def _fall_back(self, at: float, to: str) -> None:
         self.reversions.append(at)
         self._beat_at = at
-        if self._reversion.to == "hold":
+        if to == "hold":
             return
-        if self._reversion.to == "hold_zero":
+        if to == "hold_zero":
             self._put(self._command.setpoint, 0.0)
             self.plant.want(0.0, at)
             return
@@ -325,10 +332,12 @@ class BatteryBehaviour:
             "alarm": 1.0 if self.plant.stopped or "alarm" in self._faults else 0.0,
             "local_remote": 1.0 if "local" in self._faults else 0.0,
         }
+        introduce(self._bank, self._profile)
         for role, value in values.items():
             if role in points:
                 show(self._bank, points[role], value)
-        introduce(self._bank, self._profile, stranger="stranger" in self._faults)
+        if "stranger" in self._faults:
+            introduce(self._bank, self._profile, stranger=True)
         if self._reversion.remaining is not None:
             self._bank.put(self._reversion.remaining, self._remaining_s(now))
 

@@ -58,7 +58,7 @@ def introduce(bank: Bank, profile: DeviceProfile, *, stranger: bool = False) -> 
     for name, row in profile.identity.items():
         said = row.example
         if said.isdigit():
-            bank.put(name, 0.0 if stranger else float(said))
+            bank.put(name, 64_999.0 if stranger else float(said))
         else:
             bank.put(name, "?" if stranger else said)
 

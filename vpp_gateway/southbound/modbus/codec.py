@@ -112,7 +112,7 @@ def _kind(point: Point) -> _Kind:
 
 def reader(point: Point, index: int, scale: Scale = ONE) -> Reader:
     """A fast reader of one numeric point at a fixed place of a reply, scaled."""
-    times = scaler(scale)
+    times = _scaled(point, scale)
     kind = _INTEGERS.get(point.type)
     if kind is not None and kind.size == 1 and not point.swapped_bytes:
         wrap = 0x10000 if kind.signed else 0
@@ -131,6 +131,11 @@ def reader(point: Point, index: int, scale: Scale = ONE) -> Reader:
         return times(raw) if isinstance(raw, int | float) else None
 
     return read_many
+
+
+def _scaled(point: Point, scale: Scale) -> Callable[[float], float]:
+    times, bias = scaler(scale), point.bias
+    return (lambda raw: times(raw) + bias) if bias else times
 
 
 def scaler(scale: Scale) -> Callable[[float], float]:
@@ -164,7 +169,8 @@ def encode(point: Point, value: float, scale: Scale = ONE) -> list[int]:
     if not math.isfinite(value):
         raise MisuseError(f"{point.key}: {value!r} cannot be written")
     above, below = _ratio(scale)
-    unscaled = value / above if below == 1.0 else value * below / above
+    unbiased = value - point.bias
+    unscaled = unbiased / above if below == 1.0 else unbiased * below / above
     if (form := _FLOATS.get(point.type)) is not None:
         words = list(struct.unpack(f">{point.size}H", struct.pack(form, unscaled)))
         return list(_as_read(point, words))

@@ -6,7 +6,7 @@ Built once per introduction; after that a cycle costs list look-ups only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vpp_gateway.domain.fleet import Battery
@@ -176,8 +176,11 @@ class BatteryLayout:
             {role: profile.points[role] for role in roles} for roles in (profile.fast, profile.slow)
         )
         fast_spans, slow_spans = (role_spans(roles, self._tables, device) for roles in (fast, slow))
+        shown = self._command.read_back
         state: dict[str, tuple[Point, Scale]] = {
-            name: (point, 0) for name, point in self._points.items() if self._verified(name)
+            name: (replace(self._tables.point(shown.get(name, name)), bias=0.0), 0)
+            for name in self._points
+            if self._verified(name)
         }
         if self.remaining is not None:
             remaining = self._tables.point(self.remaining)
@@ -323,7 +326,8 @@ class BatteryLayout:
         for name, term in script.items():
             registers = self.registers(name, term, discharge_w)
             value = None if registers is None else decode(self._points[name], registers)
-            held[name] = scaler(self._scales[name])(value) if isinstance(value, int | float) else None
+            if isinstance(value, int | float):
+                held[name] = scaler(self._scales[name])(value) + self._points[name].bias
         w = told(held, script, self._ratings)
         return discharge_w if w is None else discharge_of(w, self._command.discharge_sign)
 

@@ -44,7 +44,8 @@ def meet(profile: DeviceProfile, tables: Tables) -> Meeting:
     points = [tables.point(name) for name in profile.names()]
     if profile.sunspec:
         return Scan(profile, tables, points)
-    unread = frozenset() if profile.command is None else profile.command.unread
+    command = profile.command
+    unread = frozenset() if command is None else command.unread | command.read_back.keys()
     return Introduction(
         [point for point in points if point.key not in unread],
         identity=profile.expected,

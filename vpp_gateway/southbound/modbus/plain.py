@@ -44,6 +44,8 @@ class PlainPoint(BaseModel):
         default=Fraction(1), gt=0, json_schema_extra={"type": "number"}
     )
     """Value in `unit` = number * scale."""
+    bias: float = Field(default=0.0, allow_inf_nan=False)
+    """Added after scaling, in `unit`: some devices count from an offset."""
     unit: str = ""
     """After scaling. Powers must come out in W, energies in Wh, shares in %, times in s."""
     words: Literal["big", "little"] = "big"
@@ -83,6 +85,7 @@ class PlainPoint(BaseModel):
             size=self.registers,
             type=self.type,
             scale=self.scale,
+            bias=self.bias,
             writable=self.write,
             table=self.table,
             low_word_first=self.words == "little",
@@ -119,7 +122,7 @@ class PlainMap:
     def value(self, point: Point) -> float | None:
         """Scaled value at the time of the introduction; None when absent."""
         raw = self.raw.get(point.key)
-        return scaler(self.scale(point))(raw) if isinstance(raw, int | float) else None
+        return scaler(self.scale(point))(raw) + point.bias if isinstance(raw, int | float) else None
 
     def same_device(self, other: PlainMap) -> bool:
         """Same identity, same registers."""

@@ -41,6 +41,8 @@ class Point:
     """The least significant register comes first."""
     swapped_bytes: bool = False
     """The low byte of each register comes first on the wire."""
+    bias: float = 0.0
+    """Added after scaling: value = raw * scale + bias."""
     unknown: tuple[int, ...] = ()
     """Raw patterns (unsigned) that mean "no value", besides those of the type."""
 

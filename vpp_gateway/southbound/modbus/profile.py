@@ -100,6 +100,11 @@ class Command(_Frozen):
     """Modbus function that writes."""
     unread: frozenset[PointName] = frozenset()
     """Points that cannot be read back, or read back otherwise by design."""
+    read_back: dict[PointName, PointName] = Field(default_factory=dict)
+    """Written point -> point of the same type and scale that shows it, where that is another one."""
+    proof: Literal["readback", "effect"] = "readback"
+    """What counts as obeyed: that the registers read back, or, where nothing can be read back, that the writes are
+    acknowledged and the power follows. The second finds a liar seconds later."""
 
     def scripts(self) -> Iterator[tuple[str, tuple[Line, ...]]]:
         """All four, by name."""
@@ -227,9 +232,11 @@ class DeviceProfile(Profile):
                     "with a code by direction is needed"
                 )
         for name, lines in self.command.scripts():
-            if name in ("arm", "setpoint") and {n for line in lines for n in line} <= self.command.unread:
+            silent = {n for line in lines for n in line} <= self.command.unread
+            if name in ("arm", "setpoint") and silent and self.command.proof == "readback":
                 raise ValueError(
-                    f"command: nothing of {name} can be read back; then nobody knows what the device holds"
+                    f"command: nothing of {name} can be read back; then nobody knows what the device "
+                    "holds; if it is so, say `proof: effect`"
                 )
         terms = [term for _, lines in self.command.scripts() for line in lines for term in line.values()]
         if self.reversion.kind == "timer" and "timer_s" not in terms:
@@ -251,16 +258,27 @@ class DeviceProfile(Profile):
                 raise ValueError(
                     f"max_read: {self.max_read} registers are fewer than {name} has ({row.registers})"
                 )
+        self._check_read_back()
         for name in () if self.command is None else self.command.points:
             if name in self.registers and not self.registers[name].write:
                 raise ValueError(f"registers: {name} is written by command, but is not marked `write: true`")
+
+    def _check_read_back(self) -> None:
+        for written, shown in () if self.command is None else self.command.read_back.items():
+            one, other = self.registers.get(written), self.registers.get(shown)
+            if (
+                one is None
+                or other is None
+                or (one.type, one.scale, one.bias) != (other.type, other.scale, other.bias)
+            ):
+                raise ValueError(f"read_back: {written} and {shown} must be registers of one type and scale")
 
     def names(self) -> tuple[str, ...]:
         """All points that this profile speaks of, each once."""
         found = [name for role in self.points.values() for name in points_of(role)]
         found += list(self.identity)
         if self.command is not None:
-            found += self.command.points
+            found += [*self.command.points, *self.command.read_back.values()]
         if self.heartbeat is not None:
             found.append(self.heartbeat.point)
         if self.reversion is not None and self.reversion.remaining is not None:

@@ -24,7 +24,7 @@ from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.script import Script, read
 from vpp_gateway.southbound.modbus.states import IN_FLIGHT, STEADY, State, follow
 from vpp_gateway.southbound.modbus.sunspec import Tables
-from vpp_gateway.southbound.modbus.wire import DeviceOrder, Purpose, Read, Request, Timing
+from vpp_gateway.southbound.modbus.wire import ORDERING, DeviceOrder, Purpose, Read, Request, Timing
 
 
 class BatterySession:
@@ -38,12 +38,12 @@ class BatterySession:
             wrong = f"refresh_s {timing.refresh_s:g} is more than half of its reversion of {self._reversion_s:g} s"
             raise MisuseError(f"{battery.id}: {wrong}")
         self._setpoint_restarts = profile.command.setpoint_restarts
+        self._by_effect = profile.command.proof == "effect"
         self.state = State.DOWN
         self._battery, self._profile, self._timing = battery, profile, timing
         self._troubles = Troubles(battery.id)
         self._picture = Picture(battery, profile, self._troubles)
         self._ledger = Ledger(battery)
-        # what is wanted
         self._order: DeviceOrder | None = None
         self._arm = False
         # what the device was told, and what it confirmed
@@ -55,7 +55,6 @@ class BatterySession:
         """The setpoint written last, confirmed or not."""
         self._acknowledged_at = self._refreshed_at = self._retry_at = 0.0
         self._known = Acquaintance(battery, profile, tables, timing.reversion_s)
-        # what is to be asked
         self._script, self._refreshes = Script(profile.command.function), Script(profile.command.function)
         self._reads: deque[tuple[Purpose, ReadPlan]] = deque()
         self._values: dict[str, float | None] = {}
@@ -282,6 +281,8 @@ class BatterySession:
                 self._troubles.clear("heartbeat")
             case Purpose.CONFIGURE | Purpose.RELEASE:
                 pass  # only the read-back counts
+        if self._by_effect and request.purpose in ORDERING and not self._script and self._known.layout:
+            self._confirm(self._known.layout, {}, now)  # acknowledged counts until the power says otherwise
 
     def refused(self, code: int, now: float) -> None:
         """The outstanding request was answered with an exception code."""

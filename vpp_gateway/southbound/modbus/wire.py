@@ -26,6 +26,10 @@ class Purpose(Enum):
     REFRESH = auto()
 
 
+ORDERING = (Purpose.ENABLE, Purpose.SETPOINT, Purpose.RELEASE)
+"""With the answer to one of these the writes of an order are done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """Read registers: holding (FC3) or input (FC4)."""
