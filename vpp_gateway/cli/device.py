@@ -16,23 +16,22 @@ from vpp_gateway.cli.common import (
     print_json,
     screen,
 )
-from vpp_gateway.profile import list_profiles, load_profile, read_profile
+from vpp_gateway.cli.device_look import decode, read, scan
+from vpp_gateway.cli.device_options import folder_option, known
+from vpp_gateway.cli.device_sim import sim
+from vpp_gateway.profile import read_profile
 from vpp_gateway.southbound.modbus.profile import DeviceProfile, device_schema
 from vpp_gateway.yaml_source import Document, read_yaml
 from vpp_gateway.yaml_validate import validate
-
-folder_option = click.option(
-    "--profiles",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of your own profiles, shaped like profiles/; searched first. May be given more than once.",
-)
 
 
 @click.group
 def device() -> None:
     """Batteries and meters behind Modbus: profiles, and getting to know a device."""
+
+
+for command in (scan, read, decode, sim):
+    device.add_command(command)
 
 
 @device.command
@@ -42,9 +41,7 @@ def device() -> None:
 @click.pass_context
 def profiles(ctx: click.Context, folders: tuple[Path, ...], as_json: bool, lang: str | None) -> None:
     """List the products that are known, with their grade."""
-    found = [
-        load_profile("devices", name, DeviceProfile, folders) for name in list_profiles("devices", folders)
-    ]
+    found = known(folders)
     if as_json:
         rows = [_row(profile) for profile in found]
         print_json({"schema_version": SCHEMA_VERSION, "profiles": rows})
@@ -69,7 +66,7 @@ def _row(profile: DeviceProfile) -> dict[str, object]:
     }
 
 
-def _draw(found: list[DeviceProfile], lang: Lang) -> None:
+def _draw(found: tuple[DeviceProfile, ...], lang: Lang) -> None:
     from rich.table import Table
 
     columns = ("name", "kind", "vendor", "models", "grade", "verified", "falls_back")
