@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,12 +88,12 @@ def sim(
 
 async def _obey(faults: Faults, lang: Lang) -> None:
     """Switch faults by lines on standard input, until it ends."""
-    loop = asyncio.get_running_loop()
+    if not _can_be_waited_for():
+        return
     reader = asyncio.StreamReader()
-    try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, OSError):
-        return  # standard input is a file or closed: there are no lines to wait for
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
     while line := await reader.readline():
         words = line.decode("utf-8", "replace").strip()
         if not words:
@@ -103,6 +105,15 @@ async def _obey(faults: Faults, lang: Lang) -> None:
         else:
             key = "device.sim.healed" if healed else "device.sim.fault"
             click.echo(text(key, lang, fault=words))
+
+
+def _can_be_waited_for() -> bool:
+    """Standard input is a terminal, a pipe or a socket; a file or nothing has no lines to wait for."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def switch(faults: Faults, line: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -69,6 +70,8 @@ class Bank:
         for model in self._tables.models.values():
             for point in model.points.values():
                 self._own(point.key, point, image.starts[model.id] + point.offset, image.exponent(point))
+        for name, said in {"1.Mn": "Simulated", "1.Md": profile.name, "1.Vr": "1", "1.SN": "1"}.items():
+            self.put(name, said)
 
     def _own(self, name: str, point: Point, address: int, scale: Scale) -> None:
         self._places[name], self._scales[name] = address, scale
@@ -187,11 +190,11 @@ def _blank(point: Point) -> list[int]:
 
 
 def _edge(point: Point, number: float) -> list[int]:
-    """The value nearest to one that does not fit: devices saturate."""
+    """The value nearest to one that does not fit: devices saturate, just below what means "no value"."""
     bits = 16 * point.size
     signed = point.type.startswith(("s", "int"))
-    if not math.isfinite(number):
+    if not math.isfinite(number) or bits > 32:
         return _blank(point)
-    top = (1 << bits - 1) - 1 if signed else (1 << bits) - 2
+    top = (1 << bits - 1) - 2 if signed else (1 << bits) - 2
     low = -top if signed else 0
-    return encode(point, float(top if number > 0 else low)) if bits <= 32 else _blank(point)
+    return encode(replace(point, bias=0.0), float(top if number > 0 else low))

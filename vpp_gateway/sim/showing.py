@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.southbound.modbus.measures import Measure, Role
@@ -58,9 +60,16 @@ def introduce(bank: Bank, profile: DeviceProfile, *, stranger: bool = False) -> 
     for name, row in profile.identity.items():
         said = row.example
         if said.isdigit():
-            bank.put(name, 64_999.0 if stranger else float(said))
+            bank.put(name, _other(row.matches) if stranger else float(said))
         else:
             bank.put(name, "?" if stranger else said)
+
+
+def _other(pattern: str) -> float:
+    """A number that does not match."""
+    return next(
+        (float(number) for number in (64_999, 0, 7, 77_777) if not re.search(pattern, str(number))), 0.0
+    )
 
 
 class Shown:
