@@ -235,7 +235,17 @@ class BatteryBehaviour:
         switches = [name for name in free if name in armed and armed[name] != free[name]]
         if switches:
             return all(self._bank.get(name) == armed[name] for name in switches)
+        if self._release_is_zero:
+            return True  # until its watchdog ends it
         return any(self._bank.get(name) != value for name, value in free.items())
+
+    @property
+    def _release_is_zero(self) -> bool:
+        """Releasing writes the same as a setpoint of 0 W: only time tells them apart."""
+        (release, *others) = self._command.release
+        setpoint = {name: term for line in self._command.setpoint for name, term in line.items()}
+        zero = {name: put(term, 0.0, self._ratings, 0.0) for name, term in setpoint.items()}
+        return not others and dict(release) == zero
 
     def _obey(self, now: float) -> None:
         faults = self._faults

@@ -36,7 +36,7 @@ class _Session(Protocol):
 
     def connected(self, now: float) -> None: ...
     def lost(self, error: DeviceError, now: float) -> None: ...
-    def cycle(self, now: float) -> None: ...
+    def cycle(self, now: float, *, only_look: bool = False) -> None: ...
     def next(self, now: float) -> Request | None: ...
     def receive(self, registers: Sequence[int], now: float) -> None: ...
     def refused(self, code: int, now: float) -> None: ...
@@ -120,11 +120,11 @@ class _Driver:
             self._idle.set_result(None)
         self._idle = None
 
-    async def cycle(self, deadline_s: float) -> None:
+    async def cycle(self, deadline_s: float, *, only_look: bool = False) -> None:
         """Ask for one reading; return when all was answered, or after `deadline_s`, or at once while down."""
         if not self._transport.up:
             return
-        self._session.cycle(self._clock.utc())
+        self._session.cycle(self._clock.utc(), only_look=only_look)
         if self._idle is None:
             self._idle = asyncio.get_running_loop().create_future()
         self._woken.set()
@@ -178,6 +178,10 @@ class BatteryClient:
         The reversion timer is refreshed only from here: an agent that stops calling lets the battery fall back.
         """
         await self._driver.cycle(deadline_s)
+
+    async def look(self, deadline_s: float) -> None:
+        """One reading of the power, in between two cycles; neither heartbeat nor refresh."""
+        await self._driver.cycle(deadline_s, only_look=True)
 
     def order(self, order: DeviceOrder | None) -> None:
         """Want `order` from now on, None = release to local control. The latest wins; wakes the writer at once."""

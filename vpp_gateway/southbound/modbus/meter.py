@@ -68,7 +68,7 @@ class MeterSession:
         health = {Rejected: Health.REFUSING, Implausible: Health.IMPLAUSIBLE}.get(type(error), Health.LOST)
         self._troubles.set("link", health, str(error))
 
-    def cycle(self, now: float) -> None:
+    def cycle(self, now: float, *, only_look: bool = False) -> None:
         """A period has begun: one reading."""
         if not self._reads:
             self._values.clear()

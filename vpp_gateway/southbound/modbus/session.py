@@ -46,7 +46,6 @@ class BatterySession:
         self._ledger = Ledger(battery)
         self._order: DeviceOrder | None = None
         self._arm = False
-        # what the device was told, and what it confirmed
         self._attempt: DeviceOrder | None = None
         self._setting: Setting | None = None
         self._held: DeviceOrder | None = None
@@ -62,8 +61,7 @@ class BatterySession:
         self._waiting: Request | None = None
         self._plan: ReadPlan | None = None
         self._beat_due = self._refresh_due = False
-        self._heartbeat = 0
-        self._slow_at = 0.0
+        self._heartbeat, self._slow_at = 0, 0.0
 
     # --- what the agent wants --------------------------------------------------------------------------------
 
@@ -89,9 +87,12 @@ class BatterySession:
         """Enable a setpoint of 0 W ahead of an event, so that an order is one write. Undone by order(None)."""
         self._arm = True
 
-    def cycle(self, now: float) -> None:
-        """A heartbeat period has begun: one reading, one heartbeat, the refresh if due."""
+    def cycle(self, now: float, *, only_look: bool = False) -> None:
+        """A heartbeat period has begun: one reading, one heartbeat, the refresh if due; or only a look at the power."""
         if self._known.layout is None or self.state is State.DOWN:
+            return
+        if only_look:
+            self._reads.extend((Purpose.FAST, plan) for plan in self._known.layout.fast if not self._reads)
             return
         slack_s = self._timing.heartbeat_s / 2
         self._beat_due = self._known.layout.heartbeat is not None
@@ -124,8 +125,7 @@ class BatterySession:
         self._troubles.clear("link", "timer", "heartbeat")
         self._script.clear()
         self._reads.clear()
-        self._waiting = None
-        self._beat_due = self._refresh_due = False
+        self._waiting, self._beat_due, self._refresh_due = None, False, False
         self._retry_at = self._slow_at = 0.0
 
     def lost(self, error: DeviceError, now: float) -> None:
