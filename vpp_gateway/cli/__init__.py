@@ -46,7 +46,11 @@ class Root(LazyGroup):
             "ven", "ven", "Registration and opts of one connection: register, cancel, opt, create-opt, ..."
         ),
         "config": Lazy("config", "config", "The configuration file: check, schema, init."),
-        "device": Lazy("device", "device", "Batteries and meters: profiles, check, schema."),
+        "device": Lazy(
+            "device",
+            "device",
+            "Batteries and meters: profiles, scan, read, steptest, failsafe-test, commission, sim, ...",
+        ),
         "identity": Lazy("identity", "identity", "Keys and certificates: show, csr, fingerprint, dev-ca."),
         "messages": Lazy(
             "messages", "messages", "Messages of the utilities and ours, on record: ls, show, export."

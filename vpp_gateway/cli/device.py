@@ -16,6 +16,7 @@ from vpp_gateway.cli.common import (
     print_json,
     screen,
 )
+from vpp_gateway.cli.device_commission import commission, failsafe, steptest, verify
 from vpp_gateway.cli.device_look import decode, read, scan
 from vpp_gateway.cli.device_options import folder_option, known
 from vpp_gateway.cli.device_sim import sim
@@ -30,7 +31,7 @@ def device() -> None:
     """Batteries and meters behind Modbus: profiles, and getting to know a device."""
 
 
-for command in (scan, read, decode, sim):
+for command in (scan, read, decode, steptest, failsafe, commission, verify, sim):
     device.add_command(command)
 
 

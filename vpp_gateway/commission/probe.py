@@ -117,6 +117,18 @@ class Probe:
         assert meeting.result is not None
         return meeting.result
 
+    async def identity(self, profile: DeviceProfile) -> dict[str, str]:
+        """What the device says of itself: maker, model, version, serial of SunSpec, or the points of the profile's identity.
+
+        Raises:
+            DeviceError: it does not answer, or is another one.
+        """
+        if profile.sunspec:
+            chain = await self.chain(profile.bases)
+            return {} if chain is None else dict(chain.identity)
+        device = await self.meet(profile)
+        return {name: str(device.raw.get(name)) for name in profile.identity}
+
     async def values(self, profile: DeviceProfile, device: DeviceMap) -> dict[str, float | None]:
         """All roles of the profile, read now; None = no value. Raises Rejected, Unreachable."""
         spans = role_spans(profile.points, tables_of(profile), device)
