@@ -193,7 +193,7 @@ def test_the_nameplate_is_that_of_the_device_or_what_the_engineer_says() -> None
     async def story() -> None:
         async with a_bench(SUNSPEC, Faults()) as bench:
             found = await nameplate(bench.setup.address, SUNSPEC, kw=5.0, kwh=30.0)
-            assert found == Nameplate(discharge_max_w=5e3, charge_max_w=5e3, energy_wh=30e3)
+            assert found == Nameplate(discharge_max_w=5e3, charge_max_w=5e3, energy_wh=20e3)
         async with a_bench(SIGNED, Faults()) as bench:
             with pytest.raises(ConfigError, match="does not tell its discharge_max_w; give it with --kw"):
                 await nameplate(bench.setup.address, SIGNED, kw=None, kwh=None)

@@ -410,7 +410,7 @@ async def test_a_cancelled_write_resets_the_connection() -> None:
 @on_the_wire
 async def test_the_kernel_is_told_to_give_up_on_unacknowledged_data() -> None:
     async with transport(0.1) as (made, _):
-        client = made._client
+        client = made._bus._client
         assert client is not None
         sock = client.ctx.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == USER_TIMEOUT_MS

@@ -22,13 +22,13 @@ from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.session import BatterySession
 from vpp_gateway.southbound.modbus.states import State
 from vpp_gateway.southbound.modbus.tables import tables_of
-from vpp_gateway.southbound.modbus.transport import Address, Transport, quiet_pymodbus
+from vpp_gateway.southbound.modbus.transport import Address, Bus, Transport, quiet_pymodbus
 from vpp_gateway.southbound.modbus.wire import DeviceOrder, Read, Request, Timing
 
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 1.0
 
-__all__ = ["Address", "BatteryClient", "DeviceOrder", "MeterClient", "Timing"]
+__all__ = ["Address", "BatteryClient", "Bus", "DeviceOrder", "MeterClient", "Timing"]
 
 
 class _Session(Protocol):
@@ -48,7 +48,7 @@ class _Driver:
     def __init__(
         self,
         session: _Session,
-        address: Address,
+        line: Bus | Address,
         profile: DeviceProfile,
         clock: Clock,
         rng: Rng,
@@ -59,7 +59,7 @@ class _Driver:
         self._rng = rng
         self._after_answer = after_answer
         self._transport = Transport(
-            address, unit=profile.unit, timeout_s=profile.timeout_s, on_lost=self.wake
+            line, unit=profile.unit, timeout_s=profile.timeout_s, pause_s=profile.pause_s, on_lost=self.wake
         )
         self._retry_s = FIRST_RETRY_S
         self._woken = asyncio.Event()
@@ -80,7 +80,7 @@ class _Driver:
                     self._session.connected(self._clock.utc())
                     await self._drive()
                 except DeviceError as error:
-                    self._transport.kill()
+                    self._transport.give_up()
                     self._session.lost(error, self._clock.utc())
                 _heed_cancellation()
                 self._after_answer()
@@ -145,7 +145,7 @@ class BatteryClient:
         self,
         *,
         battery: Battery,
-        address: Address,
+        address: Bus | Address,
         profile: DeviceProfile,
         timing: Timing,
         clock: Clock,
@@ -155,7 +155,7 @@ class BatteryClient:
         """
         Args:
             battery: nameplate and operating window.
-            address: where it listens.
+            address: where it listens, or the bus that it shares with others.
             profile: of kind battery.
             timing: heartbeat, refresh and reversion.
             clock: the shell's clock.
@@ -222,7 +222,7 @@ class MeterClient:
         self,
         *,
         device: DeviceId,
-        address: Address,
+        address: Bus | Address,
         profile: DeviceProfile,
         timing: Timing,
         clock: Clock,
@@ -232,7 +232,7 @@ class MeterClient:
         """
         Args:
             device: the meter's name.
-            address: where it listens.
+            address: where it listens, or the bus that it shares with others.
             profile: of kind meter.
             timing: only the heartbeat counts.
             clock: the shell's clock.
