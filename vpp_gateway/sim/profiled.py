@@ -192,6 +192,7 @@ class BatteryBehaviour:
         self.armed = self._looks_armed()
         if self.armed and not was_armed:
             self._beat_at = now
+        if self.armed and (not was_armed or self._early_at == math.inf):
             self._early_at = now + self._early_s()
         if self.armed and self._restarts(touched, was_armed=was_armed):
             self._start_timer(now)
