@@ -84,8 +84,8 @@ def droop_curve(*, deadband_hz: float, full_hz: float, stepped: bool = False) ->
         raise ConfigError(f"droop: 0 <= deadband {deadband_hz:g} Hz < full {full_hz:g} Hz is needed")
     if deadband_hz == 0.0:
         return Curve(((-full_hz, 1.0), (0.0, 0.0), (full_hz, -1.0)))
-    edge = deadband_hz / full_hz if stepped else 0.0
     step_hz = min(1e-6, (full_hz - deadband_hz) / 2)
+    edge = (deadband_hz + step_hz) / full_hz
     right: Sequence[tuple[float, float]] = (
         ((deadband_hz, 0.0), (deadband_hz + step_hz, -edge), (full_hz, -1.0))
         if stepped
