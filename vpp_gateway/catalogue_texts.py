@@ -239,8 +239,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "上位接続 {northbound}、プラグイン {plugins}",
     ),
     "config.unchecked": (
-        "(key files, profiles and plug-ins were not looked at)",
-        "(鍵ファイル、プロファイル、プラグインは確認していません)",
+        "(key files and plug-ins were not looked at; names of profiles only where profile_dirs is not given)",
+        "(鍵ファイルとプラグインは確認していません。プロファイル名は profile_dirs がない場合だけ確認しました)",
     ),
     "config.exists": (
         "{file} exists already; nothing was written (--force overwrites)",

@@ -47,6 +47,26 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "a move needs 'to', another site than its own, and nothing else has one",
         "move には自拠点と異なる 'to' が必要です。他の種類には指定できません",
     ),
+    "problem.whatif.known_late": (
+        "word {word}, '{found}', is no time at which the event could still be carried out: it is over at {end} s; allowed: before {end}s; after its start it counts as received late",
+        "{word} 語目の '{found}' では、イベントは {end} 秒に終わっているため実行できません。指定できる範囲: {end}s より前(開始後は遅れて受信したものとして扱います)",
+    ),
+    "problem.whatif.never": (
+        "would happen at {found} s, but the play is over at {end} s ({after} s after its last event at {last} s); allowed: before {end} s, or a longer after_s in the scenario",
+        "{found} 秒に起きるはずですが、シミュレーションは {end} 秒で終わります(最後のイベントが {last} 秒、その後 {after} 秒)。指定できる範囲: {end} 秒より前。またはシナリオの after_s を長くしてください",
+    ),
+    "problem.whatif.curve_order": (
+        "is {found} s after {before} s; allowed: seconds that rise from point to point, each once",
+        "{before} 秒の後が {found} 秒です。秒数は点ごとに大きくなるよう、重複なく書いてください",
+    ),
+    "problem.whatif.two_loads": (
+        "is given beside load_kw {found} (line {line}); allowed: one of the two",
+        "load_kw {found}({line} 行目)と同時に指定されています。どちらか一方だけを書いてください",
+    ),
+    "problem.whatif.beyond_load": (
+        "is {found} kW, but {site} takes at most {load} kW, and earlier work takes {other} kW of it away; allowed: at most {allowed} kW",
+        "{found} kW ですが、{site} の負荷は最大 {load} kW で、先に書かれたワークロードが {other} kW を減らします。許される値: {allowed} kW 以下",
+    ),
     # --- the commands --------------------------------------------------------------------------------------------
     "whatif.spec": ("--{option} '{said}': {what}", "--{option} '{said}': {what}"),
     "whatif.nothing": (
@@ -89,6 +109,31 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.assumed.no_work": (
         "there is no work that can be shifted: the settings name no plug-in",
         "シフトできるワークロードはない(設定にプラグインがない)",
+    ),
+    "whatif.assumed.profiles": (
+        "every profile is there: names were not looked up, because the settings give profile_dirs",
+        "プロファイルはすべてある(設定に profile_dirs があるため、名前は確認していない)",
+    ),
+    "whatif.notice": ("notice: {what}", "注意: {what}"),
+    "whatif.notice.load": (
+        "the load of {site} rises to {found} kW, more than its contracted import of {limit} kW",
+        "{site} の負荷は {found} kW に達し、契約電力 {limit} kW を超える",
+    ),
+    "whatif.notice.away": (
+        "the work of {site} can take {found} kW away, more than its load of {load} kW at its lowest",
+        "{site} のワークロードは {found} kW を減らせるが、負荷は最低で {load} kW しかない",
+    ),
+    "whatif.notice.comes": (
+        "work of {found} kW can come to {site}, more than its contracted import of {limit} kW and its PV take up",
+        "{site} に来るワークロードは {found} kW で、契約電力 {limit} kW と太陽光を合わせたものを超える",
+    ),
+    "whatif.late": (
+        "{name}: received {late} s after its start",
+        "{name}: 開始の {late} 秒後に受信",
+    ),
+    "whatif.late.counted": (
+        "; {count} s count, from 10 s after that",
+        "。その 10 秒後からの {count} 秒で判定",
     ),
     "whatif.column.event": ("event", "イベント"),
     "whatif.column.target": ("target MW", "目標 MW"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -68,9 +70,20 @@ def _lang(value: object) -> Lang | None:
 
 
 def print_json(document: object) -> None:
-    """Print `document` as JSON text, Japanese as it is; what a terminal would obey (U+009B, say) is escaped."""
-    said = json.dumps(document, ensure_ascii=False, indent=2)
+    """Print `document` as JSON text, Japanese as it is; what a terminal would obey (U+009B, say) is escaped.
+
+    JSON has no word for a number that is none: NaN and infinities are null.
+    """
+    said = json.dumps(_finite(document), ensure_ascii=False, indent=2, allow_nan=False)
     click.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in said))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def screen() -> Console:

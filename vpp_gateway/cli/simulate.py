@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from vpp_gateway.cli.common import (
 
 if TYPE_CHECKING:
     from vpp_gateway.settings import Settings
+    from vpp_gateway.whatif.scenario_words import Scenario
 
 
 @click.command
@@ -98,8 +100,8 @@ def simulate(
         raise click.UsageError(text("cli.no_config", language(ctx), file=DEFAULT_CONFIG))
     settings = load_settings(config or DEFAULT_CONFIG, files=False)
     remember_language(ctx, settings.gateway.language)
-    said = load_scenario(scenario, settings)
-    _check_lines(ctx, events, failures, settings)
+    said = load_scenario(scenario, settings, events)
+    _check_lines(ctx, said, settings, events, failures)
     play = play_of(settings, said, events, failures, seed)
     if not play.asked:
         raise click.UsageError(text("whatif.nothing", language(ctx)))
@@ -122,22 +124,16 @@ def simulate(
 
 
 def _check_lines(
-    ctx: click.Context, events: tuple[str, ...], failures: tuple[str, ...], settings: Settings
+    ctx: click.Context, scenario: Scenario, settings: Settings, events: Sequence[str], failures: Sequence[str]
 ) -> None:
-    """Refuse a line that cannot be understood, with the word that is wrong and what is allowed."""
+    """Refuse a line that cannot be played, with the word that is wrong and what is allowed."""
     from vpp_gateway.settings import fleet
-    from vpp_gateway.whatif.said import Known, SpecError, event_said, fault_said
+    from vpp_gateway.whatif.scenario_rules import wrong_lines
 
-    known, lang = Known.of(fleet(settings)), language(ctx)
-    for option, lines in (("event", events), ("failure", failures)):
-        for said in lines:
-            try:
-                event_said(said, known, "E") if option == "event" else fault_said(said, known)
-            except SpecError as error:
-                what = text(error.code, lang, **error.values)
-                raise click.UsageError(
-                    text("whatif.spec", lang, option=option, said=said, what=what)
-                ) from None
+    lang = language(ctx)
+    for wrong in wrong_lines(scenario, fleet(settings), events, failures):
+        what = text(wrong.error.code, lang, **wrong.error.values)
+        raise click.UsageError(text("whatif.spec", lang, option=wrong.option, said=wrong.said, what=what))
 
 
 def _picture_language(ctx: click.Context) -> Lang:

@@ -5,7 +5,7 @@
                                                                        rest: noise and rebound
 
 Samples are whole seconds. Those before second `SETTLE_S` are not counted, as balancing products do; what is excused
-after a failure is the caller's to say.
+after a failure is the caller's to say. An event that was received after its start is judged from its receipt.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class EventResult:
     reason: Reason | str | None
     """Why it was refused."""
     samples: tuple[Sample, ...]
-    """Every second of it; empty when it was refused."""
+    """Every second of it since it was known; empty when it was refused."""
     excused: tuple[tuple[float, float], ...] = ()
     """[from, to] seconds of the play that do not count."""
     hand_overs: tuple[HandOver, ...] = ()
@@ -78,7 +78,7 @@ class EventResult:
     @property
     def counted(self) -> tuple[Sample, ...]:
         """Samples from second 10 on that nothing excuses."""
-        first = self.asked.start_s + SETTLE_S
+        first = self.asked.begins_s + SETTLE_S
         return tuple(
             s
             for s in self.samples
@@ -143,8 +143,8 @@ def samples_of(
     scope = [site for site in play.scope_of(asked) if site in frozen]
     if course.opts.get(id, ("", ""))[0] != "in" or not scope or isinstance(asked.demand, Limit):
         return ()
-    before = [s for s in course.seconds if s.at_s < asked.start_s]
-    window = [s for s in before if s.at_s >= asked.start_s - play.policy.baseline_window_s]
+    before = [s for s in course.seconds if s.at_s < asked.begins_s]
+    window = [s for s in before if s.at_s >= asked.begins_s - play.policy.baseline_window_s]
     shifted = {site: row.shift_w for site, row in before[-1].sites.items()} if before else {}
     shone = {site: _mean(s.sites[site].pv_w for s in window) for site in scope}
     return tuple(
@@ -159,7 +159,7 @@ def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float,
     opt, said = course.opts.get(id, ("", ""))
     record = course.records.get(id)
     reason = said if record is None else record.opt_reason
-    samples = samples_of(play, course, asked, asked.start_s, asked.end_s)
+    samples = samples_of(play, course, asked, asked.begins_s, asked.end_s)
     return EventResult(
         asked=asked,
         opt=opt,

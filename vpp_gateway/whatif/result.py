@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from vpp_gateway.catalogue import text
+from vpp_gateway.catalogue import Lang, text
 from vpp_gateway.domain.instruction import Limit
 from vpp_gateway.metering.delivery import within
 from vpp_gateway.optimise.explain import told
@@ -50,6 +50,8 @@ class SimulatedEvent(_Model):
     """Sites."""
     start_s: float
     """From the start of the play."""
+    received_s: float
+    """When the gateway received it; later than start_s: it came late, and seconds count from 10 s after that."""
     duration_s: float
     """How long it lasts."""
     target_regulation_w: float | None
@@ -61,7 +63,7 @@ class SimulatedEvent(_Model):
     reached_after_s: float | None
     """From the start to the first sample within 10 %."""
     samples: int
-    """Whole seconds that count: from second 10 on."""
+    """Whole seconds that count: from second 10 on, or from 10 s after its receipt where that was later."""
     share_within_10pct: float | None
     """Of the samples, 0..1."""
     by_tier_w: dict[str, float]
@@ -102,8 +104,9 @@ class Renewables(_Model):
     """What it could have given beyond what the sites take anyway and may export."""
     surplus_used_wh: float
     """What it gave beyond that."""
-    surplus_bound_wh: float
-    """The most that could have been used of the surplus: a linear program with perfect foresight."""
+    surplus_bound_wh: float | None
+    """The most that could have been used of the surplus: a linear program with perfect foresight; None: it gave no
+    answer in its time."""
 
 
 class SimulationResult(_Model):
@@ -121,6 +124,10 @@ class SimulationResult(_Model):
     """Length of the play without its warm-up."""
     assumed: tuple[str, ...]
     """What nobody said and was therefore assumed, in words."""
+    notices: tuple[str, ...]
+    """What was said and can be so, but is seldom meant, in words."""
+    notices_ja: tuple[str, ...]
+    """The same in Japanese."""
     events: tuple[SimulatedEvent, ...]
     """In the order in which they were given."""
     failures: tuple[SimulatedFailure, ...]
@@ -143,6 +150,8 @@ def result_of(play: Play, course: Course, judged: tuple[EventResult, ...]) -> Si
         seed=play.seed,
         simulated_s=play.end_s,
         assumed=tuple(text(code, "en") for code in play.assumed),
+        notices=_notices(play, "en"),
+        notices_ja=_notices(play, "ja"),
         events=tuple(_event(play, row) for row in judged),
         failures=tuple(
             SimulatedFailure(
@@ -155,6 +164,10 @@ def result_of(play: Play, course: Course, judged: tuple[EventResult, ...]) -> Si
     )
 
 
+def _notices(play: Play, lang: Lang) -> tuple[str, ...]:
+    return tuple(text(row.code, lang, **dict(row.values)) for row in play.notices)
+
+
 def _event(play: Play, row: EventResult) -> SimulatedEvent:
     means, asked = row.mean_w(), row.asked
     return SimulatedEvent(
@@ -165,6 +178,7 @@ def _event(play: Play, row: EventResult) -> SimulatedEvent:
         reason_ja=told(row.reason, "ja"),
         scope=play.scope_of(asked),
         start_s=asked.start_s,
+        received_s=asked.received_s,
         duration_s=asked.duration_s,
         target_regulation_w=means.get("target"),
         delivered_regulation_w=means.get("delivered"),

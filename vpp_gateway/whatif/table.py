@@ -45,8 +45,11 @@ def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
 
 
 def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
+    for notice in result.notices_ja if lang == "ja" else result.notices:
+        yield f"[yellow]{escape(text('whatif.notice', lang, what=notice))}[/]"
     for event in result.events:
         yield from _who(event, lang)
+        yield from _late(event, lang)
         if event.opt == "out":
             yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason_ja if lang == 'ja' else event.reason))}[/]"
         for over in event.hand_overs:
@@ -87,16 +90,16 @@ def _sun(sun: Renewables, lang: Lang) -> str:
     def mwh(wh: float) -> str:
         return f"{wh / 1e6:.3f}"
 
-    bound = sun.surplus_bound_wh
+    bound, taken_wh = sun.surplus_bound_wh, sun.surplus_used_wh
     return text(
         "whatif.sun",
         lang,
         used=mwh(sun.used_wh),
         sun=mwh(sun.sun_wh),
         surplus=mwh(sun.surplus_wh),
-        taken=mwh(sun.surplus_used_wh),
-        share=f"{sun.surplus_used_wh / bound:.1%}" if bound > 0 else NOTHING,
-        bound=mwh(bound),
+        taken=mwh(taken_wh),
+        share=NOTHING if bound is None or bound <= 0 else f"{taken_wh / bound:.1%}",
+        bound=NOTHING if bound is None else mwh(bound),
     )
 
 
@@ -105,6 +108,16 @@ def _mw(watts: float | None, *, signed: bool = False) -> str:
         return NOTHING
     shown = f"{watts / 1e6:+.3f}" if signed else f"{watts / 1e6:.3f}"
     return shown.replace("-0.000", "0.000").replace("+0.000", "0.000")
+
+
+def _late(event: SimulatedEvent, lang: Lang) -> Iterator[str]:
+    """That it came after its start."""
+    late_s = event.received_s - event.start_s
+    if late_s > 0:
+        said = text("whatif.late", lang, name=event.name, late=f"{late_s:g}")
+        if event.opt == "in" and event.met is not None:
+            said += text("whatif.late.counted", lang, count=event.samples)
+        yield f"[yellow]{escape(said)}[/]"
 
 
 def _who(event: SimulatedEvent, lang: Lang) -> Iterator[str]:
