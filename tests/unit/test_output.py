@@ -73,6 +73,31 @@ def test_a_closed_standard_output_is_told_and_a_command_that_says_nothing_there_
     assert silent.returncode == 2 and "standard output" not in silent.stderr
 
 
+TASKS = """
+import asyncio, click
+from vpp_gateway.cli.output import watched_output
+async def say():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.to_thread(click.echo, "here"))
+with watched_output():
+    asyncio.run(say())
+"""
+
+
+def test_it_is_one_line_also_from_a_group_of_tasks() -> None:
+    with FULL.open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", TASKS],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    told = "vpp-gateway: standard output cannot be written: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (1, told)
+
+
 def test_both_modules_are_the_command() -> None:
     said = {
         subprocess.run(

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vpp_gateway.catalogue import Lang, text
+from vpp_gateway.errors import leaves
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -84,9 +85,9 @@ def watched_output() -> Iterator[None]:
     try:
         try:
             yield
-        except Unwritable:
-            raise
-        except BaseException:
+        except BaseException as error:
+            if lost := _lost(error):
+                raise lost from None
             sys.stdout.flush()
             raise
         sys.stdout.flush()
@@ -97,3 +98,10 @@ def watched_output() -> Iterator[None]:
     except BrokenPipeError:
         out.silent = True
         sys.exit(FAILED)
+
+
+def _lost(error: BaseException) -> Unwritable | None:
+    """The lost output in an error, also in one of a group of tasks."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((one for one in leaves(error) if isinstance(one, Unwritable)), None)
+    return error if isinstance(error, Unwritable) else None
