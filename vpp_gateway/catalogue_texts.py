@@ -230,6 +230,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "there is no configuration file {file}; write one with 'vpp-gateway config init', or name it with --config",
         "設定ファイル {file} がありません。'vpp-gateway config init' で作るか、--config で指定してください",
     ),
+    "cli.stdout": ("standard output cannot be written: {why}", "標準出力に書けません: {why}"),
     "cli.problems": ("{count} to be put right", "修正が必要: {count} 件"),
     # --- config --------------------------------------------------------------------------------------------------
     "config.valid": (

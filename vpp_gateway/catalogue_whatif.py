@@ -78,6 +78,10 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "{path} には既にジャーナルがあります。別のフォルダーを指定してください",
     ),
     "whatif.no_folder": ("{path} cannot be written: {why}", "{path} に書けません: {why}"),
+    "whatif.not_kept": (
+        "the run cannot be kept in {path}, and what was written of it was taken away: {why}",
+        "実行を {path} に保存できません。書きかけのファイルは削除しました: {why}",
+    ),
     "whatif.no_matplotlib": (
         "--png needs matplotlib, which is not installed: pip install 'vpp-gateway[simulate]'",
         "--png には matplotlib が必要です(未インストール): pip install 'vpp-gateway[simulate]'",
@@ -194,6 +198,32 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "replay.same": (
         "identical: {compared} decisions of the run are what the same facts give again",
         "一致: 実行時の判断 {compared} 件は、同じ事実から再び得られた",
+    ),
+    "replay.so_far": (
+        "identical as far as it can be read: {compared} decisions of the run are what the same facts give again",
+        "読める範囲で一致: 実行時の判断 {compared} 件は、同じ事実から再び得られた",
+    ),
+    "replay.beyond": (
+        "{count} further decisions of the run follow from records that cannot be read",
+        "実行時の判断のうち残り {count} 件は、読めない記録によるもの",
+    ),
+    "replay.not_whole": ("{path} is not whole: {why}", "{path} に欠損があります: {why}"),
+    "replay.not_a_journal": ("{path} is no journal", "{path} はジャーナルではありません"),
+    "replay.bad_run": (
+        "{path} does not say on which settings the run was made: {why}; give them with --config FILE",
+        "{path} から実行時の設定を読めません: {why}。--config で設定ファイルを指定してください",
+    ),
+    "replay.bad_decisions": (
+        "{path}, the decisions of the run, cannot be read: {why}",
+        "実行時の判断 {path} を読めません: {why}",
+    ),
+    "replay.field": (
+        "{kind}: {field} was {was} in the run, is {now} in the replay",
+        "{kind}: {field} は実行時 {was}、リプレイでは {now}",
+    ),
+    "replay.torn": (
+        "line {line} of {file} is no decision, it was cut or altered: {was}",
+        "{file} の {line} 行目は判断として読めません(切断または改変): {was}",
     ),
     "replay.different": (
         "different at record {seq} ({kind}, {at}): {what}",

@@ -104,7 +104,7 @@ def test_a_wrong_event_is_named_with_what_is_allowed(said: str, word: str, allow
 @pytest.mark.parametrize(
     ("said", "word", "allowed"),
     [
-        ("", "", "down 2MW"),
+        ("", "", "battery dc-1-bat-2 dead in 5min"),
         ("batery dc-1-bat-1", "batery", "did you mean 'battery'?"),
         ("battery", "battery", "dc-1-bat-1, dc-1-bat-2"),
         ("battery dc-1-bat-9", "dc-1-bat-9", "dc-1-bat-1"),

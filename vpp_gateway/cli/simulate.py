@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from vpp_gateway.cli.common import (
     language,
     print_json,
     remember_language,
+    say,
     screen,
 )
 
@@ -90,9 +92,10 @@ def simulate(
     from vpp_gateway.whatif import picture
     from vpp_gateway.whatif.house import play_out
     from vpp_gateway.whatif.judge import judge
-    from vpp_gateway.whatif.keep import keep_decisions, keep_play
+    from vpp_gateway.whatif.keep import keep_decisions, keeping
     from vpp_gateway.whatif.quiet import quiet_log
     from vpp_gateway.whatif.result import result_of
+    from vpp_gateway.whatif.said import SpecError
     from vpp_gateway.whatif.scenario import load_scenario, play_of
     from vpp_gateway.whatif.table import draw
 
@@ -102,16 +105,18 @@ def simulate(
     remember_language(ctx, settings.gateway.language)
     said = load_scenario(scenario, settings, events)
     _check_lines(ctx, said, settings, events, failures)
-    play = play_of(settings, said, events, failures, seed)
+    try:
+        play = play_of(settings, said, events, failures, seed)
+    except SpecError as error:
+        raise click.UsageError(error.say(language(ctx))) from None
     if not play.asked:
         raise click.UsageError(text("whatif.nothing", language(ctx)))
     if png is not None and not picture.has_matplotlib():
         raise Told("whatif.no_matplotlib")
-    journal = None if keep is None else keep_play(keep, play)
-    with quiet_log():
+    with nullcontext() if keep is None else keeping(keep, play) as journal, quiet_log():
         course = play_out(play, journal)
-    if keep is not None:
-        keep_decisions(keep, course)
+        if keep is not None:
+            keep_decisions(keep, course)
     judged = judge(play, course)
     result = result_of(play, course, judged)
     if png is not None:
@@ -132,8 +137,8 @@ def _check_lines(
 
     lang = language(ctx)
     for wrong in wrong_lines(scenario, fleet(settings), events, failures):
-        what = text(wrong.error.code, lang, **wrong.error.values)
-        raise click.UsageError(text("whatif.spec", lang, option=wrong.option, said=wrong.said, what=what))
+        refused = text("whatif.spec", lang, option=wrong.option, said=wrong.said, what=wrong.error.say(lang))
+        raise click.UsageError(refused)
 
 
 def _picture_language(ctx: click.Context) -> Lang:
@@ -141,6 +146,6 @@ def _picture_language(ctx: click.Context) -> Lang:
 
     lang = language(ctx)
     if lang == "ja" and japanese_font() is None:
-        click.echo(text("whatif.no_font", lang), err=True)
+        say(text("whatif.no_font", lang), err=True)
         return "en"
     return lang

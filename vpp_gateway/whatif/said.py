@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, Demand, Limit, Setpoint, SiteId
-from vpp_gateway.errors import GatewayError
 from vpp_gateway.whatif.world import FAULTS, WORK, Asked, Fault
 
 UNITS_W: Mapping[str, float] = {"W": 1.0, "kW": 1e3, "MW": 1e6, "GW": 1e9}
@@ -29,21 +29,14 @@ START_S, DURATION_S, FAULT_AT_S = 60.0, 900.0, 300.0
 LONGEST_S = 24 * 3600.0
 ALONE = ("plug-in", "planner")
 """There is one of each: it needs no name."""
+EXAMPLES = {1: "battery dc-1-bat-2 dead in 5min for 60s", 2: "down 2MW in 60s for 15min"}
+"""Least words of a failure or an event -> a line of its kind."""
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-class SpecError(GatewayError):
-    """One line that cannot be understood.
-
-    Args:
-        code: key of its text in the catalogue, `problem.whatif.…`.
-        values: fill the text's placeholders.
-    """
-
-    def __init__(self, code: str, **values: str) -> None:
-        self.code, self.values = code, values
-        super().__init__(code, values)
+class SpecError(Told):
+    """One line that cannot be understood, as the catalogue's text `problem.whatif.…` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +154,7 @@ class _Words:
     def __post_init__(self) -> None:
         self._words = self.said.split()
         if len(self._words) < self.min_words:
-            raise SpecError("problem.whatif.short", found=self.said, example="down 2MW in 60s for 15min")
+            raise SpecError("problem.whatif.short", found=self.said, example=EXAMPLES[self.min_words])
 
     def next_is(self, allowed: Sequence[str]) -> bool:
         return self.at < len(self._words) and self._words[self.at] in allowed

@@ -25,7 +25,8 @@ from vpp_gateway.domain.instruction import Instruction, InstructionId
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.store import Entry, Journal
 from vpp_gateway.whatif.keep import Ground
-from vpp_gateway.whatif.replay import KINDS, Proven, journal_copy, step_known, steps_w
+from vpp_gateway.whatif.reading import Damaged, damage_of, journal_copy
+from vpp_gateway.whatif.replay import KINDS, Proven, step_known, steps_w
 
 LOOK_BACK_S = 1000.0
 """Readings so long before an instruction leave nothing behind: the longest memory is that of a load unseen."""
@@ -67,7 +68,7 @@ class Why:
     """Decisions of the run that the facts prove."""
     otherwise: Otherwise | None = None
     problem: str = ""
-    """What the journal says of its own state."""
+    """What is wrong with the journal; empty: it is whole."""
 
     @property
     def whole(self) -> bool:
@@ -84,12 +85,18 @@ def why_of(path: Path, ground: Ground, wanted: str, at: Callable[[Instruction], 
         at: The second that is asked for, UTC (Unix s), of the instruction that was found.
 
     Raises:
-        Told: There is no such event, or several; or `ground` lacks what the journal speaks of.
-        JournalError: The journal cannot be read, or a record does not match its hash.
+        Told: It is no journal, there is no such event or several, or `ground` lacks what the journal speaks of.
+        Damaged: There is no such event in the part of the journal that can be read.
+        JournalError: The journal cannot be read.
     """
     with journal_copy(path) as journal:
         known = _Known.of(journal)
-        instruction = known.chosen(wanted)
+        try:
+            instruction = known.chosen(wanted)
+        except Told as unknown:
+            if damage := damage_of(journal):
+                raise Damaged(path, damage, unknown) from None
+            raise
         asked_at = None if at is None else at(instruction)
         return _Fold(journal, ground, known, instruction, asked_at).run()
 
@@ -166,7 +173,7 @@ class _Fold:
         self._chronicle = Chronicle()
         self._proven = Proven(steps_w(ground))
         gaps = tuple(gap for gap in known.gaps if gap[1] >= self._life[0] and gap[0] <= self._life[1])
-        self._found = Why(instruction=instruction, gaps=gaps, problem=journal.problem)
+        self._found = Why(instruction=instruction, gaps=gaps, problem=damage_of(journal))
         ended = max((until for _, until in known.gaps), default=-math.inf)
         self._sure_at = ended + ground.policy.baseline_window_s
         """Before it the facts prove nothing: what was decided in a gap cannot be decided again."""
