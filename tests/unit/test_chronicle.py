@@ -91,7 +91,7 @@ def test_a_quiet_event_is_told_by_its_beginning_and_its_end() -> None:
     rows = told(*(second(at) for at in range(20)), Look(at=START + 600.0, phase=None))
     assert [row.kind for row in rows] == ["phase", "shares", "phase"]
     assert said(rows[0]) == ["From here on 200.0 kW down are asked of a, b."]
-    assert said(rows[1])[0].startswith("a gives 100.0 of 200.0 kW: its batteries hold 50%")
+    assert said(rows[1])[0].startswith("a is ordered 100.0 of 200.0 kW: its batteries hold 50%")
 
 
 def test_why_one_site_gives_less_than_another() -> None:
@@ -157,11 +157,12 @@ def test_a_battery_that_fails_is_told_at_once_with_who_takes_over() -> None:
     ]
     failure = next(row for row in rows if row.kind == "failure")
     assert said(failure) == [
-        "a-1 at a cannot be used (no answer); it gave 100.0 kW.",
-        "b-1 give 100.0 kW more in its place.",
+        "a-1 at a cannot be used (no answer); it was ordered 100.0 kW.",
+        "b-1: 100.0 kW more are ordered in its place.",
     ]
     assert (
-        sentence(failure.why[0], "ja") == "a の a-1 は使えない(応答がない)。それまで 100.0 kW を出していた。"
+        sentence(failure.why[0], "ja")
+        == "a の a-1 は使えない(応答がない)。それまで 100.0 kW を命令していた。"
     )
 
 
