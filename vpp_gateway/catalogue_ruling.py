@@ -43,6 +43,10 @@ RULING: Final[Mapping[str, tuple[str, str]]] = {
         "{seconds} s in which others ruled all of its sites are not counted.",
         "対象拠点すべてが他の指令に従った {seconds} 秒は数えない。",
     ),
+    "why.over.limited": (
+        "{other} limits {sites} in its time, and a limit goes before every order.",
+        "その間 {other} が {sites} に上限を課す。上限の指令はほかのすべてに優先する。",
+    ),
     "why.over.too_short": (
         "No second was counted, so nothing can be judged: seconds count from the 10th after the start on.",
         "数えた秒がないため判定できない。開始 10 秒後からの秒だけを数える。",
@@ -76,18 +80,18 @@ RULING: Final[Mapping[str, tuple[str, str]]] = {
     "why.limit.held": (
         "Held at {site}: {way} of {kw} kW on the average, {total_kw} kW at most are allowed; at the tightest second {other_kw} "
         "kW were left.",
-        "{site} では上限を守った: {way} は平均 {kw} kW(上限 {total_kw} kW)、最も近い秒でも {other_kw} kW の余力があった。",
+        "{site} では上限を守った: {way}は平均 {kw} kW(上限 {total_kw} kW)、最も近い秒でも {other_kw} kW の余力があった。",
     ),
     "why.limit.held_near": (
         "Held at {site}: {way} of {kw} kW on the average, {total_kw} kW at most are allowed; above it in {count} of {seconds} s, "
         "by {other_kw} kW at most, which is within the tolerance of 1 %.",
-        "{site} では上限を守った: {way} は平均 {kw} kW(上限 {total_kw} kW)、{seconds} 秒のうち {count} 秒で最大 {other_kw} kW "
+        "{site} では上限を守った: {way}は平均 {kw} kW(上限 {total_kw} kW)、{seconds} 秒のうち {count} 秒で最大 {other_kw} kW "
         "超えたが、許容差 1 % の範囲内。",
     ),
     "why.limit.broken": (
         "Not held at {site}: {way} of {kw} kW on the average, {total_kw} kW at most are allowed; above it in {count} of "
         "{seconds} s, by {other_kw} kW at most; by more than the tolerance of 1 % in {broken} s.",
-        "{site} では上限を守れなかった: {way} は平均 {kw} kW(上限 {total_kw} kW)、{seconds} 秒のうち {count} 秒で最大 "
+        "{site} では上限を守れなかった: {way}は平均 {kw} kW(上限 {total_kw} kW)、{seconds} 秒のうち {count} 秒で最大 "
         "{other_kw} kW 超え、許容差 1 % を超えたのは {broken} 秒。",
     ),
     "why.limit.unseen": (
@@ -113,6 +117,10 @@ RULING: Final[Mapping[str, tuple[str, str]]] = {
     "events.why.not_asked": (
         "{mw} MW, but not in this second: others rule all of its sites, and it is not counted",
         "{mw} MW(ただしこの秒は対象拠点すべてが他の指令に従うため、求めず、数えない)",
+    ),
+    "why.band.limited": (
+        "More than 10 % off the order at the meters: {kw} instead of {total_kw} kW, because a limit goes before it.",
+        "メーターで指令から 10 % を超えて外れた: {total_kw} kW に対し {kw} kW。上限の指令が先に立つため。",
     ),
     # --- ordered and given ---------------------------------------------------------------------------------------
     "events.why.row.cost": ("cost", "費用"),

@@ -144,8 +144,8 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
     ),
     "why.held.limit": (
-        "{site} is held where {event} limits it; the other sites make up the difference.",
-        "{site} は {event} の上限で保持され、差分は他の拠点が補う。",
+        "{site} is held where {event} limits it; other sites of it, where there are any, make up the difference.",
+        "{site} は {event} の上限で保持される。差分は、ほかに対象拠点があればそこが補う。",
     ),
     "why.meter.unseen": (
         "For a while no meter showed what {site} did; its part is assumed then, and not proven.",

@@ -205,6 +205,31 @@ def test_a_limit_that_is_not_held(tmp_path: Path) -> None:
     )
 
 
+def test_an_event_that_a_limit_pushes_off_its_order_says_so(tmp_path: Path) -> None:
+    run = played(
+        tmp_path, "down 1MW site=tokyo-dc in 30s for 1min", "limit 9MW site=tokyo-dc in 60s for 1min"
+    )
+    event, told = run.event("E1"), run.one("E1", "over.completed")
+    assert run.code == 5 and event["met"] is False and run.explained("E1")["within_10pct"] is False
+    assert told["values"]["percent"] == f"{event['share_within_10pct']:.1%}"
+    codes = [reason["code"] for reason in run.said("E1")]
+    assert "band.limited" in codes and "held.limit" in codes
+    assert "short.begun" not in codes and "band.off" not in codes
+    assert run.event("E2")["met"] is True
+    assert "E1: E2 limits tokyo-dc in its time, and a limit goes before every order." in run.table
+
+
+def test_a_setpoint_is_judged_by_what_it_asked_of_the_sites_that_it_ruled(tmp_path: Path) -> None:
+    """With another site out of it the same import is another change: the last one is not what counts."""
+    run = played(
+        tmp_path, "setpoint 24MW in 30s for 90s", "down 0.5MW site=kyushu-dc in 60s for 60s priority=0"
+    )
+    event, told = run.event("E1"), run.one("E1", "over.completed")
+    target_w = event["target_regulation_w"]
+    assert float(told["values"]["total_w"]) == pytest.approx(abs(target_w), rel=0.02)
+    assert run.explained("E1")["within_10pct"] is event["met"]
+
+
 def test_a_limit_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "limit.png"
     said = ("--event", "limit 9MW site=tokyo-dc in 30s for 60s", "--png", str(path))

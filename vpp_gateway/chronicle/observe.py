@@ -33,6 +33,8 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
     idle = not row.sites and not row.devices
     lost = (*row.lost, *((SiteId(device), by) for device, by in row.lost_devices)) if idle else row.lost
     problem, plan = _batteries_alone(gateway.battery.problem, id)
+    if problem is not None and not (problem.targets[0].sites or problem.targets[0].devices):
+        plan = None  # limits hold all of it: what the meters show is theirs, nothing is looked for
     shares = {} if plan is None else {share.id: share for share in plan.shares}
     at_site = {
         s.site.id: delivered_w(id, s, gateway.baselines, now, gateway.policy, row.without) for s in states

@@ -6,6 +6,7 @@ dated with its first second: noise around a limit is no news. What is lost or mi
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from vpp_gateway.metering.delivery import SETTLE_S, within
 from vpp_gateway.metering.limit import LimitAccount, breaks
 
 LASTS_S = 3.0
+MISSED_SHARE = 0.02
+"""Of the seconds that counted: with more of them unseen, what was asked on the average is not known."""
 TOLD_STATES = ("prepared", "active", "failed", "returned")
 """Of an order; between them it is on its way."""
 HANDED_OVER = 0.9
@@ -81,8 +84,11 @@ class Chronicle:
     _limited: bool = False
     """It is a limit."""
     _elsewhere_s: Counter[tuple[SiteId, str]] = field(default_factory=Counter)
+    """Seconds in which others ruled a site of it."""
+    _asked_w: list[float] = field(default_factory=list)
+    """What was asked in each second that counts, W."""
     _idle_s: int = 0
-    """Seconds in which others ruled a site of it, and all of them."""
+    """Seconds in which others ruled all of it."""
 
     def rows(self) -> tuple[Row, ...]:
         """All rows so far, in order of time; one per second and kind, each sentence once."""
@@ -98,6 +104,15 @@ class Chronicle:
         """Of a limit: whether every site has kept it; None while that cannot be said."""
         found = [account.held for account in self._limits.values()]
         return False if False in found else True if found and None not in found else None
+
+    def target_w(self, record: DeliveryRecord) -> float | None:
+        """Mean of what was asked in the seconds that counted, W; None where they were not all seen.
+
+        A setpoint asks for another change when a site of it comes or goes, an event with phases in each of them.
+        """
+        seen = len(self._asked_w)
+        whole = record.samples and abs(seen - record.samples) <= MISSED_SHARE * record.samples + 1
+        return math.fsum(self._asked_w) / seen if seen and whole else None
 
     def answered(
         self,
@@ -128,7 +143,11 @@ class Chronicle:
         """It is over, and what came of it."""
         if record.state == "refused":
             return
-        told = telling.limit_over(record, self._limits) if self._limited else (telling.result(record),)
+        told = (
+            telling.limit_over(record, self._limits)
+            if self._limited
+            else (telling.result(record, self.target_w(record)),)
+        )
         more = telling.elsewhere(self._elsewhere_s, self._idle_s)
         self._add(record.stopwatch.ended_at or at, "over", *told, *more)
 
@@ -160,7 +179,9 @@ class Chronicle:
         self._elsewhere_s.update(look.lost)
         self._idle_s += look.idle
         self._limited = self._limited or look.limit is not None
-        if look.limit is not None and self._settled(look):
+        if look.limit is None and not look.idle and self._settled(look):
+            self._asked_w.append(look.asked_w)
+        elif look.limit is not None and self._settled(look):
             for site in look.sites:
                 account = self._limits.setdefault(site.id, LimitAccount(limit=look.limit))
                 account.add(look.limit, site.import_w)

@@ -155,7 +155,12 @@ def sites(look: Look) -> Iterator[Reason]:
 
 
 def limit(look: Look, site: SiteLook) -> str:
-    """export | import: the grid connection holds its batteries back, though they could give more; else ""."""
+    """export | import: the grid connection holds its batteries back, though they could give more; else "".
+
+    Under an instruction that is itself a limit nothing more is wanted of them.
+    """
+    if look.limit is not None:
+        return ""
     mine = [battery for battery in look.batteries if battery.site == site.id]
     given = math.fsum(abs(battery.regulation_w) for battery in mine)
     open_w = math.fsum(battery.room_w - abs(battery.regulation_w) for battery in mine)
@@ -186,13 +191,18 @@ def hand_over(look: Look) -> Reason:
     return Reason(code="hand_over", values=values)
 
 
-def result(record: DeliveryRecord) -> Reason:
-    """What came of an instruction."""
+def result(record: DeliveryRecord, target_w: float | None = None) -> Reason:
+    """What came of an instruction.
+
+    Args:
+        target_w: Mean over the seconds that count, W; None: not known, so that the last one has to do.
+    """
     if not record.samples:
         return Reason(code=f"over.{record.state}_unmeasured")
+    target_w = record.target_regulation_w if target_w is None else target_w
     values = (
-        ("w", f"{abs(record.delivered_regulation_w):.0f}"),
-        ("total_w", f"{abs(record.target_regulation_w):.0f}"),
+        ("w", f"{math.copysign(1.0, target_w) * record.delivered_regulation_w:.0f}"),
+        ("total_w", f"{abs(target_w):.0f}"),
         ("percent", f"{record.samples_within / record.samples:.1%}"),
         ("other_w", f"{record.shortfall_w:.0f}"),
     )
@@ -231,7 +241,7 @@ def change(
             told = was and state and was != state
             return "shortfall", tuple(_binding(look)) if told else ()
         case _:
-            return "shortfall", (_band(state, look),)
+            return "shortfall", tuple(_band(state, look))
 
 
 def _device(name: str, state: str, last: Look | None, look: Look) -> Iterator[Reason]:
@@ -307,9 +317,12 @@ def _short(state: str, look: Look, worst_w: float) -> Iterator[Reason]:
     yield from look.rejected
 
 
-def _band(state: str, look: Look) -> Reason:
+def _band(state: str, look: Look) -> Iterator[Reason]:
     values = (("w", f"{look.sign * look.delivered_w:.0f}"), ("total_w", f"{abs(look.asked_w):.0f}"))
-    return Reason(code="band.off" if state else "band.back", values=values)
+    held = [reason for reason in look.binding if reason.code == "held.limit"]
+    off = "band.limited" if held else "band.off"
+    yield Reason(code=off if state else "band.back", values=values)
+    yield from held if state else ()
 
 
 def _named(look: Look, name: str) -> BatteryLook | None:

@@ -23,7 +23,7 @@ from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 from vpp_gateway.metering.limit import LimitAccount
 from vpp_gateway.whatif.course import Course, Second
 from vpp_gateway.whatif.house import instruction_id
-from vpp_gateway.whatif.ruling import before, elsewhere, holders
+from vpp_gateway.whatif.ruling import before, elsewhere, holders, limiters
 from vpp_gateway.whatif.world import Asked, Play
 
 TIERS = ("battery", "workload", "pv", "rest")
@@ -88,6 +88,8 @@ class EventResult:
     """Of a limit that was opted in: how each of its sites kept it."""
     held_by: tuple[tuple[str, tuple[SiteId, ...]], ...] = ()
     """Events that went before it when it was judged, and the sites of it that they rule in its time."""
+    limited_by: tuple[tuple[str, tuple[SiteId, ...]], ...] = ()
+    """Limits that bound sites of it in its time."""
 
     @property
     def counted(self) -> tuple[Sample, ...]:
@@ -193,6 +195,7 @@ def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float,
         hand_overs=_hand_overs(course, id, tuple(s for s in samples if s.rules)),
         limits=_limits(play, course, asked, excused) if opt == "in" else {},
         held_by=tuple(holders(play, course, asked)),
+        limited_by=tuple(limiters(play, course, asked)),
     )
 
 

@@ -34,6 +34,8 @@ def remarks_on(row: EventResult) -> Iterator[Reason]:
     if row.opt != "in":
         return
     yield from elsewhere(ruled_elsewhere(row), elsewhere_s(row))
+    for other, sites in row.limited_by:
+        yield Reason(code="over.limited", values=(("other", other), ("sites", ", ".join(sites))))
     for site, account in row.limits.items():
         yield from limit_kept(site, account)
     counted = any(a.samples for a in row.limits.values()) if row.limits else row.counted

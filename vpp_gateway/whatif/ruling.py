@@ -58,3 +58,14 @@ def holders(play: Play, course: Course, asked: Asked) -> Iterator[tuple[str, tup
         if (other.received_s, play.asked.index(other)) < (asked.received_s, place):
             mine = play.scope_of(asked)
             yield other.name, tuple(site for site in play.scope_of(other) if site in mine)
+
+
+def limiters(play: Play, course: Course, asked: Asked) -> Iterator[tuple[str, tuple[SiteId, ...]]]:
+    """Limits that bound sites of an event in its time: name, sites."""
+    mine = play.scope_of(asked)
+    for other in () if isinstance(asked.demand, Limit) else play.asked:
+        meets = other.start_s < asked.end_s and other.end_s > asked.start_s
+        sites = tuple(site for site in play.scope_of(other) if site in mine)
+        taken = course.opts.get(instruction_id(other), ("", ""))[0] == "in"
+        if isinstance(other.demand, Limit) and taken and meets and sites:
+            yield other.name, sites

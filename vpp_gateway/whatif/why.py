@@ -70,6 +70,8 @@ class Why:
     otherwise: Otherwise | None = None
     problem: str = ""
     """What the journal says of its own state."""
+    target_w: float | None = None
+    """What was asked, mean over the seconds that counted, W; None: not known."""
     limited: bool = False
     """It is a limit."""
     limit_held: bool | None = None
@@ -221,6 +223,7 @@ class _Fold:
                 self._chronicle.withdrawn(fact)
             case Concluded() if fact.record.instruction == self._id:
                 self._found.record = fact.record
+                self._found.target_w = self._chronicle.target_w(fact.record)
                 self._chronicle.concluded(fact.at, fact.record)
             case Tick() if fact.at >= self._life[0]:
                 self._second(look(self._gateway, self._id, fact.at))

@@ -210,7 +210,8 @@ def met(why: Why) -> bool | None:
         return None
     if why.limited:
         return why.limit_held
-    return within(record.delivered_regulation_w, record.target_regulation_w)
+    target_w = record.target_regulation_w if why.target_w is None else why.target_w
+    return within(record.delivered_regulation_w, target_w)
 
 
 def said(reasons: Iterable[Reason], lang: Lang) -> list[str]:
