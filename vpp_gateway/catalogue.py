@@ -16,6 +16,7 @@ from vpp_gateway.catalogue_conform import CONFORM
 from vpp_gateway.catalogue_horizon import HORIZON
 from vpp_gateway.catalogue_messages import MESSAGES
 from vpp_gateway.catalogue_push import PUSH
+from vpp_gateway.catalogue_ruling import RULING
 from vpp_gateway.catalogue_said import SAID
 from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.catalogue_trust import TRUST
@@ -39,6 +40,7 @@ TEXTS: Final = {
     **HORIZON,
     **WHATIF,
     **CHRONICLE,
+    **RULING,
 }
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")

@@ -129,7 +129,9 @@ def test_every_sentence_exists_in_japanese(run: Path) -> None:
 def test_an_event_that_was_refused(run: Path) -> None:
     found = document(run, "what-if/EV-2")
     assert found["state"] == "refused" and found["within_10pct"] is None
-    assert sentences(found, "answer") == [(-30.0, ["answer.out", "opt.short_down"])]
+    assert sentences(found, "answer") == [(-30.0, ["answer.out", "opt.short_down", "opt.held"])]
+    (answer,) = (c for c in found["changes"] if c["kind"] == "answer")  # type: ignore[attr-defined]
+    assert answer["why"][2]["values"] == {"other": "what-if/EV-1", "sites": "tokyo-dc, chubu-dc"}
 
 
 def test_one_second_in_full(run: Path) -> None:

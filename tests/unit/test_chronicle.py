@@ -91,7 +91,7 @@ def test_a_quiet_event_is_told_by_its_beginning_and_its_end() -> None:
     rows = told(*(second(at) for at in range(20)), Look(at=START + 600.0, phase=None))
     assert [row.kind for row in rows] == ["phase", "shares", "phase"]
     assert said(rows[0]) == ["From here on 200.0 kW down are asked of a, b."]
-    assert said(rows[1])[0].startswith("a gives 100.0 of 200.0 kW: its batteries hold 50%")
+    assert said(rows[1])[0].startswith("a is ordered 100.0 of 200.0 kW: its batteries hold 50%")
 
 
 def test_why_one_site_gives_less_than_another() -> None:
@@ -157,11 +157,12 @@ def test_a_battery_that_fails_is_told_at_once_with_who_takes_over() -> None:
     ]
     failure = next(row for row in rows if row.kind == "failure")
     assert said(failure) == [
-        "a-1 at a cannot be used (no answer); it gave 100.0 kW.",
-        "b-1 give 100.0 kW more in its place.",
+        "a-1 at a cannot be used (no answer); it was ordered 100.0 kW.",
+        "b-1: 100.0 kW more are ordered in its place.",
     ]
     assert (
-        sentence(failure.why[0], "ja") == "a の a-1 は使えない(応答がない)。それまで 100.0 kW を出していた。"
+        sentence(failure.why[0], "ja")
+        == "a の a-1 は使えない(応答がない)。それまで 100.0 kW を命令していた。"
     )
 
 
@@ -294,3 +295,37 @@ def test_a_limit_asks_for_nothing() -> None:
     rows = told(Look(at=START, phase=limit, sites=(site("a"),)), Look(at=START + 1, phase=limit))
     assert of_kind(rows, "phase") == [(0.0, ["phase.limit_import", "phase.limit_export"])]
     assert len(rows) == 1
+
+
+def test_a_second_that_others_rule_is_neither_missing_nor_found_again() -> None:
+    lost = tuple((SiteId(name), InstructionId("tso/EV-2")) for name in ("a", "b"))
+    empty = {"sites": (), "batteries": (), "delivered_w": 0.0, "battery_w": 0.0, "lost": lost, "idle": True}
+    order = ((InstructionId("tso/EV-2"), "received"),)
+    looks = [
+        *(second(at) for at in range(12)),
+        *(second(at, **empty, order_of=order) for at in range(12, 20)),
+        *(second(at) for at in range(20, 25)),
+    ]
+    rows = told(*looks)
+    assert of_kind(rows, "shortfall") == []
+    assert of_kind(rows, "phase") == [
+        (0.0, ["phase.down"]),
+        (12.0, ["phase.taken_received", "phase.taken_received"]),
+        (20.0, ["phase.given_back", "phase.given_back"]),
+    ]
+    assert all(said(row) for row in rows)
+
+
+def test_a_limit_that_is_passed_and_kept_again() -> None:
+    limit = Phase(start_at=START, end_at=None, demand=Limit(import_max_w=9e5, export_max_w=None))
+    over = replace(site("a"), import_w=9.5e5)
+    chronicle = Chronicle()
+    for at in range(30):
+        there = over if 15 <= at < 20 else site("a")
+        chronicle.see(Look(at=START + at, phase=limit, sites=(there,)))
+    rows = list(chronicle.rows())
+    assert of_kind(rows, "limit") == [(15.0, ["limit.passed"]), (20.0, ["limit.kept_again"])]
+    assert said(rows[1]) == [
+        "a passes its limit: import of 950.0 kW, 900.0 kW at most are allowed (50.0 kW too much)."
+    ]
+    assert chronicle.limit_held is False

@@ -6,18 +6,23 @@ dated with its first second: noise around a limit is no news. What is lost or mi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vpp_gateway.chronicle import telling
 from vpp_gateway.chronicle.look import Look
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Withdrawn
-from vpp_gateway.domain.instruction import Instruction
+from vpp_gateway.domain.instruction import Instruction, Limit, SiteId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, within
+from vpp_gateway.metering.limit import LimitAccount, breaks
 
 LASTS_S = 3.0
+MISSED_SHARE = 0.02
+"""Of the seconds that counted: with more of them unseen, what was asked on the average is not known."""
 TOLD_STATES = ("prepared", "active", "failed", "returned")
 """Of an order; between them it is on its way."""
 HANDED_OVER = 0.9
@@ -74,6 +79,16 @@ class Chronicle:
     """The most that has been missing since the last shortfall began, W."""
     _awaiting: bool = False
     """Work is ordered and not yet real at the meters."""
+    _limits: dict[SiteId, LimitAccount] = field(default_factory=dict)
+    """Of a limit: how each of its sites keeps it."""
+    _limited: bool = False
+    """It is a limit."""
+    _elsewhere_s: Counter[tuple[SiteId, str]] = field(default_factory=Counter)
+    """Seconds in which others ruled a site of it."""
+    _asked_w: list[float] = field(default_factory=list)
+    """What was asked in each second that counts, W."""
+    _idle_s: int = 0
+    """Seconds in which others ruled all of it."""
 
     def rows(self) -> tuple[Row, ...]:
         """All rows so far, in order of time; one per second and kind, each sentence once."""
@@ -84,18 +99,41 @@ class Chronicle:
             Row(at=at, kind=KINDS[kind], why=tuple(dict.fromkeys(why[at, kind]))) for at, kind in sorted(why)
         )
 
+    @property
+    def limit_held(self) -> bool | None:
+        """Of a limit: whether every site has kept it; None while that cannot be said."""
+        found = [account.held for account in self._limits.values()]
+        return False if False in found else True if found and None not in found else None
+
+    def target_w(self, record: DeliveryRecord) -> float | None:
+        """Mean of what was asked in the seconds that counted, W; None where they were not all seen.
+
+        A setpoint asks for another change when a site of it comes or goes, an event with phases in each of them.
+        """
+        seen = len(self._asked_w)
+        whole = record.samples and abs(seen - record.samples) <= MISSED_SHARE * record.samples + 1
+        return math.fsum(self._asked_w) / seen if seen and whole else None
+
     def answered(
-        self, at: float, instruction: Instruction, opt: str, why: Reason | None, least: float
+        self,
+        at: float,
+        instruction: Instruction,
+        opt: str,
+        why: Reason | None,
+        least: float,
+        held_by: Iterable[Reason] = (),
     ) -> None:
         """The instruction, or a new modification, was judged.
 
         Args:
             least: Share of the order that must be deliverable for an opt in.
+            held_by: Who rules its sites in its time, where that is why not.
         """
+        self._limited = any(isinstance(phase.demand, Limit) for phase in instruction.phases)
         values = (("modification", str(instruction.modification)), ("percent", f"{least:.0%}"))
         again = "" if instruction.modification == 0 else "_again"
         reason = Reason(code=f"answer.{opt}{again}", values=values)
-        self._add(at, "answer", reason, *(() if why is None else (why,)))
+        self._add(at, "answer", reason, *(() if why is None else (why, *held_by)))
 
     def withdrawn(self, fact: Withdrawn) -> None:
         """It was taken back."""
@@ -105,12 +143,19 @@ class Chronicle:
         """It is over, and what came of it."""
         if record.state == "refused":
             return
-        self._add(record.stopwatch.ended_at or at, "over", telling.result(record))
+        told = (
+            telling.limit_over(record, self._limits)
+            if self._limited
+            else (telling.result(record, self.target_w(record)),)
+        )
+        more = telling.elsewhere(self._elsewhere_s, self._idle_s)
+        self._add(record.stopwatch.ended_at or at, "over", *told, *more)
 
     def see(self, look: Look) -> None:
         """One second more."""
         last, self._last = self._last, look
         self._phases(last, look)
+        self._count(look)
         self._plans(look)
         self._worst_w = max(abs(look.short_w), self._worst_w if self._told("short") else 0.0)
         if look.phase is not None:
@@ -126,6 +171,20 @@ class Chronicle:
     def _add(self, at: float, kind: str, *why: Reason) -> None:
         if why:
             self._rows.append(Row(at=at, kind=kind, why=why))
+
+    def _count(self, look: Look) -> None:
+        """Keep account of what others rule, and of how a limit is kept."""
+        if look.phase is None:
+            return
+        self._elsewhere_s.update(look.lost)
+        self._idle_s += look.idle
+        self._limited = self._limited or look.limit is not None
+        if look.limit is None and not look.idle and self._settled(look):
+            self._asked_w.append(look.asked_w)
+        elif look.limit is not None and self._settled(look):
+            for site in look.sites:
+                account = self._limits.setdefault(site.id, LimitAccount(limit=look.limit))
+                account.add(look.limit, site.import_w)
 
     def _told(self, subject: str) -> str:
         known = self._subjects.get(subject)
@@ -223,9 +282,17 @@ def _states(look: Look, settled: bool) -> Mapping[str, tuple[str, float]]:
         found[f"limit {site.id}"] = (telling.limit(look, site), LASTS_S)
     for plugin, why in look.plugins:
         found[f"plugin {plugin}"] = (why, 0.0)
+    if look.idle:
+        return found  # nothing is asked of it: neither missing nor found again
     short = abs(look.short_w) > SHORT_SHARE * abs(look.asked_w) + SHORT_MIN_W
     found["binds"] = (telling.bound(look) if short else "", LASTS_S)
     found["short"] = ("short", 0.0) if short else ("", LASTS_S)
-    off = settled and not within(look.delivered_w, look.asked_w)
+    limit = look.limit
+    if limit is not None:
+        for site in look.sites:
+            gone = settled and site.import_w is not None and breaks(limit, site.import_w)
+            found[f"passed {site.id}"] = ("passed", 0.0) if gone else ("", LASTS_S)
+        return found
+    off = settled and not look.idle and not within(look.delivered_w, look.asked_w)
     found["band"] = ("off", 0.0) if off and not short else ("", LASTS_S)
     return found

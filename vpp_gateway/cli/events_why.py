@@ -61,7 +61,7 @@ def events_why(
     """Tell why EVENT went as it did, from the journal: limits, shares, offers left and their price, failures.
 
     The gateway may be running or not; the journal is only read. Exits with 5 when the event is over and its delivery
-    missed the order by more than 10 %, with 6 when not everything can be told (readings archived, journal not whole).
+    missed the order by more than 10 %, or the limit was not held; with 6 when not everything can be told (readings archived, journal not whole).
     """
     from vpp_gateway.whatif.keep import JOURNAL
     from vpp_gateway.whatif.reading import Damaged, refuse_other_files

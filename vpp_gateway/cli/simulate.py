@@ -86,7 +86,8 @@ def simulate(
     15min), area=NAME or site=ID (else all sites), priority=N (0 is most urgent), name=ID, known=DURATION (when it is
     received, default 0s). A failure: battery|meter|site|link ID, or plug-in; how; in DURATION; for DURATION.
 
-    Exits with 5 when an event was refused or its delivery missed the order by more than 10 %.
+    Exits with 5 when an event was refused, its delivery missed the order by more than 10 %, a limit was not held, or no
+    second of an event counts, so that nothing can be said of it.
     """
     from vpp_gateway.settings import load_settings
     from vpp_gateway.whatif import picture

@@ -18,6 +18,7 @@ from vpp_gateway.catalogue import Lang, Told, text, word
 from vpp_gateway.domain.instruction import Limit, SiteId
 from vpp_gateway.whatif.course import Course
 from vpp_gateway.whatif.judge import EventResult, Sample, samples_of
+from vpp_gateway.whatif.picture_limit import limit_panel, limit_rows
 from vpp_gateway.whatif.scenario import faults_of
 from vpp_gateway.whatif.world import Play
 
@@ -64,7 +65,7 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
     from matplotlib.figure import Figure
 
     font = japanese_font() if lang == "ja" else None
-    panels = _panels(play, judged)[:PANELS_MAX]
+    panels = [*_panels(play, judged), *limit_rows(judged)][:PANELS_MAX]
     rows = [row for panel in panels for row in panel]
     since_s = min((row.asked.start_s for row in rows), default=0.0) - BEFORE_S
     until_s = max((row.asked.end_s for row in rows), default=play.end_s) + AFTER_S
@@ -74,7 +75,10 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
         ratios = [*(PANEL_IN for _ in panels), SOC_IN]
         axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
         for axis, panel in zip(axes, panels, strict=False):
-            _panel(axis, play, course, panel, (since_s, until_s), lang)
+            if panel[0].limits:
+                limit_panel(axis, course, panel[0], (since_s, until_s), lang)
+            else:
+                _panel(axis, play, course, panel, (since_s, until_s), lang)
         _soc(axes[-1], play, course, (since_s, until_s), lang)
         for axis in axes:
             _failures(axis, play, lang, said=axis is axes[0])
@@ -89,11 +93,14 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
 
 
 def _panels(play: Play, judged: Sequence[EventResult]) -> list[list[EventResult]]:
-    """Events of the same sites share a panel, in time order."""
-    panels: dict[tuple[SiteId, ...], list[EventResult]] = {}
+    """Events of the same sites share a panel, in time order; one that overlaps another has its own."""
+    panels: dict[tuple[tuple[SiteId, ...], int], list[EventResult]] = {}
     for row in sorted(judged, key=lambda row: row.asked.start_s):
         if row.samples and not isinstance(row.asked.demand, Limit):
-            panels.setdefault(play.scope_of(row.asked), []).append(row)
+            place, scope = 0, play.scope_of(row.asked)
+            while (last := panels.get((scope, place))) and last[-1].asked.end_s > row.asked.start_s:
+                place += 1
+            panels.setdefault((scope, place), []).append(row)
     return list(panels.values())
 
 

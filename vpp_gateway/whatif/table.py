@@ -32,7 +32,7 @@ def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> 
 
 
 def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
-    mark = {True: "[green]✔[/] ", False: "[red]✖[/] ", None: ""}[event.met]
+    mark = {True: "[green]✔[/] ", False: "[red]✖[/] ", None: "[yellow]?[/] "}[event.met]
     within = NOTHING if event.share_within_10pct is None else f"{event.share_within_10pct:.2%}"
     return (
         f"{mark}{escape(event.name)}",
@@ -52,6 +52,10 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
         yield from _late(event, lang)
         if event.opt == "out":
             yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason_ja if lang == 'ja' else event.reason))}[/]"
+        style = {True: "", False: "red", None: "yellow"}[event.met]
+        for remark in event.remarks:
+            said = escape(f"{event.name}: {remark.text_ja if lang == 'ja' else remark.text}")
+            yield f"[{style}]{said}[/]" if style else said
         for over in event.hand_overs:
             ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
             said = text(

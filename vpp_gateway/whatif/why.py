@@ -18,10 +18,12 @@ from pathlib import Path
 from vpp_gateway.catalogue import Told
 from vpp_gateway.chronicle.look import Look
 from vpp_gateway.chronicle.observe import look
+from vpp_gateway.chronicle.precedence import holders
 from vpp_gateway.chronicle.rows import Chronicle, Row
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Concluded, Fact, Instructed, Tick, Withdrawn
-from vpp_gateway.domain.instruction import Instruction, InstructionId
+from vpp_gateway.domain.instruction import Instruction, InstructionId, Limit
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.store import Entry, Journal
 from vpp_gateway.whatif.keep import Ground
@@ -69,6 +71,12 @@ class Why:
     otherwise: Otherwise | None = None
     problem: str = ""
     """What is wrong with the journal; empty: it is whole."""
+    target_w: float | None = None
+    """What was asked, mean over the seconds that counted, W; None: not known."""
+    limited: bool = False
+    """It is a limit."""
+    limit_held: bool | None = None
+    """Of a limit: whether every site has kept it; None while that cannot be said."""
 
     @property
     def whole(self) -> bool:
@@ -173,7 +181,8 @@ class _Fold:
         self._chronicle = Chronicle()
         self._proven = Proven(steps_w(ground))
         gaps = tuple(gap for gap in known.gaps if gap[1] >= self._life[0] and gap[0] <= self._life[1])
-        self._found = Why(instruction=instruction, gaps=gaps, problem=damage_of(journal))
+        limited = any(isinstance(phase.demand, Limit) for phase in instruction.phases)
+        self._found = Why(instruction=instruction, gaps=gaps, problem=damage_of(journal), limited=limited)
         ended = max((until for _, until in known.gaps), default=-math.inf)
         self._sure_at = ended + ground.policy.baseline_window_s
         """Before it the facts prove nothing: what was decided in a gap cannot be decided again."""
@@ -187,6 +196,7 @@ class _Fold:
             if entry.kind in KINDS and (entry.kind != "Tick" or self._counts(entry.at)):
                 self._take(entry)
         self._found.rows = self._chronicle.rows()
+        self._found.limit_held = self._chronicle.limit_held
         self._found.compared = self._proven.compared
         return self._found
 
@@ -214,11 +224,13 @@ class _Fold:
                 delivery = self._gateway.account.delivery(self._id)
                 opt, why = ("in", None) if delivery is None else (delivery.opt or "in", delivery.opt_reason)
                 least = self._gateway.policy.opt_in_at_least
-                self._chronicle.answered(fact.at, fact.instruction, opt, why, least)
+                held_by = holders(self._gateway.timeline, fact.instruction) if _too_little(why) else ()
+                self._chronicle.answered(fact.at, fact.instruction, opt, why, least, held_by)
             case Withdrawn() if fact.instruction == self._id:
                 self._chronicle.withdrawn(fact)
             case Concluded() if fact.record.instruction == self._id:
                 self._found.record = fact.record
+                self._found.target_w = self._chronicle.target_w(fact.record)
                 self._chronicle.concluded(fact.at, fact.record)
             case Tick() if fact.at >= self._life[0]:
                 self._second(look(self._gateway, self._id, fact.at))
@@ -233,3 +245,8 @@ class _Fold:
             best = self._found.second
             if best is None or (best.at < self._asked_at <= seen.at):
                 self._found.second = seen
+
+
+def _too_little(why: object) -> bool:
+    """Whether an instruction was refused because too little is left for it."""
+    return isinstance(why, Reason) and why.code in ("opt.short_down", "opt.short_up")
