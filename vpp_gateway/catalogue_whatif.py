@@ -100,8 +100,8 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.column.shortfall": ("shortfall MW", "不足量 MW"),
     "whatif.out": ("opted out: {why}", "拒否: {why}"),
     "whatif.hand_over": (
-        "{name}: work ordered {ordered} s after the start had taken {mw} MW over from the batteries after {real} s",
-        "{name}: 開始 {ordered} 秒後に命令したワークロードが、{real} 秒後に蓄電池から {mw} MW を引き継ぎ完了",
+        "{name}: hand-over {number}: work of {mw} MW, ordered at {ordered} s ({after} s after the event's start), had taken over from the batteries {lasted} s later, at {real} s",
+        "{name}: 引き継ぎ {number}: {ordered} 秒(イベント開始の {after} 秒後)に命令したワークロード {mw} MW が、{lasted} 秒かけて {real} 秒に蓄電池からの引き継ぎを完了",
     ),
     "whatif.failed": (
         "failure: {what} {where} ({how}) at {at} s{until}",
@@ -133,11 +133,13 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.picture.target": ("target ±10 %", "目標 ±10 %"),
     "whatif.picture.delivered": ("delivered", "実績"),
     "whatif.picture.soc": ("SoC, %", "充電率 %"),
-    "whatif.picture.time": ("seconds from the start of the play", "開始からの秒数"),
+    "whatif.picture.time": ("seconds from the start of the play", "シミュレーション開始からの秒数"),
+    "whatif.picture.hand_overs": ("hand-overs, ordered to real:", "引き継ぎ(命令から実現まで):"),
     "whatif.picture.hand_over": (
-        "hand-over of {mw} MW: ordered at {ordered} s, done at {real} s",
-        "{mw} MW の引き継ぎ: 命令 {ordered} 秒、完了 {real} 秒",
+        "{number}: {mw} MW, {ordered} to {real} s",
+        "{number}: {mw} MW、{ordered}〜{real} 秒",
     ),
+    "whatif.picture.hand_overs_more": ("and {count} more: in the table", "ほか {count} 件は表に記載"),
     "whatif.picture.failure": ("{what} fails", "{what} 故障"),
     "whatif.picture.site": ("{site}, MW", "{site} MW"),
     "whatif.picture.modelled": ("modelled, seed {seed}", "推定値、シード {seed}"),
