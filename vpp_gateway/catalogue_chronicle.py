@@ -173,8 +173,8 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} は {kw} kW を実施中(プラグインの申告)。判定はメーターで行う。",
     ),
     "why.order.returned": (
-        "{offer} is back: its work runs as before.",
-        "{offer} は復帰済み: ワークロードは元どおり。",
+        "{offer} is back ({kw} kW): its work runs as before.",
+        "{offer} は復帰済み({kw} kW): ワークロードは元どおり。",
     ),
     "why.order.failed": (
         "{offer} failed ({why}): its {kw} kW at cost {cost} are given by the batteries, and the next plan looks for something "
@@ -190,8 +190,8 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} に復帰を命令({kw} kW、費用 {cost}): 要求が終わった。",
     ),
     "why.hand_over": (
-        "Hand-over done: the meters show {kw} kW of work, the batteries are down to {other_kw} kW.",
-        "引き継ぎ完了: ワークロード {kw} kW がメーターに現れ、蓄電池は {other_kw} kW に下がった。",
+        "Hand-over of {kw} kW done {seconds} s after the order: the meters show {total_kw} kW more of work, the batteries are down to {other_kw} kW.",
+        "引き継ぎ完了: 命令の {seconds} 秒後に {kw} kW。メーターに新たに {total_kw} kW が現れ、蓄電池は {other_kw} kW に下がった。",
     ),
     "why.share.unusable": (
         "{device} at {site} gives nothing: it cannot be used ({why}).",

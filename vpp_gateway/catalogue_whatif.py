@@ -1,4 +1,4 @@
-"""Texts of `simulate` and `replay`. Key -> (English, Japanese)."""
+"""Texts of `simulate` and `replay`, and of `events why` where several orders are told in one. Key -> (English, Japanese)."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.column.shortfall": ("shortfall MW", "不足量 MW"),
     "whatif.out": ("opted out: {why}", "拒否: {why}"),
     "whatif.hand_over": (
-        "{name}: work ordered {ordered} s after the start had taken {mw} MW over from the batteries after {real} s",
-        "{name}: 開始 {ordered} 秒後に命令したワークロードが、{real} 秒後に蓄電池から {mw} MW を引き継ぎ完了",
+        "{name}: hand-over {number}: work of {mw} MW, ordered at {ordered} s ({after} s after the event's start), had taken over from the batteries {lasted} s later, at {real} s",
+        "{name}: 引き継ぎ {number}: {ordered} 秒(イベント開始の {after} 秒後)に命令したワークロード {mw} MW が、{lasted} 秒かけて {real} 秒に蓄電池からの引き継ぎを完了",
     ),
     "whatif.failed": (
         "failure: {what} {where} ({how}) at {at} s{until}",
@@ -182,14 +182,61 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.picture.target": ("target ±10 %", "目標 ±10 %"),
     "whatif.picture.delivered": ("delivered", "実績"),
     "whatif.picture.soc": ("SoC, %", "充電率 %"),
-    "whatif.picture.time": ("seconds from the start of the play", "開始からの秒数"),
+    "whatif.picture.time": ("seconds from the start of the play", "シミュレーション開始からの秒数"),
+    "whatif.picture.hand_overs": ("hand-overs, ordered to real:", "引き継ぎ(命令から実現まで):"),
     "whatif.picture.hand_over": (
-        "hand-over of {mw} MW: ordered at {ordered} s, done at {real} s",
-        "{mw} MW の引き継ぎ: 命令 {ordered} 秒、完了 {real} 秒",
+        "{number}: {mw} MW, {ordered} to {real} s",
+        "{number}: {mw} MW、{ordered}〜{real} 秒",
     ),
+    "whatif.picture.hand_overs_more": ("and {count} more: in the table", "ほか {count} 件は表に記載"),
     "whatif.picture.failure": ("{what} fails", "{what} 故障"),
     "whatif.picture.site": ("{site}, MW", "{site} MW"),
     "whatif.picture.modelled": ("modelled, seed {seed}", "推定値、シード {seed}"),
+    # --- `events why`: orders for another event, and several orders alike --------------------------------------------
+    "why.order.shared_ordered": (
+        "{offer}, ordered for {other}, gives {kw} kW here too (cost {cost}); the batteries bridge until the meter shows it.",
+        "{other} のために命令した {offer} が、ここでも {kw} kW を出す(費用 {cost})。メーターに現れるまで蓄電池がつなぐ。",
+    ),
+    "why.order.shared_back": (
+        "{offer}, ordered for {other}, is told to return: its {kw} kW here end (cost {cost}).",
+        "{other} のために命令した {offer} に復帰を命令: ここでの {kw} kW が終わる(費用 {cost})。",
+    ),
+    "why.orders.shared_ordered": (
+        "{count} orders for {offer}, made for {other}, give {count} × {kw} kW here too (cost {cost}); the batteries bridge until the meter shows it.",
+        "{other} のための {offer} への命令 {count} 件が、ここでも {count} × {kw} kW を出す(費用 {cost})。メーターに現れるまで蓄電池がつなぐ。",
+    ),
+    "why.orders.shared_back": (
+        "{count} orders for {offer}, made for {other}, are told to return: their {count} × {kw} kW here end (cost {cost}).",
+        "{other} のための {offer} への命令 {count} 件に復帰を命令: ここでの {count} × {kw} kW が終わる(費用 {cost})。",
+    ),
+    "why.orders.ordered": (
+        "{offer} is ordered {count} times: {count} × {kw} kW at cost {cost}; the batteries bridge until the meter shows it.",
+        "{offer} に {count} 件を命令: {count} × {kw} kW(費用 {cost})。メーターに現れるまで蓄電池がつなぐ。",
+    ),
+    "why.orders.prepared": (
+        "{offer} is prepared {count} times: {count} × {kw} kW at cost {cost} wait for the start.",
+        "{offer} は {count} 件を準備済み: {count} × {kw} kW(費用 {cost})が開始を待つ。",
+    ),
+    "why.orders.active": (
+        "{offer} gives {count} × {kw} kW by the plug-in's own word; what counts is the meter.",
+        "{offer} は {count} × {kw} kW を実施中(プラグインの申告)。判定はメーターで行う。",
+    ),
+    "why.orders.returned": (
+        "{offer} is back ({count} × {kw} kW): its work runs as before.",
+        "{offer} は復帰済み({count} × {kw} kW): ワークロードは元どおり。",
+    ),
+    "why.orders.failed": (
+        "{count} orders for {offer} failed ({why}): their {count} × {kw} kW at cost {cost} are given by the batteries, and the next plan looks for something else.",
+        "{offer} への命令 {count} 件に失敗({why}): {count} × {kw} kW(費用 {cost})は蓄電池が補い、次の計画で他の手段を探す。",
+    ),
+    "why.orders.back": (
+        "{offer} is told to return ({count} × {kw} kW, cost {cost}): the plan does without it.",
+        "{offer} に復帰を命令({count} × {kw} kW、費用 {cost}): 計画上は不要になった。",
+    ),
+    "why.orders.back_at_end": (
+        "{offer} is told to return ({count} × {kw} kW, cost {cost}): nothing is asked any more.",
+        "{offer} に復帰を命令({count} × {kw} kW、費用 {cost}): 要求が終わった。",
+    ),
     # --- replay --------------------------------------------------------------------------------------------------
     "replay.head": (
         "{path}: {facts} facts from {since} to {until}, {decisions} decisions",

@@ -253,8 +253,53 @@ def test_an_order_and_its_hand_over() -> None:
     assert of_kind(rows, "hand_over") == [(3.0, ["hand_over"])]
     (done,) = (row for row in rows if row.kind == "hand_over")
     assert said(done) == [
-        "Hand-over done: the meters show 100.0 kW of work, the batteries are down to 100.0 kW."
+        "Hand-over of 100.0 kW done 3 s after the order: the meters show 100.0 kW more of work, "
+        "the batteries are down to 100.0 kW."
     ]
+
+
+def pause(number: int, w: float = 100_000.0) -> OrderLook:
+    return OrderLook(
+        id=OrderId(f"1-{number}"),
+        name="work: pause a",
+        state="active",
+        share=0.5,
+        cost=2.0,
+        regulation_w=w,
+        committed=True,
+        taken_back=False,
+    )
+
+
+def test_orders_alike_are_counted_so_that_they_add_up() -> None:
+    standing = (pause(1), pause(2), pause(3, w=40_000.0))
+    back = tuple(replace(one, state="returning", taken_back=True, regulation_w=0.0) for one in standing)
+    rows = told(
+        second(0, orders=standing),
+        Look(at=START + 600.0, phase=None, orders=back),
+        Look(at=START + 601.0, phase=None),
+    )
+    codes = ["orders.back_at_end", "order.back_at_end"]
+    assert of_kind(rows, "order")[-2:] == [(600.0, codes), (601.0, ["orders.returned", "order.returned"])]
+    *_, end, last = (row for row in rows if row.kind == "order")
+    assert said(end) == [
+        "work: pause a is told to return (2 × 100.0 kW, cost 2): nothing is asked any more.",
+        "work: pause a is told to return (40.0 kW, cost 2): nothing is asked any more.",
+    ]
+    assert said(last)[0] == "work: pause a is back (2 × 100.0 kW): its work runs as before."
+
+
+def test_work_ordered_for_another_instruction_is_told_and_handed_over_here_too() -> None:
+    moved = replace(pause(1), made_for=InstructionId("tso/EV-9"))
+    rows = told(
+        second(0, orders=(replace(moved, state="ordered"),)),
+        second(1, orders=(moved,), battery_w=100_000.0),
+        Look(at=START + 600.0, phase=None),
+    )
+    ordered = next(row for row in rows if row.kind == "order")
+    assert said(ordered)[0].startswith("work: pause a, ordered for tso/EV-9, gives 100.0 kW here too")
+    assert of_kind(rows, "hand_over") == [(1.0, ["hand_over"])]
+    assert of_kind(rows, "order") == [(0.0, ["order.shared_ordered"]), (1.0, ["order.active"])]
 
 
 def test_links_meters_and_plugins() -> None:

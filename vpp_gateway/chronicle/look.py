@@ -83,6 +83,8 @@ class OrderLook:
     taken_back: bool
     reason: str = ""
     """Why it failed, in English."""
+    made_for: InstructionId | None = None
+    """Another instruction, for which it was made; None: for this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,10 +54,30 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
         short_w=0.0 if plan is None else math.fsum(w for _, w in plan.shortfall_w),
         binding=(*(() if plan is None else plan.binding), *_held(gateway, row)),
         batteries=tuple(_batteries((*states, *(gateway.sites[site] for site in alone)), problem, shares)),
-        orders=tuple(_orders(gateway, id, row.sites)),
+        orders=(*_orders(gateway, id, row.sites), *_orders_of_others(gateway, id, row.sites)),
         called=called,
         rejected=(*rejected, *_no_levers(gateway, row, now)),
         plugins=tuple(_plugins(gateway, now)),
+    )
+
+
+def look_at_work(gateway: Gateway, id: InstructionId, now: float) -> Look:
+    """As much of a second as a hand-over needs, at little cost: what is asked, what is given, and the orders."""
+    row = next((row for row in gateway.timeline.at(now) if row.instruction.id == id), None)
+    if row is None:
+        instruction = gateway.timeline.get(id)
+        scope = () if instruction is None else gateway.timeline.scope_of(instruction)
+        return Look(at=now, phase=None, orders=tuple(_orders(gateway, id, scope or gateway.sites.ids)))
+    states = [gateway.sites[site] for site in row.sites]
+    policy, alone = gateway.policy, given_alone_w(row, gateway.sites, now, gateway.policy)
+    given = (delivered_w(id, s, gateway.baselines, now, policy, row.without) for s in states)
+    return Look(
+        at=now,
+        phase=row.phase,
+        asked_w=gateway.battery.asked_w(row),
+        delivered_w=math.fsum((*given, *alone.values())),
+        battery_w=math.fsum((*(s.held_w(now, policy, row.without) for s in states), *alone.values())),
+        orders=(*_orders(gateway, id, row.sites), *_orders_of_others(gateway, id, row.sites)),
     )
 
 
@@ -203,17 +223,29 @@ def _orders(gateway: Gateway, id: InstructionId, sites: Sequence[SiteId]) -> Ite
     known: dict[OrderId, ShiftRecord] = {**gateway.shifts.failed, **gateway.shifts.orders}
     for record in known.values():
         if record.order.instruction == id:
-            yield OrderLook(
-                id=record.order.id,
-                name=_name(record.offer),
-                state="ordered" if record.state is None else str(record.state),
-                share=record.share,
-                cost=record.offer.cost,
-                regulation_w=math.fsum(record.regulation_w(site) for site in sites),
-                committed=record.committed,
-                taken_back=record.taken_back,
-                reason=record.reason,
-            )
+            yield _order(record, sites)
+
+
+def _orders_of_others(gateway: Gateway, id: InstructionId, sites: Sequence[SiteId]) -> Iterator[OrderLook]:
+    """Orders that were made for another instruction and give something at the sites of this one: moved work."""
+    for record in gateway.shifts.orders.values():
+        mine = record.order.instruction == id
+        if not mine and record.committed and any(record.regulation_w(site) for site in sites):
+            yield replace(_order(record, sites), made_for=record.order.instruction)
+
+
+def _order(record: ShiftRecord, sites: Sequence[SiteId]) -> OrderLook:
+    return OrderLook(
+        id=record.order.id,
+        name=_name(record.offer),
+        state="ordered" if record.state is None else str(record.state),
+        share=record.share,
+        cost=record.offer.cost,
+        regulation_w=math.fsum(record.regulation_w(site) for site in sites),
+        committed=record.committed,
+        taken_back=record.taken_back,
+        reason=record.reason,
+    )
 
 
 def _name(offer: Offer) -> str:

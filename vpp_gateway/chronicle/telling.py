@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from vpp_gateway.chronicle.hand_over import HandedOver
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.instruction import Limit, SiteId
@@ -182,12 +183,25 @@ def order(code: str, one: OrderLook) -> Reason:
     """Where an order to a plug-in stands."""
     values = (("offer", one.name), ("w", f"{abs(one.regulation_w):.0f}"), ("cost", f"{one.cost:g}"))
     why = (("why", one.reason),) if code == "failed" else ()
+    if one.made_for is not None and code in ("ordered", "back", "back_at_end"):
+        code, why = f"shared_{code.removesuffix('_at_end')}", (("other", one.made_for),)
     return Reason(code=f"order.{code}", values=(*values, *why))
 
 
-def hand_over(look: Look) -> Reason:
+def alike(reason: Reason, count: int) -> Reason:
+    """Several orders of which the same is to be said."""
+    code = reason.code.replace("order.", "orders.", 1)
+    return Reason(code=code, values=(*reason.values, ("count", str(count))))
+
+
+def hand_over(over: HandedOver) -> Reason:
     """The work has taken over from the batteries."""
-    values = (("w", f"{abs(look.workload_w):.0f}"), ("other_w", f"{abs(look.battery_w):.0f}"))
+    values = (
+        ("w", f"{abs(over.work_w):.0f}"),
+        ("seconds", f"{over.lasted_s:.0f}"),
+        ("total_w", f"{abs(over.shown_w):.0f}"),
+        ("other_w", f"{abs(over.battery_w):.0f}"),
+    )
     return Reason(code="hand_over", values=values)
 
 

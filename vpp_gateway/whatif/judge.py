@@ -18,24 +18,15 @@ from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.measured import regulation_asked_w
 from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, SiteId
-from vpp_gateway.domain.order import ShiftVerb
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 from vpp_gateway.metering.limit import LimitAccount
-from vpp_gateway.whatif.course import Course, Second
+from vpp_gateway.whatif.course import Course, HandOver, Second
 from vpp_gateway.whatif.house import instruction_id
 from vpp_gateway.whatif.ruling import before, elsewhere, holders, limiters
 from vpp_gateway.whatif.world import Asked, Play
 
 TIERS = ("battery", "workload", "pv", "rest")
-HAND_OVER_SHARE = 0.9
-"""A hand-over is over when the workload has grown by this share of what it settles at."""
-EPISODE_S = 15.0
-"""Commits closer than this are one hand-over."""
-SETTLED_S, SETTLED_MEAN = 120.0, 2
-"""The workload has settled at the latest so long after the last commit; the mean of so many seconds says at what."""
-WORTH_SHARE = 0.1
-"""Of the target: a hand-over of less is not worth a mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +51,6 @@ class Sample:
     def rules(self) -> bool:
         """Whether the event rules a site of its own in this second."""
         return bool(self.sites_w)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandOver:
-    """When the workload took over from the batteries, seconds of the play."""
-
-    ordered_s: float
-    real_s: float
-    grown_w: float
-    """Regulation that the workload gives more than before, W."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +174,7 @@ def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float,
         reason=reason,
         samples=samples,
         excused=excused,
-        hand_overs=_hand_overs(course, id, tuple(s for s in samples if s.rules)),
+        hand_overs=tuple(course.hand_overs.get(id, ())),
         limits=_limits(play, course, asked, excused) if opt == "in" else {},
         held_by=tuple(holders(play, course, asked)),
         limited_by=tuple(limiters(play, course, asked)),
@@ -259,39 +240,6 @@ def _sample(
 def target_w(demand: Demand, baseline_w: float) -> float:
     """A demand as regulation against the summed baseline of its sites, W; 0 for a limit."""
     return 0.0 if isinstance(demand, Limit) else regulation_asked_w(demand, baseline_w)
-
-
-def _hand_overs(course: Course, id: InstructionId, samples: tuple[Sample, ...]) -> tuple[HandOver, ...]:
-    """Commits that follow each other closely are one hand-over; it counts when the workload's part really grew by it."""
-    orders = sorted({m.at_s for m in course.marks if m.verb is not ShiftVerb.PREPARE})
-    commits = [m.at_s for m in course.marks if m.instruction == id and m.verb is ShiftVerb.COMMIT]
-    episodes: list[list[float]] = []
-    for at_s in commits:
-        if episodes and at_s <= episodes[-1][-1] + EPISODE_S:
-            episodes[-1].append(at_s)
-        else:
-            episodes.append([at_s])
-    found = []
-    for episode in episodes:
-        until_s = next((at for at in orders if at > episode[-1]), math.inf)
-        over = _hand_over(episode, until_s, samples)
-        if over is not None:
-            found.append(over)
-    return tuple(found)
-
-
-def _hand_over(episode: list[float], until_s: float, samples: tuple[Sample, ...]) -> HandOver | None:
-    """From the first commit to the second in which the workload gives `HAND_OVER_SHARE` of what it settles at."""
-    until = [s.tiers_w["workload"] for s in samples if s.at_s <= episode[0]]
-    after = [s for s in samples if episode[0] < s.at_s < min(until_s, episode[-1] + SETTLED_S)]
-    if not after:
-        return None
-    was_w = until[-1] if until else 0.0
-    grown_w = _mean(s.tiers_w["workload"] for s in after[-SETTLED_MEAN:]) - was_w
-    if grown_w * after[-1].target_w <= 0 or abs(grown_w) < WORTH_SHARE * abs(after[-1].target_w):
-        return None
-    real = next(s for s in after if (s.tiers_w["workload"] - was_w) / grown_w >= HAND_OVER_SHARE)
-    return HandOver(ordered_s=episode[0], real_s=real.at_s, grown_w=grown_w)
 
 
 def _unreported(sample: Sample) -> bool:

@@ -12,8 +12,8 @@ from vpp_gateway.domain.instruction import Limit
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import within
 from vpp_gateway.optimise.explain import told
-from vpp_gateway.whatif.course import Course
-from vpp_gateway.whatif.judge import TIERS, EventResult, HandOver
+from vpp_gateway.whatif.course import Course, HandOver
+from vpp_gateway.whatif.judge import TIERS, EventResult
 from vpp_gateway.whatif.remarks import elsewhere_s, held_by, remarks_on, ruled_elsewhere
 from vpp_gateway.whatif.scenario import faults_of
 from vpp_gateway.whatif.sun import sun_of
@@ -25,14 +25,16 @@ class _Model(BaseModel):
 
 
 class HandOverResult(_Model):
-    """The workload takes over from the batteries; seconds of the play."""
+    """The workload takes over from the batteries. `events why` tells the same ones."""
 
     ordered_s: float
-    """First commit of a workload shift."""
+    """First order that belongs to it, s from the start of the play."""
     real_s: float
-    """Nine tenths of it are seen at the meters."""
+    """Nine tenths of it are seen at the meters and the batteries are down, s from the start of the play."""
+    lasted_s: float
+    """From the order to its being real, s."""
     grown_regulation_w: float
-    """What the workload gives more than before, W."""
+    """What the workload that was ordered gives more than before, W."""
 
 
 class RuledElsewhere(_Model):
@@ -294,7 +296,12 @@ def _tiers(play: Play, row: EventResult, means: dict[str, float]) -> dict[str, f
 
 
 def _hand_over(over: HandOver) -> HandOverResult:
-    return HandOverResult(ordered_s=over.ordered_s, real_s=over.real_s, grown_regulation_w=over.grown_w)
+    return HandOverResult(
+        ordered_s=over.ordered_s,
+        real_s=over.real_s,
+        lasted_s=over.lasted_s,
+        grown_regulation_w=over.work_w,
+    )
 
 
 def _met(row: EventResult, means: dict[str, float]) -> bool | None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vpp_gateway.catalogue import Lang, retell, text, word
-from vpp_gateway.whatif.result import Renewables, SimulatedEvent, SimulationResult
+from vpp_gateway.whatif.result import HandOverResult, Renewables, SimulatedEvent, SimulationResult
 from vpp_gateway.whatif.world import Play
 
 NOTHING = "–"
@@ -56,17 +56,8 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
         for remark in event.remarks:
             said = escape(f"{event.name}: {remark.text_ja if lang == 'ja' else remark.text}")
             yield f"[{style}]{said}[/]" if style else said
-        for over in event.hand_overs:
-            ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
-            said = text(
-                "whatif.hand_over",
-                lang,
-                name=event.name,
-                ordered=f"{ordered:.0f}",
-                real=f"{real:.0f}",
-                mw=_mw(over.grown_regulation_w, signed=True),
-            )
-            yield escape(said)
+        for number, over in enumerate(event.hand_overs, 1):
+            yield escape(_hand_over(event, number, over, lang))
         if event.unreported_samples:
             said = text("whatif.unreported", lang, name=event.name, count=event.unreported_samples)
             yield f"[red]{escape(said)}[/]"
@@ -88,6 +79,21 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
         yield f"[dim]{text('whatif.assumed', lang, what=text(code, lang))}[/]"
     if result.trouble:
         yield f"[bold red]{escape(text('whatif.trouble', lang, why=retell(result.trouble, lang)))}[/]"
+
+
+def _hand_over(event: SimulatedEvent, number: int, over: HandOverResult, lang: Lang) -> str:
+    """On the clock of the play, as failures are and the picture is; the event's own offset in words."""
+    return text(
+        "whatif.hand_over",
+        lang,
+        name=event.name,
+        number=number,
+        mw=_mw(over.grown_regulation_w, signed=True),
+        ordered=f"{over.ordered_s:.0f}",
+        after=f"{over.ordered_s - event.start_s:.0f}",
+        lasted=f"{over.lasted_s:.0f}",
+        real=f"{over.real_s:.0f}",
+    )
 
 
 def _sun(sun: Renewables, lang: Lang) -> str:
@@ -119,7 +125,7 @@ def _late(event: SimulatedEvent, lang: Lang) -> Iterator[str]:
     late_s = event.received_s - event.start_s
     if late_s > 0:
         said = text("whatif.late", lang, name=event.name, late=f"{late_s:g}")
-        if event.opt == "in" and event.met is not None:
+        if event.opt == "in" and event.limit is None and event.met is not None:
             said += text("whatif.late.counted", lang, count=event.samples)
         yield f"[yellow]{escape(said)}[/]"
 
