@@ -17,6 +17,7 @@ from vpp_gateway.catalogue_device import DEVICE
 from vpp_gateway.catalogue_horizon import HORIZON
 from vpp_gateway.catalogue_messages import MESSAGES
 from vpp_gateway.catalogue_push import PUSH
+from vpp_gateway.catalogue_ruling import RULING
 from vpp_gateway.catalogue_said import SAID
 from vpp_gateway.catalogue_texts import TEXTS as COMMAND_TEXTS
 from vpp_gateway.catalogue_trust import TRUST
@@ -41,6 +42,7 @@ TEXTS: Final = {
     **WHATIF,
     **CHRONICLE,
     **DEVICE,
+    **RULING,
 }
 """Key -> (English, Japanese)."""
 CLAUSE_END: Final = re.compile(r"(; |: )")

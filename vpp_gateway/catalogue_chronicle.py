@@ -58,30 +58,22 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "Nothing is asked any more; what was ordered is taken back.",
         "要求は終わり、命令したものを戻す。",
     ),
-    "why.phase.taken": (
-        "{site} is ruled by {other}, which is more urgent.",
-        "{site} は、より優先度の高い {other} に従う。",
-    ),
-    "why.phase.given_back": (
-        "{site} is free of the more urgent instruction and counts here again.",
-        "{site} は優先度の高い指令から戻り、再びここに数える。",
-    ),
     # --- why this site -------------------------------------------------------------------------------------------
     "why.site.share": (
-        "{site} gives {kw} of {total_kw} kW: its batteries hold {percent} of the energy that can be spared ({kwh} kWh).",
-        "{site} は {total_kw} kW のうち {kw} kW: 余力エネルギーの {percent}({kwh} kWh)を持つ。",
+        "{site} is ordered {kw} of {total_kw} kW: its batteries hold {percent} of the energy that can be spared ({kwh} kWh).",
+        "{site} に {total_kw} kW のうち {kw} kW を命令: 余力エネルギーの {percent}({kwh} kWh)を持つ。",
     ),
     "why.site.full": (
-        "{site} gives {kw} of {total_kw} kW: all that its batteries have.",
-        "{site} は {total_kw} kW のうち {kw} kW: 蓄電池の余力の全量。",
+        "{site} is ordered {kw} of {total_kw} kW: all that its batteries have.",
+        "{site} に {total_kw} kW のうち {kw} kW を命令: 蓄電池の余力の全量。",
     ),
     "why.site.export": (
-        "{site} gives {kw} of {total_kw} kW and no more: its export limit binds, so other sites give the rest.",
-        "{site} は {total_kw} kW のうち {kw} kW まで: 逆潮流上限に達したため、残りは他の拠点が出す。",
+        "{site} is ordered {kw} of {total_kw} kW and no more: its export limit binds, so other sites give the rest.",
+        "{site} への命令は {total_kw} kW のうち {kw} kW まで: 逆潮流上限に達したため、残りは他の拠点が出す。",
     ),
     "why.site.import": (
-        "{site} gives {kw} of {total_kw} kW and no more: its contracted import binds, so other sites give the rest.",
-        "{site} は {total_kw} kW のうち {kw} kW まで: 契約電力に達したため、残りは他の拠点が出す。",
+        "{site} is ordered {kw} of {total_kw} kW and no more: its contracted import binds, so other sites give the rest.",
+        "{site} への命令は {total_kw} kW のうち {kw} kW まで: 契約電力に達したため、残りは他の拠点が出す。",
     ),
     "why.site.idle": ("{site} is not needed.", "{site} は不要。"),
     "why.site.none": (
@@ -164,8 +156,8 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer}({kw} kW、費用 {cost})は使わない: 効くまでに {seconds} 秒かかり、要求はそこまで続かない。",
     ),
     "why.call.kept": (
-        "{offer} is kept at {share} of its size (cost {cost}): without it the batteries would have too little left for bridging.",
-        "{offer} を規模の {share} で続ける(費用 {cost}): やめると、つなぎの余力が足りない。",
+        "{offer} is kept at {share} of its size (cost {cost}, half of its own while it stands): without it the batteries would have too little left for bridging.",
+        "{offer} を規模の {share} で続ける(費用 {cost}、実施中のため半額で比較): やめると、つなぎの余力が足りない。",
     ),
     # --- orders and the hand-over --------------------------------------------------------------------------------
     "why.order.ordered": (
@@ -181,8 +173,8 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} は {kw} kW を実施中(プラグインの申告)。判定はメーターで行う。",
     ),
     "why.order.returned": (
-        "{offer} is back: its work runs as before.",
-        "{offer} は復帰済み: ワークロードは元どおり。",
+        "{offer} is back ({kw} kW): its work runs as before.",
+        "{offer} は復帰済み({kw} kW): ワークロードは元どおり。",
     ),
     "why.order.failed": (
         "{offer} failed ({why}): its {kw} kW at cost {cost} are given by the batteries, and the next plan looks for something "
@@ -198,8 +190,8 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} に復帰を命令({kw} kW、費用 {cost}): 要求が終わった。",
     ),
     "why.hand_over": (
-        "Hand-over done: the meters show {kw} kW of work, the batteries are down to {other_kw} kW.",
-        "引き継ぎ完了: ワークロード {kw} kW がメーターに現れ、蓄電池は {other_kw} kW に下がった。",
+        "Hand-over of {kw} kW done {seconds} s after the order: the meters show {total_kw} kW more of work, the batteries are down to {other_kw} kW.",
+        "引き継ぎ完了: 命令の {seconds} 秒後に {kw} kW。メーターに新たに {total_kw} kW が現れ、蓄電池は {other_kw} kW に下がった。",
     ),
     "why.share.unusable": (
         "{device} at {site} gives nothing: it cannot be used ({why}).",
@@ -223,12 +215,12 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{site} の契約電力に余地ができた。",
     ),
     "why.battery.full": (
-        "{device} at {site} gives all it has, {kw} kW (state of charge {percent}); what more is asked goes to the others.",
-        "{site} の {device} は余力の全量 {kw} kW(充電率 {percent})。それ以上は他が受け持つ。",
+        "{device} at {site} is ordered all it has, {kw} kW (state of charge {percent}); what more is asked goes to the others.",
+        "{site} の {device} に余力の全量 {kw} kW を命令(充電率 {percent})。それ以上は他が受け持つ。",
     ),
     "why.battery.bridging": (
-        "{device} at {site} gives {kw} of {room_kw} kW, also from the part kept for bridging (state of charge {percent}).",
-        "{site} の {device} は {room_kw} kW のうち {kw} kW: つなぎ用の分も使う(充電率 {percent})。",
+        "{device} at {site} is ordered {kw} of {room_kw} kW, also from the part kept for bridging (state of charge {percent}).",
+        "{site} の {device} に {room_kw} kW のうち {kw} kW を命令: つなぎ用の分も使う(充電率 {percent})。",
     ),
     "why.battery.eased": (
         "{device} at {site} is back to its share: {kw} of {room_kw} kW (state of charge {percent}).",
@@ -244,16 +236,16 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
     ),
     # --- failures ------------------------------------------------------------------------------------------------
     "why.battery.gone": (
-        "{device} at {site} cannot be used ({why}); it gave {kw} kW.",
-        "{site} の {device} は使えない({why})。それまで {kw} kW を出していた。",
+        "{device} at {site} cannot be used ({why}); it was ordered {kw} kW.",
+        "{site} の {device} は使えない({why})。それまで {kw} kW を命令していた。",
     ),
     "why.battery.back": (
         "{device} at {site} can be used again.",
         "{site} の {device} は再び使える。",
     ),
     "why.battery.taken_over": (
-        "{devices} give {kw} kW more in its place.",
-        "代わりに {devices} が {kw} kW 多く出す。",
+        "{devices}: {kw} kW more are ordered in its place.",
+        "代わりに {devices} に {kw} kW 多く命令する。",
     ),
     "why.site.gone": (
         "{name} is out of reach ({why}): its batteries hold what they were ordered until their own timers end it.",
@@ -297,17 +289,6 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "再び指令の ±10 % 以内: {total_kw} kW に対し {kw} kW。",
     ),
     # --- over ----------------------------------------------------------------------------------------------------
-    "why.over.completed": (
-        "Over: {kw} of {total_kw} kW on the average, {percent} of the seconds within 10 %, {other_kw} kW missing on the average.",
-        "終了: 平均 {kw} kW(目標 {total_kw} kW)、±10 % 以内は {percent}、平均不足量 {other_kw} kW。",
-    ),
-    "why.over.cancelled": (
-        "Cancelled: {kw} of {total_kw} kW on the average until then, {percent} of the seconds within 10 %, {other_kw} kW missing "
-        "on the average.",
-        "取消: それまでの平均 {kw} kW(目標 {total_kw} kW)、±10 % 以内は {percent}、平均不足量 {other_kw} kW。",
-    ),
-    "why.over.completed_unmeasured": ("Over; no second was counted.", "終了。数えた秒はない。"),
-    "why.over.cancelled_unmeasured": ("Cancelled; no second was counted.", "取消。数えた秒はない。"),
     # --- the command ---------------------------------------------------------------------------------------------
     "events.why.head": (
         "{id} (modification {modification}): why, second by second",

@@ -26,7 +26,7 @@ DEVICE: Final[Mapping[str, tuple[str, str]]] = {
     "device.grades": (
         "bronze: a map only; silver: passes the contract on its simulator; gold: recorded from a device; "
         "platinum: commissioned in the field.",
-        "ブロンズ: マップのみ。シルバー: シミュレーターで契約試験に合格。ゴールド: 実機の記録あり。"
+        "ブロンズ: マップのみ。シルバー: シミュレーターで契約テストに合格。ゴールド: 実機の記録あり。"
         "プラチナ: 現地で試運転済み。",
     ),
     "device.scan.none": (
@@ -113,7 +113,7 @@ DEVICE: Final[Mapping[str, tuple[str, str]]] = {
     "device.report.when": ("When", "日時"),
     "device.report.by": ("By", "実施者"),
     "device.report.gateway": ("Gateway", "ゲートウェイ"),
-    "device.report.steps": ("Steps", "ステップ試験"),
+    "device.report.steps": ("Steps", "ステップテスト"),
     "device.report.step.asked": ("asked, W", "指令 W"),
     "device.report.step.confirmed": ("confirmed, W", "確認 W"),
     "device.report.step.acknowledged": ("acknowledged, s", "応答 秒"),
@@ -130,7 +130,7 @@ DEVICE: Final[Mapping[str, tuple[str, str]]] = {
     "device.report.fault.not_arrived": ("did not arrive", "到達しない"),
     "device.report.fault.not_held": ("was not held", "保持できない"),
     "device.report.fault.meter_disagrees": ("the meter disagrees", "計器と一致しない"),
-    "device.report.failsafe": ("Left alone", "通信断試験"),
+    "device.report.failsafe": ("Left alone", "通信断テスト"),
     "device.report.failsafe.none": ("Not tested.", "未実施。"),
     "device.report.failsafe.nothing": ("nothing", "なし"),
     "device.report.failsafe.not": ("not while it was watched", "観察中は復帰せず"),
@@ -172,10 +172,10 @@ DEVICE: Final[Mapping[str, tuple[str, str]]] = {
     "device.check.ok": (
         "{file}: valid, and the contract passes on its simulated device: {count} checks. About the real product that "
         "says nothing.",
-        "{file}: 正しい。模擬機器での契約試験 {count} 件にすべて合格。実機については何も証明しない。",
+        "{file}: 正しい。模擬機器での契約テスト {count} 件にすべて合格。実機については何も証明しない。",
     ),
     "device.check.breach": (
         "{file}: {failed} of {count} checks failed on the simulated device.",
-        "{file}: 模擬機器での契約試験 {count} 件のうち {failed} 件が不合格。",
+        "{file}: 模擬機器での契約テスト {count} 件のうち {failed} 件が不合格。",
     ),
 }

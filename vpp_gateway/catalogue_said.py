@@ -182,6 +182,7 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
         "exception {code} on reading {point} at {address} ({table})",
         "{point}({table} {address})の読み取りで例外 {code}",
     ),
+    "said.not_opened": ("cannot be opened", "開けない"),
     "said.no_factor": ("scale {found} is not positive", "倍率 {found} が正でない"),
     # --- workload plug-ins ---------------------------------------------------------------------------------------
     "said.unheard": ("not heard of yet", "まだ何も届いていない"),
@@ -307,6 +308,34 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.writes_no_more": (
         "the journal failed after record {last} and writes no more",
         "ジャーナルが記録 {last} の後で故障し、書き込みを止めた",
+    ),
+    "said.no_space": ("no space left", "空き領域がない"),
+    "said.not_written": (
+        "{count} records since {first} could not be written to {path}",
+        "{first} 以降の記録 {count} 件を {path} に書けなかった",
+    ),
+    "said.bad_hash": (
+        "record {seq} ({kind}) does not match its hash",
+        "記録 {seq}({kind})がハッシュと一致しない",
+    ),
+    "said.read_until": (
+        "only its records up to {last} can be read",
+        "読めるのは {last} までの記録だけ",
+    ),
+    "said.read_nothing": ("none of its records can be read", "読める記録はない"),
+    "said.left_alone": ("the file itself was left as it is", "ファイル自体には触れていない"),
+    "said.file_empty": ("it is empty", "空である"),
+    "said.too_short": (
+        "the journal ends at record {last}, but record {seq} was committed once",
+        "記録 {seq} まで確定していたのに、ジャーナルは記録 {last} で終わっている",
+    ),
+    "said.tail_cut": (
+        "its tail was cut or an older copy put back",
+        "末尾が切り取られたか、古いコピーに戻された",
+    ),
+    "said.fetch_again": (
+        "what happened since must be fetched again from the VTNs",
+        "その後の出来事は VTN から取得し直すこと",
     ),
     "said.no_head": ("journal.head is missing", "journal.head がない"),
     "said.cut_unseen": (

@@ -230,6 +230,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "there is no configuration file {file}; write one with 'vpp-gateway config init', or name it with --config",
         "設定ファイル {file} がありません。'vpp-gateway config init' で作るか、--config で指定してください",
     ),
+    "cli.stdout": ("standard output cannot be written: {why}", "標準出力に書けません: {why}"),
     "cli.problems": ("{count} to be put right", "修正が必要: {count} 件"),
     # --- config --------------------------------------------------------------------------------------------------
     "config.valid": (
@@ -239,8 +240,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "上位接続 {northbound}、プラグイン {plugins}",
     ),
     "config.unchecked": (
-        "(key files, profiles and plug-ins were not looked at)",
-        "(鍵ファイル、プロファイル、プラグインは確認していません)",
+        "(key files and plug-ins were not looked at; names of profiles only where profile_dirs is not given)",
+        "(鍵ファイルとプラグインは確認していません。プロファイル名は profile_dirs がない場合だけ確認しました)",
     ),
     "config.exists": (
         "{file} exists already; nothing was written (--force overwrites)",

@@ -1,4 +1,4 @@
-"""Texts of `simulate` and `replay`. Key -> (English, Japanese)."""
+"""Texts of `simulate` and `replay`, and of `events why` where several orders are told in one. Key -> (English, Japanese)."""
 
 from __future__ import annotations
 
@@ -47,6 +47,26 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "a move needs 'to', another site than its own, and nothing else has one",
         "move には自拠点と異なる 'to' が必要です。他の種類には指定できません",
     ),
+    "problem.whatif.known_late": (
+        "word {word}, '{found}', is no time at which the event could still be carried out: it is over at {end} s; allowed: before {end}s; after its start it counts as received late",
+        "{word} 語目の '{found}' では、イベントは {end} 秒に終わっているため実行できません。指定できる範囲: {end}s より前(開始後は遅れて受信したものとして扱います)",
+    ),
+    "problem.whatif.never": (
+        "would happen at {found} s, but the play is over at {end} s ({after} s after its last event at {last} s); allowed: before {end} s, or a longer after_s in the scenario",
+        "{found} 秒に起きるはずですが、シミュレーションは {end} 秒で終わります(最後のイベントが {last} 秒、その後 {after} 秒)。指定できる範囲: {end} 秒より前。またはシナリオの after_s を長くしてください",
+    ),
+    "problem.whatif.curve_order": (
+        "is {found} s after {before} s; allowed: seconds that rise from point to point, each once",
+        "{before} 秒の後が {found} 秒です。秒数は点ごとに大きくなるよう、重複なく書いてください",
+    ),
+    "problem.whatif.two_loads": (
+        "is given beside load_kw {found} (line {line}); allowed: one of the two",
+        "load_kw {found}({line} 行目)と同時に指定されています。どちらか一方だけを書いてください",
+    ),
+    "problem.whatif.beyond_load": (
+        "is {found} kW, but {site} takes at most {load} kW, and earlier work takes {other} kW of it away; allowed: at most {allowed} kW",
+        "{found} kW ですが、{site} の負荷は最大 {load} kW で、先に書かれたワークロードが {other} kW を減らします。許される値: {allowed} kW 以下",
+    ),
     # --- the commands --------------------------------------------------------------------------------------------
     "whatif.spec": ("--{option} '{said}': {what}", "--{option} '{said}': {what}"),
     "whatif.nothing": (
@@ -58,6 +78,10 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "{path} には既にジャーナルがあります。別のフォルダーを指定してください",
     ),
     "whatif.no_folder": ("{path} cannot be written: {why}", "{path} に書けません: {why}"),
+    "whatif.not_kept": (
+        "the run cannot be kept in {path}, and what was written of it was taken away: {why}",
+        "実行を {path} に保存できません。書きかけのファイルは削除しました: {why}",
+    ),
     "whatif.no_matplotlib": (
         "--png needs matplotlib, which is not installed: pip install 'vpp-gateway[simulate]'",
         "--png には matplotlib が必要です(未インストール): pip install 'vpp-gateway[simulate]'",
@@ -90,6 +114,31 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "there is no work that can be shifted: the settings name no plug-in",
         "シフトできるワークロードはない(設定にプラグインがない)",
     ),
+    "whatif.assumed.profiles": (
+        "every profile is there: names were not looked up, because the settings give profile_dirs",
+        "プロファイルはすべてある(設定に profile_dirs があるため、名前は確認していない)",
+    ),
+    "whatif.notice": ("notice: {what}", "注意: {what}"),
+    "whatif.notice.load": (
+        "the load of {site} rises to {found} kW, more than its contracted import of {limit} kW",
+        "{site} の負荷は {found} kW に達し、契約電力 {limit} kW を超える",
+    ),
+    "whatif.notice.away": (
+        "the work of {site} can take {found} kW away, more than its load of {load} kW at its lowest",
+        "{site} のワークロードは {found} kW を減らせるが、負荷は最低で {load} kW しかない",
+    ),
+    "whatif.notice.comes": (
+        "work of {found} kW can come to {site}, more than its contracted import of {limit} kW and its PV take up",
+        "{site} に来るワークロードは {found} kW で、契約電力 {limit} kW と太陽光を合わせたものを超える",
+    ),
+    "whatif.late": (
+        "{name}: received {late} s after its start",
+        "{name}: 開始の {late} 秒後に受信",
+    ),
+    "whatif.late.counted": (
+        "; {count} s count, from 10 s after that",
+        "。その 10 秒後からの {count} 秒で判定",
+    ),
     "whatif.column.event": ("event", "イベント"),
     "whatif.column.target": ("target MW", "目標 MW"),
     "whatif.column.delivered": ("delivered MW", "実績 MW"),
@@ -100,8 +149,8 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.column.shortfall": ("shortfall MW", "不足量 MW"),
     "whatif.out": ("opted out: {why}", "拒否: {why}"),
     "whatif.hand_over": (
-        "{name}: work ordered {ordered} s after the start had taken {mw} MW over from the batteries after {real} s",
-        "{name}: 開始 {ordered} 秒後に命令したワークロードが、{real} 秒後に蓄電池から {mw} MW を引き継ぎ完了",
+        "{name}: hand-over {number}: work of {mw} MW, ordered at {ordered} s ({after} s after the event's start), had taken over from the batteries {lasted} s later, at {real} s",
+        "{name}: 引き継ぎ {number}: {ordered} 秒(イベント開始の {after} 秒後)に命令したワークロード {mw} MW が、{lasted} 秒かけて {real} 秒に蓄電池からの引き継ぎを完了",
     ),
     "whatif.failed": (
         "failure: {what} {where} ({how}) at {at} s{until}",
@@ -133,14 +182,61 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "whatif.picture.target": ("target ±10 %", "目標 ±10 %"),
     "whatif.picture.delivered": ("delivered", "実績"),
     "whatif.picture.soc": ("SoC, %", "充電率 %"),
-    "whatif.picture.time": ("seconds from the start of the play", "開始からの秒数"),
+    "whatif.picture.time": ("seconds from the start of the play", "シミュレーション開始からの秒数"),
+    "whatif.picture.hand_overs": ("hand-overs, ordered to real:", "引き継ぎ(命令から実現まで):"),
     "whatif.picture.hand_over": (
-        "hand-over of {mw} MW: ordered at {ordered} s, done at {real} s",
-        "{mw} MW の引き継ぎ: 命令 {ordered} 秒、完了 {real} 秒",
+        "{number}: {mw} MW, {ordered} to {real} s",
+        "{number}: {mw} MW、{ordered}〜{real} 秒",
     ),
+    "whatif.picture.hand_overs_more": ("and {count} more: in the table", "ほか {count} 件は表に記載"),
     "whatif.picture.failure": ("{what} fails", "{what} 故障"),
     "whatif.picture.site": ("{site}, MW", "{site} MW"),
     "whatif.picture.modelled": ("modelled, seed {seed}", "推定値、シード {seed}"),
+    # --- `events why`: orders for another event, and several orders alike --------------------------------------------
+    "why.order.shared_ordered": (
+        "{offer}, ordered for {other}, gives {kw} kW here too (cost {cost}); the batteries bridge until the meter shows it.",
+        "{other} のために命令した {offer} が、ここでも {kw} kW を出す(費用 {cost})。メーターに現れるまで蓄電池がつなぐ。",
+    ),
+    "why.order.shared_back": (
+        "{offer}, ordered for {other}, is told to return: its {kw} kW here end (cost {cost}).",
+        "{other} のために命令した {offer} に復帰を命令: ここでの {kw} kW が終わる(費用 {cost})。",
+    ),
+    "why.orders.shared_ordered": (
+        "{count} orders for {offer}, made for {other}, give {count} × {kw} kW here too (cost {cost}); the batteries bridge until the meter shows it.",
+        "{other} のための {offer} への命令 {count} 件が、ここでも {count} × {kw} kW を出す(費用 {cost})。メーターに現れるまで蓄電池がつなぐ。",
+    ),
+    "why.orders.shared_back": (
+        "{count} orders for {offer}, made for {other}, are told to return: their {count} × {kw} kW here end (cost {cost}).",
+        "{other} のための {offer} への命令 {count} 件に復帰を命令: ここでの {count} × {kw} kW が終わる(費用 {cost})。",
+    ),
+    "why.orders.ordered": (
+        "{offer} is ordered {count} times: {count} × {kw} kW at cost {cost}; the batteries bridge until the meter shows it.",
+        "{offer} に {count} 件を命令: {count} × {kw} kW(費用 {cost})。メーターに現れるまで蓄電池がつなぐ。",
+    ),
+    "why.orders.prepared": (
+        "{offer} is prepared {count} times: {count} × {kw} kW at cost {cost} wait for the start.",
+        "{offer} は {count} 件を準備済み: {count} × {kw} kW(費用 {cost})が開始を待つ。",
+    ),
+    "why.orders.active": (
+        "{offer} gives {count} × {kw} kW by the plug-in's own word; what counts is the meter.",
+        "{offer} は {count} × {kw} kW を実施中(プラグインの申告)。判定はメーターで行う。",
+    ),
+    "why.orders.returned": (
+        "{offer} is back ({count} × {kw} kW): its work runs as before.",
+        "{offer} は復帰済み({count} × {kw} kW): ワークロードは元どおり。",
+    ),
+    "why.orders.failed": (
+        "{count} orders for {offer} failed ({why}): their {count} × {kw} kW at cost {cost} are given by the batteries, and the next plan looks for something else.",
+        "{offer} への命令 {count} 件に失敗({why}): {count} × {kw} kW(費用 {cost})は蓄電池が補い、次の計画で他の手段を探す。",
+    ),
+    "why.orders.back": (
+        "{offer} is told to return ({count} × {kw} kW, cost {cost}): the plan does without it.",
+        "{offer} に復帰を命令({count} × {kw} kW、費用 {cost}): 計画上は不要になった。",
+    ),
+    "why.orders.back_at_end": (
+        "{offer} is told to return ({count} × {kw} kW, cost {cost}): nothing is asked any more.",
+        "{offer} に復帰を命令({count} × {kw} kW、費用 {cost}): 要求が終わった。",
+    ),
     # --- replay --------------------------------------------------------------------------------------------------
     "replay.head": (
         "{path}: {facts} facts from {since} to {until}, {decisions} decisions",
@@ -149,6 +245,32 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
     "replay.same": (
         "identical: {compared} decisions of the run are what the same facts give again",
         "一致: 実行時の判断 {compared} 件は、同じ事実から再び得られた",
+    ),
+    "replay.so_far": (
+        "identical as far as it can be read: {compared} decisions of the run are what the same facts give again",
+        "読める範囲で一致: 実行時の判断 {compared} 件は、同じ事実から再び得られた",
+    ),
+    "replay.beyond": (
+        "{count} further decisions of the run follow from records that cannot be read",
+        "実行時の判断のうち残り {count} 件は、読めない記録によるもの",
+    ),
+    "replay.not_whole": ("{path} is not whole: {why}", "{path} に欠損があります: {why}"),
+    "replay.not_a_journal": ("{path} is no journal", "{path} はジャーナルではありません"),
+    "replay.bad_run": (
+        "{path} does not say on which settings the run was made: {why}; give them with --config FILE",
+        "{path} から実行時の設定を読めません: {why}。--config で設定ファイルを指定してください",
+    ),
+    "replay.bad_decisions": (
+        "{path}, the decisions of the run, cannot be read: {why}",
+        "実行時の判断 {path} を読めません: {why}",
+    ),
+    "replay.field": (
+        "{kind}: {field} was {was} in the run, is {now} in the replay",
+        "{kind}: {field} は実行時 {was}、リプレイでは {now}",
+    ),
+    "replay.torn": (
+        "line {line} of {file} is no decision, it was cut or altered: {was}",
+        "{file} の {line} 行目は判断として読めません(切断または改変): {was}",
     ),
     "replay.different": (
         "different at record {seq} ({kind}, {at}): {what}",

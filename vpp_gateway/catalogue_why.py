@@ -8,24 +8,24 @@ from typing import Final
 WHY: Final[Mapping[str, tuple[str, str]]] = {
     # --- shares of batteries -------------------------------------------------------------------------------------
     "why.share.proportional": (
-        "{device} at {site} gives {kw} kW: its part in proportion to the energy it can spare (room {room_kw} kW).",
-        "{site} の {device} は {kw} kW: 余力エネルギーに比例した分担(余力 {room_kw} kW)。",
+        "{device} at {site} is ordered {kw} kW: its part in proportion to the energy it can spare (room {room_kw} kW).",
+        "{site} の {device} に {kw} kW を命令: 余力エネルギーに比例した分担(余力 {room_kw} kW)。",
     ),
     "why.share.full": (
-        "{device} at {site} gives all it has: {kw} kW.",
-        "{site} の {device} は余力の全量 {kw} kW を出す。",
+        "{device} at {site} is ordered all it has: {kw} kW.",
+        "{site} の {device} に余力の全量 {kw} kW を命令。",
     ),
     "why.share.bridging": (
-        "{device} at {site} gives {kw} kW, also from the part kept for bridging (room {room_kw} kW).",
-        "{site} の {device} は {kw} kW: つなぎ用に残した分も使う(余力 {room_kw} kW)。",
+        "{device} at {site} is ordered {kw} kW, also from the part kept for bridging (room {room_kw} kW).",
+        "{site} の {device} に {kw} kW を命令: つなぎ用に残した分も使う(余力 {room_kw} kW)。",
     ),
     "why.share.feeder": (
-        "{device} at {site} gives {kw} kW of the {room_kw} kW it could: the limit of feeder {feeder} binds.",
-        "{site} の {device} は余力 {room_kw} kW のうち {kw} kW を出す: フィーダー {feeder} の上限に達している。",
+        "{device} at {site} is ordered {kw} kW of the {room_kw} kW it could give: the limit of feeder {feeder} binds.",
+        "{site} の {device} に余力 {room_kw} kW のうち {kw} kW を命令: フィーダー {feeder} の上限に達している。",
     ),
     "why.share.own_sun": (
-        "{device} at {site} charges {kw} kW: the sun on its own site comes first (room {room_kw} kW).",
-        "{site} の {device} は {kw} kW を充電: 自拠点の太陽光を優先して使う(余力 {room_kw} kW)。",
+        "{device} at {site} is ordered to charge {kw} kW: the sun on its own site comes first (room {room_kw} kW).",
+        "{site} の {device} に {kw} kW の充電を命令: 自拠点の太陽光を優先して使う(余力 {room_kw} kW)。",
     ),
     "why.share.not_needed": (
         "{device} at {site} is not needed now (room {room_kw} kW).",
@@ -52,8 +52,8 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} を規模の {share} で呼び出す: 同じ費用({cost})のうち、自拠点の太陽光を使えるため優先({sun_pct} %)。",
     ),
     "why.call.held": (
-        "{offer} is held at {share} of its size (cost {cost}).",
-        "{offer} を規模の {share} で維持する(費用 {cost})。",
+        "{offer} is held at {share} of its size (cost {cost}, half of its own while it stands).",
+        "{offer} を規模の {share} で維持する(費用 {cost}、実施中のため半額で比較)。",
     ),
     "why.call.not_needed": (
         "{offer} is not called: cheaper resources suffice (cost {cost}).",
@@ -136,16 +136,16 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{site} の電力量計が蓄電池と逆向きに動く(符号の誤りか)。そこでの実績は証明できない。",
     ),
     "why.timeline.lost": (
-        "{place} is ruled by {event}, which is more urgent.",
-        "{place} は、優先度の高い {event} に従っている。",
+        "{place} is ruled by {event}, which goes before it.",
+        "{place} は、先に従うべき {event} に従っている。",
     ),
     "why.meter.apart": (
         "The meter and the check meter at {site} differ and nothing tells which is wrong; the meter is followed.",
         "{site} の電力量計と副計器の値が食い違い、どちらが誤りか判断できない。電力量計に従う。",
     ),
     "why.held.limit": (
-        "{site} is held where {event} limits it; the other sites make up the difference.",
-        "{site} は {event} の上限で保持され、差分は他の拠点が補う。",
+        "{site} is held where {event} limits it; other sites of it, where there are any, make up the difference.",
+        "{site} は {event} の上限で保持される。差分は、ほかに対象拠点があればそこが補う。",
     ),
     "why.meter.unseen": (
         "For a while no meter showed what {site} did; its part is assumed then, and not proven.",

@@ -29,6 +29,10 @@ class JournalError(GatewayError):
     """The journal cannot be trusted or written; the text says up to which record it is good."""
 
 
+class NotWhole(JournalError):
+    """What was asked cannot be told, for the journal is damaged; the text says what was found."""
+
+
 class DeviceError(GatewayError):
     """A field device did not do what was asked."""
 

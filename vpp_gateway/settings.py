@@ -20,7 +20,7 @@ from vpp_gateway.catalogue import Lang
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.profile import Source, Verified
-from vpp_gateway.settings_files import missing_files
+from vpp_gateway.settings_files import missing_files, missing_names
 from vpp_gateway.settings_portfolio import (
     BlockedSettings,
     CapacitySettings,
@@ -337,7 +337,8 @@ def load_settings(path: Path, *, files: bool = True) -> Settings:
     """Read and check the operator's file.
 
     Args:
-        files: also check what the file points at: certificates and keys (mode 0600), profiles, plug-ins.
+        files: also check what the file points at: certificates and keys (mode 0600), profiles, plug-ins. Without it
+            names of profiles alone are checked, and only where there are no `profile_dirs` that may hold them.
 
     Raises:
         InvalidFile: with every mistake.
@@ -347,7 +348,7 @@ def load_settings(path: Path, *, files: bool = True) -> Settings:
     settings = validate(
         document, Settings, findings=rules(document.plain, base), hint=sharpen, context={"base": base}
     )
-    if files and (findings := list(missing_files(settings))):
+    if findings := list(missing_files(settings) if files else missing_names(settings)):
         raise InvalidFile(document.problems(findings))
     return settings
 

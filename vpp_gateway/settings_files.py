@@ -38,6 +38,13 @@ def missing_files(settings: Settings) -> Iterator[Finding]:
         yield from () if fault is None else (fault,)
 
 
+def missing_names(settings: Settings) -> Iterator[Finding]:
+    """Profiles that do not come with the package; nothing where the operator has folders that may hold them."""
+    if not settings.gateway.profile_dirs:
+        yield from _profiles(settings)
+        yield from _named_products(settings)
+
+
 def _identities(settings: Settings) -> Iterator[Finding]:
     for index, room in enumerate(settings.northbound):
         if room.tls is not None:
@@ -104,38 +111,61 @@ def _profiles(settings: Settings) -> Iterator[Finding]:
         elif not room.sign and _demands_signatures(room.program, search):
             values = (("program", room.program),)
             yield Finding(loc=("northbound", index, "sign"), code="problem.unsigned", values=values)
+    kinds: dict[str, str | Finding] = {}
+    for loc, name, expected in _devices(settings):
+        if name not in kinds:
+            kinds[name] = _kind(name, expected, search)
+        match kinds[name]:
+            case Finding() as fault:
+                yield replace(fault, loc=loc)
+            case kind if kind != expected:
+                said = (("found", name), ("kind", str(kind)), ("expected", expected))
+                yield Finding(loc=loc, code="problem.profile_kind", values=said)
+
+
+def _devices(settings: Settings) -> Iterator[tuple[Loc, str, str]]:
+    """Where a device profile is named, its name, and what kind it must be."""
     for s, site in enumerate(settings.sites):
-        yield from _device(("sites", s, "meter", "profile"), site.meter.profile, "meter", search)
-        for key, meter in (("check_meter", site.check_meter), ("pv_meter", site.pv_meter)):
+        for key, meter in (
+            ("meter", site.meter),
+            ("check_meter", site.check_meter),
+            ("pv_meter", site.pv_meter),
+        ):
             if meter is not None:
-                yield from _device(("sites", s, key, "profile"), meter.profile, "meter", search)
+                yield ("sites", s, key, "profile"), meter.profile, "meter"
         for b, battery in enumerate(site.batteries):
-            yield from _device(("sites", s, "batteries", b, "profile"), battery.profile, "battery", search)
+            yield ("sites", s, "batteries", b, "profile"), battery.profile, "battery"
 
 
 def _products(settings: Settings) -> Iterator[Finding]:
-    """Products are there and whole, and an award has a direction that its product can have."""
+    """Products are there and whole, also those that nobody names, and awards have directions that theirs can have."""
     search = settings.gateway.profile_dirs
-    rows: list[tuple[Loc, str, str]] = [
-        (("capacity", "products", index), name, "") for index, name in enumerate(settings.capacity.products)
-    ] or [(("capacity",), name, "") for name in list_profiles("products", search)]
-    rows += [
-        (("capacity", "awards", index, "product"), award.product, award.direction)
-        for index, award in enumerate(settings.capacity.awards)
-    ]
-    for loc, name, direction in rows:
-        if (missing := missing_profile("products", name, search)) is not None:
-            yield replace(missing, loc=loc)
-            continue
-        try:
-            product = load_product(name, search)
-        except InvalidFile as error:
-            yield Finding(loc=loc, code="problem.said", values=(("reason", str(error)),))
-            continue
-        allowed = product.sides()
-        if direction and direction not in allowed:
-            values = (("found", direction), ("allowed", ", ".join(allowed)))
-            yield Finding(loc=(*loc[:-1], "direction"), code="problem.choice", values=values)
+    yield from _named_products(settings)
+    for name in () if settings.capacity.products else list_profiles("products", search):
+        yield from _product(("capacity",), name, "", search)
+
+
+def _named_products(settings: Settings) -> Iterator[Finding]:
+    search = settings.gateway.profile_dirs
+    for index, name in enumerate(settings.capacity.products):
+        yield from _product(("capacity", "products", index), name, "", search)
+    for index, award in enumerate(settings.capacity.awards):
+        yield from _product(("capacity", "awards", index, "product"), award.product, award.direction, search)
+
+
+def _product(loc: Loc, name: str, direction: str, search: tuple[Path, ...]) -> Iterator[Finding]:
+    if (missing := missing_profile("products", name, search)) is not None:
+        yield replace(missing, loc=loc)
+        return
+    try:
+        product = load_product(name, search)
+    except InvalidFile as error:
+        yield Finding(loc=loc, code="problem.said", values=(("reason", str(error)),))
+        return
+    allowed = product.sides()
+    if direction and direction not in allowed:
+        values = (("found", direction), ("allowed", ", ".join(allowed)))
+        yield Finding(loc=(*loc[:-1], "direction"), code="problem.choice", values=values)
 
 
 def _demands_signatures(program: str, search: tuple[Path, ...]) -> bool:
@@ -147,18 +177,14 @@ def _demands_signatures(program: str, search: tuple[Path, ...]) -> bool:
     return isinstance(signature, dict) and signature.get("required") is True
 
 
-def _device(loc: Loc, name: str, expected: str, search: tuple[Path, ...]) -> Iterator[Finding]:
+def _kind(name: str, default: str, search: tuple[Path, ...]) -> str | Finding:
+    """The kind of device that a profile describes, or why it cannot be told."""
     if (missing := missing_profile("devices", name, search)) is not None:
-        yield replace(missing, loc=loc)
-        return
+        return missing
     try:
-        kind = str(read_profile("devices", name, search).plain.get("kind", expected))
+        return str(read_profile("devices", name, search).plain.get("kind", default))
     except InvalidFile as error:
-        yield Finding(loc=loc, code="problem.said", values=(("reason", str(error)),))
-        return
-    if kind != expected:
-        values = (("found", name), ("kind", kind), ("expected", expected))
-        yield Finding(loc=loc, code="problem.profile_kind", values=values)
+        return Finding(loc=(), code="problem.said", values=(("reason", str(error)),))
 
 
 def _plugins(settings: Settings) -> Iterator[Finding]:

@@ -100,6 +100,39 @@ def test_the_event_is_told_from_its_answer_to_its_end(run: Path) -> None:
     assert sentences(found, "hand_over")
 
 
+MOVED = """
+name: Moved
+seed: 11
+after_s: 10
+work:
+  - {name: move, kind: move, site: kyushu-dc, to: chubu-dc, kw: 600, units: 3, latency_s: 3, arrive_s: 2}
+events:
+  - up 1.5MW area=chubu in 20s for 40s name=B-up
+  - down 0.5MW area=kyushu in 20s for 40s name=C-down
+"""
+
+
+def test_simulate_and_why_tell_the_same_hand_overs(tmp_path: Path) -> None:
+    """Also of the event for which the work was not ordered."""
+    scenario, kept = tmp_path / "moved.yaml", tmp_path / "run"
+    scenario.write_text(MOVED, "utf-8")
+    arguments = ("simulate", "--config", CONFIG, "--scenario", str(scenario), "--keep", str(kept), "--json")
+    result = json.loads(CliRunner().invoke(root, arguments, catch_exceptions=False).stdout)
+    for event in result["events"]:
+        told = [
+            (change["after_start_s"], float(sentence["values"]["w"]))
+            for change in document(kept, event["name"])["changes"]  # type: ignore[attr-defined]
+            if change["kind"] == "hand_over"
+            for sentence in change["why"]
+        ]
+        assert told == [
+            (over["real_s"] - event["start_s"], abs(over["grown_regulation_w"]))
+            for over in event["hand_overs"]
+        ]
+        assert told, event["name"]
+        assert all(over["lasted_s"] == over["real_s"] - over["ordered_s"] for over in event["hand_overs"])
+
+
 def test_what_was_left_is_told_with_its_price(run: Path) -> None:
     changes = document(run)["changes"]
     assert isinstance(changes, list)
@@ -129,7 +162,9 @@ def test_every_sentence_exists_in_japanese(run: Path) -> None:
 def test_an_event_that_was_refused(run: Path) -> None:
     found = document(run, "what-if/EV-2")
     assert found["state"] == "refused" and found["within_10pct"] is None
-    assert sentences(found, "answer") == [(-30.0, ["answer.out", "opt.short_down"])]
+    assert sentences(found, "answer") == [(-30.0, ["answer.out", "opt.short_down", "opt.held"])]
+    (answer,) = (c for c in found["changes"] if c["kind"] == "answer")  # type: ignore[attr-defined]
+    assert answer["why"][2]["values"] == {"other": "what-if/EV-1", "sites": "tokyo-dc, chubu-dc"}
 
 
 def test_one_second_in_full(run: Path) -> None:

@@ -206,10 +206,11 @@ def test_a_question_about_nothing_is_refused(serve: Serve, arguments: tuple[str,
     assert "あるもの" in japanese.stderr
 
 
-def test_a_time_that_is_none_is_refused(serve: Serve) -> None:
+@pytest.mark.parametrize("hours", ["nan", "inf", "-inf", "1000.0"])
+def test_a_time_that_is_none_is_refused_with_the_range(serve: Serve, hours: str) -> None:
     with serve() as folder:
-        nan, far = show(folder, "--hours", "nan"), show(folder, "--hours", "1000")
-    assert (nan.exit_code, far.exit_code) == (1, 2) and "hours" in nan.stderr
+        refused = show(folder, "--hours", hours)
+    assert refused.exit_code == 2 and f"{hours} is not in the range 0.5<=x<=168" in refused.stderr
 
 
 def test_a_wrong_profile_costs_this_answer_alone(serve: Serve) -> None:

@@ -91,7 +91,7 @@ def test_a_quiet_event_is_told_by_its_beginning_and_its_end() -> None:
     rows = told(*(second(at) for at in range(20)), Look(at=START + 600.0, phase=None))
     assert [row.kind for row in rows] == ["phase", "shares", "phase"]
     assert said(rows[0]) == ["From here on 200.0 kW down are asked of a, b."]
-    assert said(rows[1])[0].startswith("a gives 100.0 of 200.0 kW: its batteries hold 50%")
+    assert said(rows[1])[0].startswith("a is ordered 100.0 of 200.0 kW: its batteries hold 50%")
 
 
 def test_why_one_site_gives_less_than_another() -> None:
@@ -157,11 +157,12 @@ def test_a_battery_that_fails_is_told_at_once_with_who_takes_over() -> None:
     ]
     failure = next(row for row in rows if row.kind == "failure")
     assert said(failure) == [
-        "a-1 at a cannot be used (no answer); it gave 100.0 kW.",
-        "b-1 give 100.0 kW more in its place.",
+        "a-1 at a cannot be used (no answer); it was ordered 100.0 kW.",
+        "b-1: 100.0 kW more are ordered in its place.",
     ]
     assert (
-        sentence(failure.why[0], "ja") == "a の a-1 は使えない(応答がない)。それまで 100.0 kW を出していた。"
+        sentence(failure.why[0], "ja")
+        == "a の a-1 は使えない(応答がない)。それまで 100.0 kW を命令していた。"
     )
 
 
@@ -252,8 +253,53 @@ def test_an_order_and_its_hand_over() -> None:
     assert of_kind(rows, "hand_over") == [(3.0, ["hand_over"])]
     (done,) = (row for row in rows if row.kind == "hand_over")
     assert said(done) == [
-        "Hand-over done: the meters show 100.0 kW of work, the batteries are down to 100.0 kW."
+        "Hand-over of 100.0 kW done 3 s after the order: the meters show 100.0 kW more of work, "
+        "the batteries are down to 100.0 kW."
     ]
+
+
+def pause(number: int, w: float = 100_000.0) -> OrderLook:
+    return OrderLook(
+        id=OrderId(f"1-{number}"),
+        name="work: pause a",
+        state="active",
+        share=0.5,
+        cost=2.0,
+        regulation_w=w,
+        committed=True,
+        taken_back=False,
+    )
+
+
+def test_orders_alike_are_counted_so_that_they_add_up() -> None:
+    standing = (pause(1), pause(2), pause(3, w=40_000.0))
+    back = tuple(replace(one, state="returning", taken_back=True, regulation_w=0.0) for one in standing)
+    rows = told(
+        second(0, orders=standing),
+        Look(at=START + 600.0, phase=None, orders=back),
+        Look(at=START + 601.0, phase=None),
+    )
+    codes = ["orders.back_at_end", "order.back_at_end"]
+    assert of_kind(rows, "order")[-2:] == [(600.0, codes), (601.0, ["orders.returned", "order.returned"])]
+    *_, end, last = (row for row in rows if row.kind == "order")
+    assert said(end) == [
+        "work: pause a is told to return (2 × 100.0 kW, cost 2): nothing is asked any more.",
+        "work: pause a is told to return (40.0 kW, cost 2): nothing is asked any more.",
+    ]
+    assert said(last)[0] == "work: pause a is back (2 × 100.0 kW): its work runs as before."
+
+
+def test_work_ordered_for_another_instruction_is_told_and_handed_over_here_too() -> None:
+    moved = replace(pause(1), made_for=InstructionId("tso/EV-9"))
+    rows = told(
+        second(0, orders=(replace(moved, state="ordered"),)),
+        second(1, orders=(moved,), battery_w=100_000.0),
+        Look(at=START + 600.0, phase=None),
+    )
+    ordered = next(row for row in rows if row.kind == "order")
+    assert said(ordered)[0].startswith("work: pause a, ordered for tso/EV-9, gives 100.0 kW here too")
+    assert of_kind(rows, "hand_over") == [(1.0, ["hand_over"])]
+    assert of_kind(rows, "order") == [(0.0, ["order.shared_ordered"]), (1.0, ["order.active"])]
 
 
 def test_links_meters_and_plugins() -> None:
@@ -294,3 +340,37 @@ def test_a_limit_asks_for_nothing() -> None:
     rows = told(Look(at=START, phase=limit, sites=(site("a"),)), Look(at=START + 1, phase=limit))
     assert of_kind(rows, "phase") == [(0.0, ["phase.limit_import", "phase.limit_export"])]
     assert len(rows) == 1
+
+
+def test_a_second_that_others_rule_is_neither_missing_nor_found_again() -> None:
+    lost = tuple((SiteId(name), InstructionId("tso/EV-2")) for name in ("a", "b"))
+    empty = {"sites": (), "batteries": (), "delivered_w": 0.0, "battery_w": 0.0, "lost": lost, "idle": True}
+    order = ((InstructionId("tso/EV-2"), "received"),)
+    looks = [
+        *(second(at) for at in range(12)),
+        *(second(at, **empty, order_of=order) for at in range(12, 20)),
+        *(second(at) for at in range(20, 25)),
+    ]
+    rows = told(*looks)
+    assert of_kind(rows, "shortfall") == []
+    assert of_kind(rows, "phase") == [
+        (0.0, ["phase.down"]),
+        (12.0, ["phase.taken_received", "phase.taken_received"]),
+        (20.0, ["phase.given_back", "phase.given_back"]),
+    ]
+    assert all(said(row) for row in rows)
+
+
+def test_a_limit_that_is_passed_and_kept_again() -> None:
+    limit = Phase(start_at=START, end_at=None, demand=Limit(import_max_w=9e5, export_max_w=None))
+    over = replace(site("a"), import_w=9.5e5)
+    chronicle = Chronicle()
+    for at in range(30):
+        there = over if 15 <= at < 20 else site("a")
+        chronicle.see(Look(at=START + at, phase=limit, sites=(there,)))
+    rows = list(chronicle.rows())
+    assert of_kind(rows, "limit") == [(15.0, ["limit.passed"]), (20.0, ["limit.kept_again"])]
+    assert said(rows[1]) == [
+        "a passes its limit: import of 950.0 kW, 900.0 kW at most are allowed (50.0 kW too much)."
+    ]
+    assert chronicle.limit_held is False

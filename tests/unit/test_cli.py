@@ -20,6 +20,7 @@ from tests.repository import ROOT
 from tests.unit.console_fake import END_S, START_S, FakeSource, ToyClock, World
 from tests.unit.control_thread import answering
 from vpp_gateway.cli import root
+from vpp_gateway.cli.common import print_json
 from vpp_gateway.cli.whereabouts import find
 from vpp_gateway.cli.words import age, mw
 from vpp_gateway.console.status import Status
@@ -592,3 +593,11 @@ def test_ages(seconds: float | None, said: str) -> None:
 )
 def test_megawatts(watts: float | None, said: str) -> None:
     assert mw(watts, signed=True) == said
+
+
+def test_json_never_holds_a_number_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"rows": [float("inf"), -float("inf"), {"w": float("nan")}, 1.5], "pair": (float("nan"), 2)})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "rows": [None, None, {"w": None}, 1.5],
+        "pair": [None, 2],
+    }

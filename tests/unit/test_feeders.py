@@ -183,7 +183,7 @@ def test_a_feeder_that_is_full_is_named_in_both_languages_and_the_others_fill_in
     assert [reason.code for reason in said] == ["share.feeder", "share.feeder", "share.proportional"]
     told = replace(said[0], values=(("device", "a1"), *said[0].values))
     assert sentence(told, "en") == (
-        "a1 at a gives 0.0 kW of the 0.1 kW it could: the limit of feeder east binds."
+        "a1 at a is ordered 0.0 kW of the 0.1 kW it could give: the limit of feeder east binds."
     )
     assert "フィーダー east の上限" in sentence(told, "ja")
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
+import jsonschema
 import pytest
 
+from tests.repository import ROOT
 from tests.unit.idioms import DIRECTION, IDIOMS, SIGNED, WINDOW
 from tests.unit.modbus_playbook import PROFILES, profile
 from vpp_gateway.commission.contract import Check, armed, checks, play
 from vpp_gateway.commission.rig import BatteryRig
 from vpp_gateway.domain.reading import Health
 from vpp_gateway.errors import MisuseError
-from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.profile import list_profiles, read_profile
+from vpp_gateway.southbound.modbus.profile import DeviceProfile, device_schema
 from vpp_gateway.southbound.modbus.wire import Purpose, Write
 
 ALL = [profile(path.stem) for path in sorted(PROFILES.glob("*.yaml"))]
@@ -89,3 +93,11 @@ def test_a_register_that_this_model_lacks_is_left_out_or_named() -> None:
 def test_a_watchdog_that_cannot_be_fed_in_time_is_a_mistake() -> None:
     with pytest.raises(MisuseError, match="more than half of its reversion of 15 s"):
         BatteryRig(WINDOW, refresh_s=8.0)
+
+
+def test_the_schema_is_current_and_takes_what_is_shipped() -> None:
+    committed = json.loads((ROOT / "docs" / "schemas" / "device.schema.json").read_text("utf-8"))
+    assert committed == device_schema(), "run: vpp-gateway device schema > docs/schemas/device.schema.json"
+    validator = jsonschema.Draft202012Validator(committed)
+    for name in list_profiles("devices"):
+        assert not list(validator.iter_errors(read_profile("devices", name).plain)), name

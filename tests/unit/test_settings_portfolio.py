@@ -160,3 +160,26 @@ def test_an_own_product_that_is_wrong_is_found_by_the_check(tmp_path: Path) -> N
     content = GOOD.replace("  state_dir: state\n", "  state_dir: state\n  profile_dirs: [own]\n", 1)
     with pytest.raises(InvalidFile, match=r"mine\.yaml"):
         load_settings(write(tmp_path, content))
+
+
+NAMES = [
+    ("m1, profile: sunspec-meter", "m1, profile: nope", "sites[0].meter.profile"),
+    ("m1, profile: sunspec-meter", "m1, profile: sunspec-700-battery", "sites[0].meter.profile"),
+    ("program: generic-2.0b", "program: nope", "northbound[0].program"),
+    ("products: [jp-eprx-tertiary-2]", "products: [foo]", "capacity.products[0]"),
+    ("product: jp-eprx-secondary-2", "product: nope", "capacity.awards[0].product"),
+    ("product: jp-eprx-secondary-2", "product: jp-eprx-primary", "capacity.awards[0].direction"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key"), NAMES)
+def test_names_of_shipped_profiles_need_no_files(tmp_path: Path, old: str, new: str, key: str) -> None:
+    assert FULL.count(old) >= 1
+    (found,) = problems(tmp_path, FULL.replace(old, new, 1))
+    assert found.key == key and found.line > 0 and found.what("en") != found.what("ja")
+
+
+@pytest.mark.parametrize(("old", "new", "key"), NAMES)
+def test_names_may_be_in_folders_of_ones_own(tmp_path: Path, old: str, new: str, key: str) -> None:
+    content = FULL.replace("  state_dir: state\n", "  state_dir: state\n  profile_dirs: [own]\n", 1)
+    assert loaded(tmp_path, content.replace(old, new, 1)).gateway.profile_dirs, key

@@ -36,8 +36,21 @@ def test_the_other_demands() -> None:
     assert event_said("limit 9MW site=dc-1", KNOWN, "E").demand == Limit(import_max_w=9e6, export_max_w=None)
 
 
-def test_an_event_is_known_at_its_start_at_the_latest() -> None:
-    assert event_said("down 1MW in 10s known=1min", KNOWN, "E").received_s == 10.0
+def test_an_event_may_be_known_after_its_start_but_not_after_its_end() -> None:
+    late = event_said("down 1MW known=1min in 10s for 51s", KNOWN, "E")
+    assert (late.received_s, late.begins_s) == (60.0, 60.0)
+    assert event_said("down 1MW known=5s in 10s for 51s", KNOWN, "E").begins_s == 10.0
+    with pytest.raises(SpecError) as raised:
+        event_said("down 1MW known=1min in 10s for 50s", KNOWN, "E")
+    for lang in LANGS:
+        told = text(raised.value.code, lang, **raised.value.values)
+        assert "'known=60s'" in told and "60s" in told and ("word 3" in told or "3 語目" in told)
+
+
+def test_the_wrong_word_is_counted_where_it_stands() -> None:
+    with pytest.raises(SpecError) as raised:
+        event_said("down 2MW in 60 for 2min name=a", KNOWN, "E")
+    assert raised.value.values["word"] == "4"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,7 @@ def test_a_wrong_event_is_named_with_what_is_allowed(said: str, word: str, allow
 @pytest.mark.parametrize(
     ("said", "word", "allowed"),
     [
-        ("", "", "down 2MW"),
+        ("", "", "battery dc-1-bat-2 dead in 5min"),
         ("batery dc-1-bat-1", "batery", "did you mean 'battery'?"),
         ("battery", "battery", "dc-1-bat-1, dc-1-bat-2"),
         ("battery dc-1-bat-9", "dc-1-bat-9", "dc-1-bat-1"),

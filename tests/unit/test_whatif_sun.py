@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.fleets import fleet
@@ -84,3 +86,13 @@ def test_without_sun_there_is_nothing_to_say() -> None:
         asked=(),
     )
     assert sun_of(dark, course()) is None
+
+
+def test_where_the_linear_program_has_no_answer_there_is_no_number() -> None:
+    """Nothing can be had of a sun that takes: only a model built in code has one, a file is refused."""
+    taking = course()
+    for at, second in enumerate(taking.seconds):
+        row = replace(second.sites[HOME.id], sun_w=-1.0)
+        taking.seconds[at] = replace(second, sites={HOME.id: row})
+    sun = sun_of(play(0.5), taking)
+    assert sun is not None and sun.surplus_bound_wh is None

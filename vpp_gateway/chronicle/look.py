@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vpp_gateway.domain.instruction import DeviceId, InstructionId, Phase, SiteId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, Limit, Phase, SiteId
 from vpp_gateway.domain.order import OrderId
 from vpp_gateway.domain.plan import Reason
 
@@ -16,7 +16,7 @@ class BatteryLook:
     id: DeviceId
     site: SiteId
     regulation_w: float
-    """Its share, W, signed: > 0 relieves the grid."""
+    """Its share, as ordered, W, signed: > 0 relieves the grid."""
     room_w: float
     """The most it could give in this direction, W (>= 0)."""
     energy_wh: float
@@ -26,7 +26,9 @@ class BatteryLook:
     trouble: str
     """Why it cannot be used, in English; empty when it can."""
     reason: Reason
-    """Why it gives what it gives."""
+    """Why it is ordered what it is ordered."""
+    given_w: float | None = None
+    """What it gives by its own reading, W, signed; None: there is none."""
 
     @property
     def reason_named(self) -> Reason:
@@ -60,6 +62,8 @@ class SiteLook:
     delivered_w: float
     cap_w: float
     """The most that its grid connection passes of what batteries give in this direction, W (>= 0)."""
+    battery_w: float = 0.0
+    """What its batteries give, W, signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ class OrderLook:
     taken_back: bool
     reason: str = ""
     """Why it failed, in English."""
+    made_for: InstructionId | None = None
+    """Another instruction, for which it was made; None: for this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,11 @@ class Look:
     sites: tuple[SiteLook, ...] = ()
     """Those that it rules."""
     lost: tuple[tuple[SiteId, InstructionId], ...] = ()
-    """Those of its scope that a more urgent one rules, and which."""
+    """Those of its scope that another one rules, and which."""
+    order_of: tuple[tuple[InstructionId, str], ...] = ()
+    """Why each of these goes before it: urgent | earlier | received | named; one that is not named is more urgent."""
+    idle: bool = False
+    """Others rule all of it: nothing is asked of anything, and the second does not count."""
     asked_w: float = 0.0
     """Regulation against the baseline, W, signed."""
     delivered_w: float = 0.0
@@ -118,6 +128,17 @@ class Look:
         return -1.0 if self.asked_w < 0.0 else 1.0
 
     @property
+    def limit(self) -> Limit | None:
+        """The limit that is in force; None: it asks for something else, or for nothing."""
+        demand = None if self.phase is None else self.phase.demand
+        return demand if isinstance(demand, Limit) else None
+
+    @property
+    def works(self) -> bool:
+        """Whether work that was ordered may show at the meters."""
+        return any(order.committed and order.state not in ("failed", "returned") for order in self.orders)
+
+    @property
     def workload_w(self) -> float:
-        """Delivered less batteries, W, signed: shifts that are real, and noise."""
+        """Delivered less batteries, W, signed: shifts that are real, and the rest (noise); the rest alone without `works`."""
         return self.delivered_w - self.battery_w

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
+from vpp_gateway.chronicle.precedence import order_of
 from vpp_gateway.dispatch.limits import kept_now
 from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
 from vpp_gateway.dispatch.shift import too_late
@@ -29,7 +30,11 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
     if row is None:
         return _not_ruling(gateway, id, now)
     states = [gateway.sites[site] for site in row.sites]
+    idle = not row.sites and not row.devices
+    lost = (*row.lost, *((SiteId(device), by) for device, by in row.lost_devices)) if idle else row.lost
     problem, plan = _batteries_alone(gateway.battery.problem, id)
+    if problem is not None and not (problem.targets[0].sites or problem.targets[0].devices):
+        plan = None  # limits hold all of it: what the meters show is theirs, nothing is looked for
     shares = {} if plan is None else {share.id: share for share in plan.shares}
     at_site = {
         s.site.id: delivered_w(id, s, gateway.baselines, now, gateway.policy, row.without) for s in states
@@ -39,23 +44,45 @@ def look(gateway: Gateway, id: InstructionId, now: float) -> Look:
     return Look(
         at=now,
         phase=row.phase,
-        sites=tuple(_site(gateway, id, state, problem, at_site[state.site.id]) for state in states),
-        lost=row.lost,
+        sites=tuple(_site(gateway, id, state, problem, at_site[state.site.id], now) for state in states),
+        lost=lost,
+        order_of=order_of(gateway.timeline, row.instruction, (by for _, by in lost)),
+        idle=idle,
         asked_w=gateway.battery.asked_w(row),
         delivered_w=math.fsum((*at_site.values(), *alone.values())),
         battery_w=math.fsum((*(s.held_w(now, gateway.policy, row.without) for s in states), *alone.values())),
         short_w=0.0 if plan is None else math.fsum(w for _, w in plan.shortfall_w),
         binding=(*(() if plan is None else plan.binding), *_held(gateway, row)),
         batteries=tuple(_batteries((*states, *(gateway.sites[site] for site in alone)), problem, shares)),
-        orders=tuple(_orders(gateway, id, row.sites)),
+        orders=(*_orders(gateway, id, row.sites), *_orders_of_others(gateway, id, row.sites)),
         called=called,
         rejected=(*rejected, *_no_levers(gateway, row, now)),
         plugins=tuple(_plugins(gateway, now)),
     )
 
 
+def look_at_work(gateway: Gateway, id: InstructionId, now: float) -> Look:
+    """As much of a second as a hand-over needs, at little cost: what is asked, what is given, and the orders."""
+    row = next((row for row in gateway.timeline.at(now) if row.instruction.id == id), None)
+    if row is None:
+        instruction = gateway.timeline.get(id)
+        scope = () if instruction is None else gateway.timeline.scope_of(instruction)
+        return Look(at=now, phase=None, orders=tuple(_orders(gateway, id, scope or gateway.sites.ids)))
+    states = [gateway.sites[site] for site in row.sites]
+    policy, alone = gateway.policy, given_alone_w(row, gateway.sites, now, gateway.policy)
+    given = (delivered_w(id, s, gateway.baselines, now, policy, row.without) for s in states)
+    return Look(
+        at=now,
+        phase=row.phase,
+        asked_w=gateway.battery.asked_w(row),
+        delivered_w=math.fsum((*given, *alone.values())),
+        battery_w=math.fsum((*(s.held_w(now, policy, row.without) for s in states), *alone.values())),
+        orders=(*_orders(gateway, id, row.sites), *_orders_of_others(gateway, id, row.sites)),
+    )
+
+
 def _not_ruling(gateway: Gateway, id: InstructionId, now: float) -> Look:
-    """Before it begins, after its end, a limit, or while a more urgent one rules all of its sites."""
+    """Before it begins, after its end, or a limit."""
     instruction = gateway.timeline.get(id)
     phase = None if instruction is None else instruction.phase_at(now)
     scope = () if instruction is None else gateway.timeline.scope_of(instruction)
@@ -65,22 +92,27 @@ def _not_ruling(gateway: Gateway, id: InstructionId, now: float) -> Look:
         return Look(at=now, phase=None, orders=orders, called=called, rejected=rejected)
     states = [gateway.sites[site] for site in scope]
     kept = kept_now(gateway.sites, gateway.timeline.bounds_at(now)).get(id)
-    given = {} if kept is None else kept.by_site_w
+    shown = {state.site.id: _against_baseline_w(gateway, id, state) for state in states}
     problem, plan = _batteries_alone(gateway.battery.problem, id)
     shares = {} if plan is None else {share.id: share for share in plan.shares}
     return Look(
         at=now,
         phase=phase,
         sites=tuple(
-            _site(gateway, id, state, gateway.battery.problem, given.get(state.site.id, 0.0))
-            for state in states
+            _site(gateway, id, state, gateway.battery.problem, shown[state.site.id], now) for state in states
         ),
         asked_w=0.0 if kept is None else kept.must_w,
-        delivered_w=math.fsum(given.values()),
-        battery_w=math.fsum(share.regulation_w for share in shares.values()),
+        delivered_w=math.fsum(shown.values()),
+        battery_w=math.fsum(state.held_w(now, gateway.policy) for state in states),
         batteries=tuple(_batteries(states, problem, shares)),
         orders=orders,
     )
+
+
+def _against_baseline_w(gateway: Gateway, id: InstructionId, state: SiteState) -> float:
+    """What the meter of a site shows against its baseline, W of regulation; 0 where one of them is not known."""
+    baseline_w = gateway.baselines.of(id, state)
+    return 0.0 if baseline_w is None or state.import_w is None else baseline_w - state.import_w
 
 
 def _batteries_alone(problem: Problem | None, id: InstructionId) -> tuple[Problem | None, Plan | None]:
@@ -112,7 +144,12 @@ def _held(gateway: Gateway, row: InForce) -> tuple[Reason, ...]:
 
 
 def _site(
-    gateway: Gateway, id: InstructionId, state: SiteState, problem: Problem | None, delivered: float
+    gateway: Gateway,
+    id: InstructionId,
+    state: SiteState,
+    problem: Problem | None,
+    delivered: float,
+    now: float,
 ) -> SiteLook:
     bounds = {} if problem is None else {bound.site: bound for bound in problem.bounds}
     bound = bounds.get(state.site.id)
@@ -127,6 +164,7 @@ def _site(
         import_w=state.import_w,
         delivered_w=delivered,
         cap_w=0.0 if bound is None else bound.up_max_w if up else bound.down_max_w,
+        battery_w=state.held_w(now, gateway.policy),
     )
 
 
@@ -161,6 +199,7 @@ def _batteries(
                 soc=None if reading is None else reading.soc,
                 trouble="" if reading is not None else _unusable(state, battery.id),
                 reason=share.reason,
+                given_w=None if reading is None else reading.discharge_w,
             )
 
 
@@ -184,17 +223,29 @@ def _orders(gateway: Gateway, id: InstructionId, sites: Sequence[SiteId]) -> Ite
     known: dict[OrderId, ShiftRecord] = {**gateway.shifts.failed, **gateway.shifts.orders}
     for record in known.values():
         if record.order.instruction == id:
-            yield OrderLook(
-                id=record.order.id,
-                name=_name(record.offer),
-                state="ordered" if record.state is None else str(record.state),
-                share=record.share,
-                cost=record.offer.cost,
-                regulation_w=math.fsum(record.regulation_w(site) for site in sites),
-                committed=record.committed,
-                taken_back=record.taken_back,
-                reason=record.reason,
-            )
+            yield _order(record, sites)
+
+
+def _orders_of_others(gateway: Gateway, id: InstructionId, sites: Sequence[SiteId]) -> Iterator[OrderLook]:
+    """Orders that were made for another instruction and give something at the sites of this one: moved work."""
+    for record in gateway.shifts.orders.values():
+        mine = record.order.instruction == id
+        if not mine and record.committed and any(record.regulation_w(site) for site in sites):
+            yield replace(_order(record, sites), made_for=record.order.instruction)
+
+
+def _order(record: ShiftRecord, sites: Sequence[SiteId]) -> OrderLook:
+    return OrderLook(
+        id=record.order.id,
+        name=_name(record.offer),
+        state="ordered" if record.state is None else str(record.state),
+        share=record.share,
+        cost=record.offer.cost,
+        regulation_w=math.fsum(record.regulation_w(site) for site in sites),
+        committed=record.committed,
+        taken_back=record.taken_back,
+        reason=record.reason,
+    )
 
 
 def _name(offer: Offer) -> str:

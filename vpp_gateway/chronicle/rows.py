@@ -6,22 +6,27 @@ dated with its first second: noise around a limit is no news. What is lost or mi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from vpp_gateway.chronicle import telling
+from vpp_gateway.chronicle.hand_over import HandOverWatch
 from vpp_gateway.chronicle.look import Look
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Withdrawn
-from vpp_gateway.domain.instruction import Instruction
+from vpp_gateway.domain.instruction import Instruction, Limit, SiteId
+from vpp_gateway.domain.order import OrderId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, within
+from vpp_gateway.metering.limit import LimitAccount, breaks
 
 LASTS_S = 3.0
+MISSED_SHARE = 0.02
+"""Of the seconds that counted: with more of them unseen, what was asked on the average is not known."""
 TOLD_STATES = ("prepared", "active", "failed", "returned")
 """Of an order; between them it is on its way."""
-HANDED_OVER = 0.9
-"""Of what the open orders stand for: with so much at the meters and the batteries down, a hand-over is done."""
 KINDS = (
     "answer",
     "failure",
@@ -72,30 +77,62 @@ class Chronicle:
     _plan_key: frozenset[Reason] = frozenset()
     _worst_w: float = 0.0
     """The most that has been missing since the last shortfall began, W."""
-    _awaiting: bool = False
-    """Work is ordered and not yet real at the meters."""
+    _limits: dict[SiteId, LimitAccount] = field(default_factory=dict)
+    """Of a limit: how each of its sites keeps it."""
+    _limited: bool = False
+    """It is a limit."""
+    _elsewhere_s: Counter[tuple[SiteId, str]] = field(default_factory=Counter)
+    """Seconds in which others ruled a site of it."""
+    _asked_w: list[float] = field(default_factory=list)
+    """What was asked in each second that counts, W."""
+    _idle_s: int = 0
+    """Seconds in which others ruled all of it."""
+    _hand_overs: HandOverWatch = field(default_factory=HandOverWatch)
+    _orders_w: dict[OrderId, float] = field(default_factory=dict)
+    """What an order gives at the sites of the instruction, W: afterwards they are no longer known."""
 
     def rows(self) -> tuple[Row, ...]:
-        """All rows so far, in order of time; one per second and kind, each sentence once."""
+        """All rows so far, in order of time; one per second and kind, each sentence once, orders alike counted."""
         why: dict[tuple[float, int], list[Reason]] = {}
         for row in self._rows:
             why.setdefault((row.at, KINDS.index(row.kind)), []).extend(row.why)
-        return tuple(
-            Row(at=at, kind=KINDS[kind], why=tuple(dict.fromkeys(why[at, kind]))) for at, kind in sorted(why)
-        )
+        return tuple(Row(at=at, kind=KINDS[kind], why=_each_once(why[at, kind])) for at, kind in sorted(why))
+
+    @property
+    def limit_held(self) -> bool | None:
+        """Of a limit: whether every site has kept it; None while that cannot be said."""
+        found = [account.held for account in self._limits.values()]
+        return False if False in found else True if found and None not in found else None
+
+    def target_w(self, record: DeliveryRecord) -> float | None:
+        """Mean of what was asked in the seconds that counted, W; None where they were not all seen.
+
+        A setpoint asks for another change when a site of it comes or goes, an event with phases in each of them.
+        """
+        seen = len(self._asked_w)
+        whole = record.samples and abs(seen - record.samples) <= MISSED_SHARE * record.samples + 1
+        return math.fsum(self._asked_w) / seen if seen and whole else None
 
     def answered(
-        self, at: float, instruction: Instruction, opt: str, why: Reason | None, least: float
+        self,
+        at: float,
+        instruction: Instruction,
+        opt: str,
+        why: Reason | None,
+        least: float,
+        held_by: Iterable[Reason] = (),
     ) -> None:
         """The instruction, or a new modification, was judged.
 
         Args:
             least: Share of the order that must be deliverable for an opt in.
+            held_by: Who rules its sites in its time, where that is why not.
         """
+        self._limited = any(isinstance(phase.demand, Limit) for phase in instruction.phases)
         values = (("modification", str(instruction.modification)), ("percent", f"{least:.0%}"))
         again = "" if instruction.modification == 0 else "_again"
         reason = Reason(code=f"answer.{opt}{again}", values=values)
-        self._add(at, "answer", reason, *(() if why is None else (why,)))
+        self._add(at, "answer", reason, *(() if why is None else (why, *held_by)))
 
     def withdrawn(self, fact: Withdrawn) -> None:
         """It was taken back."""
@@ -105,12 +142,19 @@ class Chronicle:
         """It is over, and what came of it."""
         if record.state == "refused":
             return
-        self._add(record.stopwatch.ended_at or at, "over", telling.result(record))
+        told = (
+            telling.limit_over(record, self._limits)
+            if self._limited
+            else (telling.result(record, self.target_w(record)),)
+        )
+        more = telling.elsewhere(self._elsewhere_s, self._idle_s)
+        self._add(record.stopwatch.ended_at or at, "over", *told, *more)
 
     def see(self, look: Look) -> None:
         """One second more."""
         last, self._last = self._last, look
         self._phases(last, look)
+        self._count(look)
         self._plans(look)
         self._worst_w = max(abs(look.short_w), self._worst_w if self._told("short") else 0.0)
         if look.phase is not None:
@@ -118,7 +162,9 @@ class Chronicle:
             states = {**gone, **_states(look, self._settled(look))}
             for subject, (state, lasts_s) in states.items():
                 self._subject(last, look, subject, state, lasts_s)
-            self._hand_over(look)
+        over = self._hand_overs.see(look)
+        if over is not None:
+            self._add(look.at, "hand_over", telling.hand_over(over))
         self._orders(last, look)
 
     # -- what follows one from the other ------------------------------------------------------------------------
@@ -126,6 +172,20 @@ class Chronicle:
     def _add(self, at: float, kind: str, *why: Reason) -> None:
         if why:
             self._rows.append(Row(at=at, kind=kind, why=why))
+
+    def _count(self, look: Look) -> None:
+        """Keep account of what others rule, and of how a limit is kept."""
+        if look.phase is None:
+            return
+        self._elsewhere_s.update(look.lost)
+        self._idle_s += look.idle
+        self._limited = self._limited or look.limit is not None
+        if look.limit is None and not look.idle and self._settled(look):
+            self._asked_w.append(look.asked_w)
+        elif look.limit is not None and self._settled(look):
+            for site in look.sites:
+                account = self._limits.setdefault(site.id, LimitAccount(limit=look.limit))
+                account.add(look.limit, site.import_w)
 
     def _told(self, subject: str) -> str:
         known = self._subjects.get(subject)
@@ -146,7 +206,7 @@ class Chronicle:
             self._add(look.at, "phase", *telling.taken(last, look))
         if look.phase is None and before is not None:
             self._add(before.end_at or look.at, "phase", Reason(code="phase.over"))
-            self._plan_key, self._awaiting = frozenset(), False
+            self._plan_key = frozenset()
 
     def _plans(self, look: Look) -> None:
         """What the plan of the workload tier calls and leaves; told where that changes."""
@@ -168,10 +228,10 @@ class Chronicle:
 
     def _orders(self, last: Look | None, look: Look) -> None:
         known = {} if last is None else {order.id: order for order in last.orders}
-        for order in look.orders:
-            before = known.get(order.id)
+        for now in look.orders:
+            before = known.get(now.id)
+            order = replace(now, regulation_w=self._orders_w.setdefault(now.id, now.regulation_w))
             if order.committed and (before is None or not before.committed):
-                self._awaiting = True
                 self._add(look.at, "order", telling.order("ordered", order))
             if order.taken_back and (before is None or not before.taken_back):
                 over = look.phase is None
@@ -180,19 +240,10 @@ class Chronicle:
                 kind = "failure" if order.state == "failed" else "order"
                 self._add(look.at, kind, telling.order(order.state, order))
         for id, before in known.items():
-            if before.taken_back and id not in {order.id for order in look.orders}:
-                self._add(look.at, "order", telling.order("returned", before))
-
-    def _hand_over(self, look: Look) -> None:
-        standing = [order for order in look.orders if order.committed and not order.taken_back]
-        standing = [order for order in standing if order.state in ("ordered", "ramping", "active")]
-        due_w = sum(order.regulation_w for order in standing)
-        if not self._awaiting or not standing or any(order.state != "active" for order in standing):
-            return
-        real = look.sign * look.workload_w >= HANDED_OVER * look.sign * due_w
-        if real and within(look.delivered_w, look.asked_w):
-            self._awaiting = False
-            self._add(look.at, "hand_over", telling.hand_over(look))
+            gone = before.taken_back and id not in {order.id for order in look.orders}
+            if gone and (before.made_for is None or look.phase is not None):
+                order = replace(before, regulation_w=self._orders_w[id])
+                self._add(look.at, "order", telling.order("returned", order))
 
     def _subject(self, last: Look | None, look: Look, subject: str, state: str, lasts_s: float) -> None:
         known = self._subjects.get(subject)
@@ -205,6 +256,14 @@ class Chronicle:
         was, known.told = known.told, state
         kind, why = telling.change(subject, was, state, last, known.since, self._worst_w)
         self._add(known.since.at, kind, *why)
+
+
+def _each_once(why: Sequence[Reason]) -> tuple[Reason, ...]:
+    """Each reason once; orders alike are counted, so that what they stand for adds up."""
+    return tuple(
+        telling.alike(reason, count) if count > 1 and reason.code.startswith("order.") else reason
+        for reason, count in Counter(why).items()
+    )
 
 
 def _states(look: Look, settled: bool) -> Mapping[str, tuple[str, float]]:
@@ -223,9 +282,17 @@ def _states(look: Look, settled: bool) -> Mapping[str, tuple[str, float]]:
         found[f"limit {site.id}"] = (telling.limit(look, site), LASTS_S)
     for plugin, why in look.plugins:
         found[f"plugin {plugin}"] = (why, 0.0)
+    if look.idle:
+        return found  # nothing is asked of it: neither missing nor found again
     short = abs(look.short_w) > SHORT_SHARE * abs(look.asked_w) + SHORT_MIN_W
     found["binds"] = (telling.bound(look) if short else "", LASTS_S)
     found["short"] = ("short", 0.0) if short else ("", LASTS_S)
-    off = settled and not within(look.delivered_w, look.asked_w)
+    limit = look.limit
+    if limit is not None:
+        for site in look.sites:
+            gone = settled and site.import_w is not None and breaks(limit, site.import_w)
+            found[f"passed {site.id}"] = ("passed", 0.0) if gone else ("", LASTS_S)
+        return found
+    off = settled and not look.idle and not within(look.delivered_w, look.asked_w)
     found["band"] = ("off", 0.0) if off and not short else ("", LASTS_S)
     return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from vpp_gateway.chronicle.hand_over import HandedOver
 from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
 from vpp_gateway.domain.delivery import DeliveryRecord
-from vpp_gateway.domain.instruction import Limit
+from vpp_gateway.domain.instruction import Limit, SiteId
 from vpp_gateway.domain.plan import Reason
+from vpp_gateway.metering.limit import LimitAccount, breaks, excess_w
 
 MOVED_W = 500.0
 """A battery that gives so much more than a second before has taken something over."""
@@ -30,18 +32,104 @@ def asked(look: Look) -> Iterator[Reason]:
 
 
 def taken(last: Look | None, look: Look) -> Iterator[Reason]:
-    """Sites that a more urgent instruction took, and those that came back."""
-    before, now = dict(last.lost if last is not None else ()), dict(look.lost)
-    for site, other in now.items():
-        if before.get(site) != other:
-            yield Reason(code="phase.taken", values=(("site", site), ("other", other)))
-    for site in before:
-        if site not in now:
-            yield Reason(code="phase.given_back", values=(("site", site),))
+    """Sites that another instruction took, and those that came back."""
+    before = dict(last.lost if last is not None else ())
+    for reason in ruled(look):
+        values = dict(reason.values)
+        if before.get(SiteId(values["site"])) != values["other"]:
+            yield reason
+    for site, other in before.items():
+        if site not in dict(look.lost):
+            yield Reason(code="phase.given_back", values=(("site", site), ("other", other)))
+
+
+def ruled(look: Look) -> Iterator[Reason]:
+    """Who rules what another one took, and why that goes before."""
+    orders = dict(look.order_of)
+    for site, other in look.lost:
+        code = {"earlier": "_earlier", "received": "_received", "named": "_named"}.get(
+            orders.get(other, ""), ""
+        )
+        yield Reason(code=f"phase.taken{code}", values=(("site", site), ("other", other)))
+
+
+def elsewhere(ruled_s: Mapping[tuple[SiteId, str], int], idle_s: int) -> Iterator[Reason]:
+    """What others ruled of an instruction.
+
+    Args:
+        ruled_s: (site, who ruled it) -> for how many seconds.
+        idle_s: Seconds in which others ruled all of its sites.
+    """
+    for (site, other), seconds in ruled_s.items():
+        yield Reason(
+            code="over.elsewhere", values=(("site", site), ("other", other), ("seconds", str(seconds)))
+        )
+    if idle_s:
+        yield Reason(code="over.not_counted", values=(("seconds", str(idle_s)),))
+
+
+def limit_kept(site: SiteId, account: LimitAccount) -> Iterator[Reason]:
+    """How a site kept its limit."""
+    if account.samples:
+        way, most_w, sign = way_of(account.limit, account.import_w)
+        values = (
+            ("site", site),
+            ("way", f"word.way.{way}"),
+            ("w", f"{sign * account.import_w:.0f}"),
+            ("total_w", f"{most_w:.0f}"),
+            ("other_w", f"{abs(account.worst_excess_w):.0f}"),
+        )
+        counts = (("count", str(account.samples_above)), ("seconds", str(account.samples)))
+        if account.samples_broken:
+            broken = ("broken", str(account.samples_broken))
+            yield Reason(code="limit.broken", values=(*values, *counts, broken))
+        elif account.samples_above:
+            yield Reason(code="limit.held_near", values=(*values, *counts))
+        else:
+            yield Reason(code="limit.held", values=values)
+    if account.samples_unseen:
+        unseen = (("site", site), ("seconds", str(account.samples_unseen)))
+        yield Reason(code="limit.unseen", values=unseen)
+
+
+def way_of(limit: Limit, import_w: float) -> tuple[str, float, float]:
+    """The way in which a limit is nearer to this flow: import or export, the most that is allowed, W, and the sign."""
+    ways = ((limit.import_max_w, "import", 1.0), (limit.export_max_w, "export", -1.0))
+    known = [
+        (sign * import_w - most_w, name, most_w, sign) for most_w, name, sign in ways if most_w is not None
+    ]
+    _, name, most_w, sign = max(known, default=(0.0, "import", 0.0, 1.0))
+    return name, most_w, sign
+
+
+def limit_over(record: DeliveryRecord, accounts: Mapping[SiteId, LimitAccount]) -> Iterator[Reason]:
+    """What came of a limit."""
+    yield Reason(code=f"over.limit_{record.state}")
+    for site, account in accounts.items():
+        yield from limit_kept(site, account)
+    if not any(account.samples for account in accounts.values()):
+        yield Reason(code="over.too_short")
+
+
+def passed(look: Look) -> Iterator[Reason]:
+    """Sites that pass the limit in force by more than the tolerance."""
+    for site in look.sites:
+        if look.limit is not None and site.import_w is not None and breaks(look.limit, site.import_w):
+            way, most_w, sign = way_of(look.limit, site.import_w)
+            yield Reason(
+                code="limit.passed",
+                values=(
+                    ("site", site.id),
+                    ("way", f"word.way.{way}"),
+                    ("w", f"{sign * site.import_w:.0f}"),
+                    ("total_w", f"{most_w:.0f}"),
+                    ("other_w", f"{excess_w(look.limit, site.import_w):.0f}"),
+                ),
+            )
 
 
 def sites(look: Look) -> Iterator[Reason]:
-    """Why each site gives what it gives: by the energy that its batteries can spare, or by what bounds it."""
+    """Why each site is ordered what it is ordered: by the energy that its batteries can spare, or by what bounds it."""
     given = {site.id: 0.0 for site in look.sites}
     energy = dict(given)
     for battery in look.batteries:
@@ -68,7 +156,12 @@ def sites(look: Look) -> Iterator[Reason]:
 
 
 def limit(look: Look, site: SiteLook) -> str:
-    """export | import: the grid connection holds its batteries back, though they could give more; else ""."""
+    """export | import: the grid connection holds its batteries back, though they could give more; else "".
+
+    Under an instruction that is itself a limit nothing more is wanted of them.
+    """
+    if look.limit is not None:
+        return ""
     mine = [battery for battery in look.batteries if battery.site == site.id]
     given = math.fsum(abs(battery.regulation_w) for battery in mine)
     open_w = math.fsum(battery.room_w - abs(battery.regulation_w) for battery in mine)
@@ -90,22 +183,40 @@ def order(code: str, one: OrderLook) -> Reason:
     """Where an order to a plug-in stands."""
     values = (("offer", one.name), ("w", f"{abs(one.regulation_w):.0f}"), ("cost", f"{one.cost:g}"))
     why = (("why", one.reason),) if code == "failed" else ()
+    if one.made_for is not None and code in ("ordered", "back", "back_at_end"):
+        code, why = f"shared_{code.removesuffix('_at_end')}", (("other", one.made_for),)
     return Reason(code=f"order.{code}", values=(*values, *why))
 
 
-def hand_over(look: Look) -> Reason:
+def alike(reason: Reason, count: int) -> Reason:
+    """Several orders of which the same is to be said."""
+    code = reason.code.replace("order.", "orders.", 1)
+    return Reason(code=code, values=(*reason.values, ("count", str(count))))
+
+
+def hand_over(over: HandedOver) -> Reason:
     """The work has taken over from the batteries."""
-    values = (("w", f"{abs(look.workload_w):.0f}"), ("other_w", f"{abs(look.battery_w):.0f}"))
+    values = (
+        ("w", f"{abs(over.work_w):.0f}"),
+        ("seconds", f"{over.lasted_s:.0f}"),
+        ("total_w", f"{abs(over.shown_w):.0f}"),
+        ("other_w", f"{abs(over.battery_w):.0f}"),
+    )
     return Reason(code="hand_over", values=values)
 
 
-def result(record: DeliveryRecord) -> Reason:
-    """What came of an instruction."""
+def result(record: DeliveryRecord, target_w: float | None = None) -> Reason:
+    """What came of an instruction.
+
+    Args:
+        target_w: Mean over the seconds that count, W; None: not known, so that the last one has to do.
+    """
     if not record.samples:
         return Reason(code=f"over.{record.state}_unmeasured")
+    target_w = record.target_regulation_w if target_w is None else target_w
     values = (
-        ("w", f"{abs(record.delivered_regulation_w):.0f}"),
-        ("total_w", f"{abs(record.target_regulation_w):.0f}"),
+        ("w", f"{math.copysign(1.0, target_w) * record.delivered_regulation_w:.0f}"),
+        ("total_w", f"{abs(target_w):.0f}"),
         ("percent", f"{record.samples_within / record.samples:.1%}"),
         ("other_w", f"{record.shortfall_w:.0f}"),
     )
@@ -136,11 +247,15 @@ def change(
             return "limit", (Reason(code=code, values=(("site", name),)),)
         case "short":
             return "shortfall", tuple(_short(state, look, worst_w))
+        case "passed":
+            code = "limit.kept_again"
+            told_now = tuple(passed(look)) if state else (Reason(code=code, values=(("site", name),)),)
+            return "limit", tuple(r for r in told_now if dict(r.values)["site"] == name)
         case "binds":
             told = was and state and was != state
             return "shortfall", tuple(_binding(look)) if told else ()
         case _:
-            return "shortfall", (_band(state, look),)
+            return "shortfall", tuple(_band(state, look))
 
 
 def _device(name: str, state: str, last: Look | None, look: Look) -> Iterator[Reason]:
@@ -216,9 +331,12 @@ def _short(state: str, look: Look, worst_w: float) -> Iterator[Reason]:
     yield from look.rejected
 
 
-def _band(state: str, look: Look) -> Reason:
-    values = (("w", f"{abs(look.delivered_w):.0f}"), ("total_w", f"{abs(look.asked_w):.0f}"))
-    return Reason(code="band.off" if state else "band.back", values=values)
+def _band(state: str, look: Look) -> Iterator[Reason]:
+    values = (("w", f"{look.sign * look.delivered_w:.0f}"), ("total_w", f"{abs(look.asked_w):.0f}"))
+    held = [reason for reason in look.binding if reason.code == "held.limit"]
+    off = "band.limited" if held else "band.off"
+    yield Reason(code=off if state else "band.back", values=values)
+    yield from held if state else ()
 
 
 def _named(look: Look, name: str) -> BatteryLook | None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import click
 
 from vpp_gateway import __version__
-from vpp_gateway.cli.common import explain, lang_option
+from vpp_gateway.cli.common import explain, lang_option, language
 from vpp_gateway.cli.lazy import Lazy, LazyGroup
+from vpp_gateway.cli.output import Unwritable, watched_output
 from vpp_gateway.errors import GatewayError
 
 
@@ -26,6 +27,9 @@ class Root(LazyGroup):
             return super().invoke(ctx)
         except GatewayError as error:
             ctx.exit(explain(error, ctx))
+        except Unwritable as lost:
+            lost.lang = language(ctx)
+            raise
 
 
 @click.command(
@@ -72,4 +76,5 @@ def root(lang: str | None) -> None:
 
 def main() -> None:
     """Entry point of the command `vpp-gateway`."""
-    root(prog_name="vpp-gateway")
+    with watched_output():
+        root(prog_name="vpp-gateway")

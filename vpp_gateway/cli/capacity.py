@@ -11,6 +11,7 @@ from vpp_gateway.cli.common import (
     DEGRADED,
     OK,
     Absent,
+    Within,
     config_option,
     json_option,
     lang_option,
@@ -28,7 +29,7 @@ from vpp_gateway.plain import View
 CAPACITY_VERSION = 1
 """Version of the document that this command reads."""
 timeout_option = click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(min=0.1, max=120), default=60.0, show_default=True,
+    "--timeout", "timeout_s", type=Within(min=0.1, max=120), default=60.0, show_default=True,
     help="Seconds to wait for the answer.",
 )  # fmt: skip
 
@@ -46,7 +47,7 @@ def capacity() -> None:
     help="down relieves the grid, up takes more, both is a symmetric product.",
 )  # fmt: skip
 @click.option(
-    "--hours", type=click.FloatRange(min=0.5, max=168), default=168.0, show_default=True,
+    "--hours", type=Within(min=0.5, max=168), default=168.0, show_default=True,
     help="How far to look.",
 )  # fmt: skip
 @config_option

@@ -16,6 +16,7 @@ from vpp_gateway.cli.common import (
     language,
     print_json,
     remember_language,
+    say,
 )
 from vpp_gateway.cli.config_init import init
 from vpp_gateway.settings import Settings, load_settings, settings_schema
@@ -70,7 +71,7 @@ def _say_valid(ctx: click.Context, file: Path, settings: Settings, no_files: boo
         northbound=len(settings.northbound),
         plugins=len(settings.plugins),
     )
-    click.echo(f"{said} {text('config.unchecked', lang)}" if no_files else said)
+    say(f"{said} {text('config.unchecked', lang)}" if no_files else said)
 
 
 def _answer(file: Path, problems: tuple[Problem, ...]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import click
 
 from vpp_gateway.catalogue import LANGS, Told, text
-from vpp_gateway.cli.common import DEFAULT_CONFIG, lang_option, language, remember_language
+from vpp_gateway.cli.common import DEFAULT_CONFIG, lang_option, language, remember_language, say
 from vpp_gateway.profile import list_profiles
 from vpp_gateway.settings import Settings, settings_schema
 from vpp_gateway.settings_rules import rules, sharpen
@@ -226,7 +226,7 @@ def _write(file: Path, content: str) -> None:
 def _say(ctx: click.Context, file: Path, schema: Path, answers: Answers) -> None:
     remember_language(ctx, answers.language)
     lang = language(ctx)
-    click.echo(text("config.written", lang, file=file, schema=schema))
+    say(text("config.written", lang, file=file, schema=schema))
     folder = file.parent / "identity"
     if answers.vtn_url.startswith("https://"):
         said = text(
@@ -238,5 +238,5 @@ def _say(ctx: click.Context, file: Path, schema: Path, answers: Answers) -> None
             cert=folder / "ven.pem",
             ca=folder / "utility-ca.pem",
         )
-        click.echo(said)
-    click.echo(text("config.next", lang, file=file))
+        say(said)
+    say(text("config.next", lang, file=file))

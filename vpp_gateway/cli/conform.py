@@ -11,6 +11,7 @@ from vpp_gateway.cli.common import (
     MISSED,
     OK,
     SCHEMA_VERSION,
+    Within,
     json_option,
     lang_option,
     language,
@@ -78,14 +79,14 @@ def conform() -> None:
 )
 @click.option(
     "--poll-s",
-    type=click.FloatRange(1.0),
+    type=Within(1.0),
     default=1.0,
     show_default=True,
     help="Poll period asked for, s (not of our own VEN).",
 )
 @click.option(
     "--longest-s",
-    type=click.FloatRange(1.0),
+    type=Within(1.0),
     default=300.0,
     show_default=True,
     help="In real time, leave out procedures that must take longer, s (not of our own VEN).",

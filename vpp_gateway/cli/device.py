@@ -14,6 +14,7 @@ from vpp_gateway.cli.common import (
     lang_option,
     language,
     print_json,
+    say,
     screen,
 )
 from vpp_gateway.cli.device_commission import commission, failsafe, steptest, verify
@@ -85,7 +86,7 @@ def _draw(found: tuple[DeviceProfile, ...], lang: Lang) -> None:
             _falls_back(profile, lang),
         )
     screen().print(table)
-    click.echo(text("device.grades", lang))
+    say(text("device.grades", lang))
 
 
 def _falls_back(profile: DeviceProfile, lang: Lang) -> str:
@@ -121,9 +122,9 @@ def check(
         said = language(ctx)
         for one, wrong in results:
             mark = text("device.failed" if wrong else "device.passed", said)
-            click.echo(f"  {mark}  {one.name}" + (f": {wrong}" if wrong else ""))
+            say(f"  {mark}  {one.name}" + (f": {wrong}" if wrong else ""))
         key = "device.check.breach" if failed else "device.check.ok"
-        click.echo(text(key, said, file=_name(document), count=len(results), failed=len(failed)))
+        say(text(key, said, file=_name(document), count=len(results), failed=len(failed)))
     if failed:
         ctx.exit(MISSED)
 

@@ -21,6 +21,7 @@ from vpp_gateway.cli.common import (
     lang_option,
     language,
     print_json,
+    say,
 )
 from vpp_gateway.cli.device_options import address, folder_option, point_at, the_profile, unit_option
 
@@ -135,14 +136,14 @@ def _left_alone(chosen: _Chosen) -> FailsafeResult:
 def _tell_steps(steps: tuple[Step, ...], lang: Lang) -> None:
     for step in steps:
         verdict = ", ".join(text(f"device.report.fault.{one}", lang) for one in step.faults)
-        click.echo(
+        say(
             text(
                 "device.step", lang, asked=f"{step.to_w:g}", verdict=verdict or text("device.report.step.obeyed", lang),
                 moved=_s(step.moved_s), arrived=_s(step.arrived_s), held=_s(step.held_w, 0),
             )
         )  # fmt: skip
         if step.refusal:
-            click.echo(f"  {step.refusal}")
+            say(f"  {step.refusal}")
 
 
 def _tell_failsafe(found: FailsafeResult, lang: Lang) -> None:
@@ -153,7 +154,7 @@ def _tell_failsafe(found: FailsafeResult, lang: Lang) -> None:
     )
     back = text("device.report.failsafe.not", lang) if found.back_s is None else f"{found.back_s:.1f} s"
     verdict = text(f"device.report.verdict.{found.verdict}", lang)
-    click.echo(
+    say(
         text(
             "device.failsafe", lang, w=f"{found.setpoint_w:g}", verdict=verdict, promised=promised, back=back
         )
@@ -288,7 +289,7 @@ def _file_report(found: Commissioned, out: Path, lang: Lang, as_json: bool) -> N
         return
     signature = report["signature"]
     assert isinstance(signature, dict)
-    click.echo(text("device.report.written", lang, file=html, fingerprint=signature["fingerprint"]))
+    say(text("device.report.written", lang, file=html, fingerprint=signature["fingerprint"]))
 
 
 @click.command
@@ -305,6 +306,6 @@ def verify(ctx: click.Context, file: Path, lang: str | None) -> None:
         report = json.loads(file.read_text(encoding="utf-8"))
         key = check(report if isinstance(report, dict) else {})
     except (ValueError, MisuseError) as error:
-        click.echo(text("device.verify.wrong", said, file=file, why=str(error)), err=True)
+        say(text("device.verify.wrong", said, file=file, why=str(error)), err=True)
         ctx.exit(FAILED)
-    click.echo(text("device.verify.ok", said, file=file, fingerprint=key))
+    say(text("device.verify.ok", said, file=file, fingerprint=key))

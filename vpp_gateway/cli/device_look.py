@@ -18,6 +18,7 @@ from vpp_gateway.cli.common import (
     lang_option,
     language,
     print_json,
+    say,
     screen,
 )
 from vpp_gateway.cli.device_options import (
@@ -92,7 +93,7 @@ def _found(row: Found) -> dict[str, object]:
 
 def _draw(found: list[Found], profiles: tuple[DeviceProfile, ...], lang: Lang, looked_at: int) -> None:
     if not found:
-        click.echo(text("device.scan.none", lang, count=looked_at))
+        say(text("device.scan.none", lang, count=looked_at))
         return
     kinds = {profile.name: profile.kind for profile in profiles}
     for row in found:
@@ -100,14 +101,14 @@ def _draw(found: list[Found], profiles: tuple[DeviceProfile, ...], lang: Lang, l
         if row.chain is not None:
             who = " ".join(word for word in row.chain.identity.values() if word) or "-"
             models = ", ".join(str(number) for number, _, _ in row.chain.models)
-            click.echo(text("device.scan.sunspec", lang, at=at, who=who, models=models))
+            say(text("device.scan.sunspec", lang, at=at, who=who, models=models))
         else:
-            click.echo(text("device.scan.plain", lang, at=at))
+            say(text("device.scan.plain", lang, at=at))
         for name in row.profiles:
             kind = text(f"word.kind.{kinds[name]}", lang)
-            click.echo(text("device.scan.fits", lang, profile=name, kind=kind))
+            say(text("device.scan.fits", lang, profile=name, kind=kind))
         if not row.profiles:
-            click.echo(text("device.scan.unknown", lang))
+            say(text("device.scan.unknown", lang))
 
 
 @click.command
@@ -147,7 +148,7 @@ def read(
     said = language(ctx)
     for role, value in values.items():
         shown = text("device.no_value", said) if value is None else f"{value:g}"
-        click.echo(f"{text(f'device.role.{role}', said)}: {shown}")
+        say(f"{text(f'device.role.{role}', said)}: {shown}")
 
 
 @click.command
@@ -189,7 +190,7 @@ def decode(
     registers, exception = asyncio.run(look())
     said = language(ctx)
     if exception:
-        click.echo(text("device.decode.refused", said, at=at, why=exception_words(exception)), err=True)
+        say(text("device.decode.refused", said, at=at, why=exception_words(exception)), err=True)
         ctx.exit(FAILED)
     found = [guess for guess in guesses(registers, expect=expect) if every or guess.fits]
     if as_json:
@@ -197,8 +198,8 @@ def decode(
         print_json({"schema_version": SCHEMA_VERSION, "registers": list(registers), "readings": rows})
         return
     for index, register in enumerate(registers):
-        click.echo(f"{at + index:>6}  0x{register:04X}  {register}")
-    click.echo(f"{text('device.decode.text', said)}: {text_of(registers)}")
+        say(f"{at + index:>6}  0x{register:04X}  {register}")
+    say(f"{text('device.decode.text', said)}: {text_of(registers)}")
     from rich.table import Table
 
     table_ = Table(box=None, pad_edge=False)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vpp_gateway.catalogue import Lang, text
-from vpp_gateway.cli.common import lang_option, language
+from vpp_gateway.cli.common import lang_option, language, say
 from vpp_gateway.cli.device_options import folder_option, the_profile
 
 if TYPE_CHECKING:
-    from vpp_gateway.sim.faults import Faults
+    from vpp_gateway.commission.simulated import Faults
 
 _KW = click.FloatRange(min=0.001, max=1e6)
 
@@ -55,12 +55,11 @@ def sim(
     lang: str | None,
 ) -> None:
     """Serve a simulated device of PROFILE; its faults are switched on by lines on standard input."""
-    from vpp_gateway.commission.simulated import Plate, serve
-    from vpp_gateway.sim.faults import FAULTS, Faults
+    from vpp_gateway.commission.simulated import FAULTS, Faults, Plate, serve, switch
 
     if list_them:
         for name, fault in FAULTS.items():
-            click.echo(
+            say(
                 f"{name + (' ' + fault.value.upper() if fault.value else ''):28} {fault.where:9} {fault.words}"
             )
         return
@@ -78,7 +77,7 @@ def sim(
 
     def ready(found: tuple[str, int]) -> None:
         values = {"profile": chosen.name, "host": found[0], "port": found[1], "unit": chosen.unit}
-        click.echo(text("device.sim.serving", said, **values))
+        say(text("device.sim.serving", said, **values))
 
     try:
         asyncio.run(serve(chosen, plate, host, port, active, ready, lambda: _obey(active, said)))
@@ -88,6 +87,8 @@ def sim(
 
 async def _obey(faults: Faults, lang: Lang) -> None:
     """Switch faults by lines on standard input, until it ends."""
+    from vpp_gateway.commission.simulated import switch
+
     if not _can_be_waited_for():
         return
     reader = asyncio.StreamReader()
@@ -101,10 +102,10 @@ async def _obey(faults: Faults, lang: Lang) -> None:
         try:
             healed = switch(faults, words)
         except ValueError as error:
-            click.echo(text("device.sim.wrong", lang, why=str(error)), err=True)
+            say(text("device.sim.wrong", lang, why=str(error)), err=True)
         else:
             key = "device.sim.healed" if healed else "device.sim.fault"
-            click.echo(text(key, lang, fault=words))
+            say(text(key, lang, fault=words))
 
 
 def _can_be_waited_for() -> bool:
@@ -114,19 +115,3 @@ def _can_be_waited_for() -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def switch(faults: Faults, line: str) -> bool:
-    """Do what a line says: `NAME`, `NAME VALUE`, `heal` or `heal NAME`; True when it heals.
-
-    Raises:
-        ValueError: no such fault, or a value is missing, too much or not a number.
-    """
-    name, *rest = line.split()
-    if len(rest) > 1:
-        raise ValueError(f"{line!r}: allowed is NAME, NAME VALUE, heal or heal NAME")
-    if name == "heal":
-        faults.heal(rest[0] if rest else None)
-        return True
-    faults.set(name, float(rest[0]) if rest else None)
-    return False

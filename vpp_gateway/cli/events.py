@@ -15,6 +15,7 @@ from vpp_gateway.cli.common import (
     lang_option,
     language,
     print_json,
+    say,
     screen,
 )
 from vpp_gateway.cli.events_why import events_why
@@ -51,7 +52,7 @@ def events_ls(
     if as_json:
         print_json({"schema_version": STATUS_VERSION, "events": picture["events"].value})
     elif not known:
-        click.echo(text("events.none", language(ctx)))
+        say(text("events.none", language(ctx)))
     else:
         from vpp_gateway.cli.status_view import draw_events
 

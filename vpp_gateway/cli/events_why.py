@@ -61,9 +61,10 @@ def events_why(
     """Tell why EVENT went as it did, from the journal: limits, shares, offers left and their price, failures.
 
     The gateway may be running or not; the journal is only read. Exits with 5 when the event is over and its delivery
-    missed the order by more than 10 %, with 6 when not everything can be told (readings archived, journal not whole).
+    missed the order by more than 10 %, or the limit was not held; with 6 when not everything can be told (readings archived, journal not whole).
     """
     from vpp_gateway.whatif.keep import JOURNAL
+    from vpp_gateway.whatif.reading import Damaged, refuse_other_files
     from vpp_gateway.whatif.why import why_of
     from vpp_gateway.whatif.why_result import explanation_of, met
 
@@ -71,18 +72,21 @@ def events_why(
     if config is None and state_dir is None and DEFAULT_CONFIG.exists():
         config = DEFAULT_CONFIG
     folder = find(config, state_dir).socket.parent
-    if not (folder / JOURNAL).is_file():
-        raise Told("replay.no_journal", path=folder / JOURNAL)
-    found = why_of(folder / JOURNAL, ground_at(ctx, folder, config), event, moment)
+    path = folder / JOURNAL
+    if not path.is_file():
+        raise Told("replay.no_journal", path=path)
+    refuse_other_files(path)
+    found = why_of(path, ground_at(ctx, folder, config), event, moment)
     if moment is not None and found.second is None:
-        raise _no_second(found, moment)
+        unknown = _no_second(found, moment)
+        raise Damaged(path, found.problem, unknown) if found.problem else unknown
     if as_json:
         print_json(explanation_of(found).model_dump(mode="json"))
     else:
         from vpp_gateway.cli.why_view import draw_second, draw_why
 
         draw = draw_why if moment is None else draw_second
-        draw(screen(), found, folder / JOURNAL, language(ctx))
+        draw(screen(), found, path, language(ctx))
     ctx.exit(MISSED if met(found) is False else OK if found.whole else DEGRADED)
 
 

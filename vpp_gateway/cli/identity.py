@@ -19,6 +19,7 @@ from vpp_gateway.cli.common import (
     language,
     print_json,
     remember_language,
+    say,
 )
 from vpp_gateway.cli.words import day
 from vpp_gateway.clock import SystemClock
@@ -72,8 +73,8 @@ def show(ctx: click.Context, cert: Path | None, config: Path | None, as_json: bo
         print_json({"schema_version": SCHEMA_VERSION, "certificates": rows})
     else:
         for name, (file, said) in shown.items():
-            click.echo(f"{name}  {file}")
-            click.echo(describe(said, now, language(ctx)))
+            say(f"{name}  {file}")
+            say(describe(said, now, language(ctx)))
     worst = min(said.not_after - now for _, said in shown.values())
     late = any(said.not_before > now for _, said in shown.values())
     ctx.exit(DEGRADED if worst < EXPIRES_SOON_S or late else OK)
@@ -148,7 +149,7 @@ def csr(
     if not key_file.exists():
         write_private(key_file, key_pem(make_key(kind)))
     write_public(csr_file, make_csr(read_key(key_file), name), force=force)
-    click.echo(text("identity.csr_written", language(ctx), csr=csr_file, key=key_file))
+    say(text("identity.csr_written", language(ctx), csr=csr_file, key=key_file))
 
 
 @identity.command
@@ -163,7 +164,7 @@ def fingerprint(ctx: click.Context, certificate: Path, as_json: bool, lang: str 
         numbers = {"fingerprint": said.fingerprint, "fingerprint_sha1": said.fingerprint_sha1}
         print_json({"schema_version": SCHEMA_VERSION, "file": str(certificate), **numbers})
     else:
-        click.echo(said.fingerprint)
+        say(said.fingerprint)
 
 
 @identity.command("dev-ca")
@@ -181,4 +182,4 @@ def dev_ca(
     """Make a certificate authority for DEVELOPMENT ONLY in FOLDER, with a VTN and VEN certificates."""
     made = make_dev_ca(folder, now=SystemClock().utc(), vens=vens, kind=kind, force=force)
     names = ", ".join(("ca", "vtn", *made.vens))
-    click.echo(text("identity.dev_ca_written", language(ctx), folder=folder, names=names))
+    say(text("identity.dev_ca_written", language(ctx), folder=folder, names=names))

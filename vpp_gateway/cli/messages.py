@@ -22,6 +22,7 @@ from vpp_gateway.cli.common import (
     language,
     print_json,
     remember_language,
+    say,
     screen,
 )
 from vpp_gateway.cli.status import state_dir_option
@@ -93,7 +94,7 @@ def messages_ls(
     if as_json:
         print_json({"schema_version": SCHEMA_VERSION, "messages": [_plain(row) for row in rows]})
     elif not rows:
-        click.echo(text("messages.none", language(ctx)))
+        say(text("messages.none", language(ctx)))
     else:
         from vpp_gateway.cli.messages_view import draw_list
 
@@ -164,7 +165,7 @@ def messages_export(
 
     rows = _read(ctx, config, state_dir, room=room, since=since, until=until, name=name, refused=refused)
     count = export(where, rows, _plain)
-    click.echo(text("messages.exported", language(ctx), count=count, where=where))
+    say(text("messages.exported", language(ctx), count=count, where=where))
 
 
 def _read(

@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from vpp_gateway.catalogue import Lang, text
+from vpp_gateway.cli.common import safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,12 +75,6 @@ def pretty(body: bytes) -> str:
         return safe(body.decode("utf-8", "backslashreplace"), keep_lines=True)
     etree.indent(tree, space="  ")
     return safe(etree.tostring(tree, encoding="unicode"), keep_lines=True)
-
-
-def safe(said: str, *, keep_lines: bool = False) -> str:
-    """Without anything that a terminal would obey."""
-    kept = "\n\t" if keep_lines else ""
-    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in said)
 
 
 def _utc(at: float) -> str:

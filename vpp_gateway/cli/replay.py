@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vpp_gateway.catalogue import Lang, Told, retell, text
+from vpp_gateway.catalogue import Lang, Told, text
 from vpp_gateway.cli.common import (
     DEGRADED,
     FAILED,
@@ -19,8 +20,9 @@ from vpp_gateway.cli.common import (
     language,
     print_json,
     remember_language,
+    say,
 )
-from vpp_gateway.cli.words import moment
+from vpp_gateway.cli.words import NOTHING, moment
 
 if TYPE_CHECKING:
     from vpp_gateway.whatif.keep import Ground
@@ -37,21 +39,24 @@ def replay(ctx: click.Context, journal: Path, config: Path | None, as_json: bool
     """Fold JOURNAL again and compare the decisions: a folder of `simulate --keep`, a state_dir, or its journal.db.
 
     A real run needs the configuration that it ran on (--config). The journal is only read, also while it is written.
-    Exits with 1 at the first difference, with 6 when the journal itself is not whole.
+    Exits with 1 at the first difference; with 6 when the journal itself is not whole, and what can be read of it gives no
+    difference.
     """
     from vpp_gateway.whatif.keep import JOURNAL, decisions_of
+    from vpp_gateway.whatif.reading import refuse_other_files
     from vpp_gateway.whatif.replay import replay_journal
 
     path = journal / JOURNAL if journal.is_dir() else journal
     if not path.is_file():
         raise Told("replay.no_journal", path=path)
+    refuse_other_files(path)
     ground = ground_at(ctx, path.parent, config)
     found = replay_journal(path, ground, decisions_of(path.parent))
     if as_json:
         print_json(_document(found))
     else:
         for line in _lines(path, found, language(ctx)):
-            click.echo(line)
+            say(line)
     ctx.exit(FAILED if found.difference is not None else DEGRADED if found.problem else OK)
 
 
@@ -85,25 +90,39 @@ def _lines(path: Path, found: Replayed, lang: Lang) -> list[str]:
         )
     ]
     if found.problem:
-        lines.append(retell(found.problem, lang))
+        lines.append(text("replay.not_whole", lang, path=path, why=found.problem))
     if found.missing:
         lines.append(text("replay.gap", lang, count=found.missing, seq=found.resumed_seq))
-    if found.difference is None:
-        return [*lines, text("replay.same", lang, compared=found.compared)]
-    return [*lines, _told(found.difference, lang)]
+    if found.difference is not None:
+        return [*lines, _told(found.difference, lang)]
+    lines.append(text("replay.so_far" if found.problem else "replay.same", lang, compared=found.compared))
+    if found.beyond:
+        lines.append(text("replay.beyond", lang, count=found.beyond))
+    return lines
 
 
 def _told(difference: Difference, lang: Lang) -> str:
-    was, now = difference.was, difference.now
-    code = "replay.decision" if was and now else "replay.missing" if was else "replay.extra"
     return text(
         "replay.different",
         lang,
         seq=difference.seq,
         kind=difference.kind or "–",
         at=moment(difference.at),
-        what=text(code, lang, was=was, now=now),
+        what=_what(difference, lang),
     )
+
+
+def _what(difference: Difference, lang: Lang) -> str:
+    from vpp_gateway.whatif.keep import DECISIONS
+
+    was, now, field = difference.was, difference.now, difference.field
+    if difference.torn:
+        return text("replay.torn", lang, line=difference.torn, file=DECISIONS, was=was)
+    if field is not None:
+        values = {"was": field.was or NOTHING, "now": field.now or NOTHING}
+        return text("replay.field", lang, kind=field.kind, field=field.path, **values)
+    code = "replay.decision" if was and now else "replay.missing" if was else "replay.extra"
+    return text(code, lang, was=was, now=now)
 
 
 def _document(found: Replayed) -> dict[str, object]:
@@ -116,6 +135,7 @@ def _document(found: Replayed) -> dict[str, object]:
         "last_at": found.last_at,
         "decisions": found.decisions,
         "compared": found.compared,
+        "beyond": found.beyond,
         "missing_records": found.missing,
         "problem": found.problem,
         "difference": None
@@ -126,5 +146,7 @@ def _document(found: Replayed) -> dict[str, object]:
             "at": difference.at,
             "was": difference.was,
             "now": difference.now,
+            "field": None if difference.field is None else asdict(difference.field),
+            "torn_line": difference.torn,
         },
     }

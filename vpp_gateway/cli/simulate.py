@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +20,13 @@ from vpp_gateway.cli.common import (
     language,
     print_json,
     remember_language,
+    say,
     screen,
 )
 
 if TYPE_CHECKING:
     from vpp_gateway.settings import Settings
+    from vpp_gateway.whatif.scenario_words import Scenario
 
 
 @click.command
@@ -82,15 +86,17 @@ def simulate(
     15min), area=NAME or site=ID (else all sites), priority=N (0 is most urgent), name=ID, known=DURATION (when it is
     received, default 0s). A failure: battery|meter|site|link ID, or plug-in; how; in DURATION; for DURATION.
 
-    Exits with 5 when an event was refused or its delivery missed the order by more than 10 %.
+    Exits with 5 when an event was refused, its delivery missed the order by more than 10 %, a limit was not held, or no
+    second of an event counts, so that nothing can be said of it.
     """
     from vpp_gateway.settings import load_settings
     from vpp_gateway.whatif import picture
     from vpp_gateway.whatif.house import play_out
     from vpp_gateway.whatif.judge import judge
-    from vpp_gateway.whatif.keep import keep_decisions, keep_play
+    from vpp_gateway.whatif.keep import keep_decisions, keeping
     from vpp_gateway.whatif.quiet import quiet_log
     from vpp_gateway.whatif.result import result_of
+    from vpp_gateway.whatif.said import SpecError
     from vpp_gateway.whatif.scenario import load_scenario, play_of
     from vpp_gateway.whatif.table import draw
 
@@ -98,18 +104,20 @@ def simulate(
         raise click.UsageError(text("cli.no_config", language(ctx), file=DEFAULT_CONFIG))
     settings = load_settings(config or DEFAULT_CONFIG, files=False)
     remember_language(ctx, settings.gateway.language)
-    said = load_scenario(scenario, settings)
-    _check_lines(ctx, events, failures, settings)
-    play = play_of(settings, said, events, failures, seed)
+    said = load_scenario(scenario, settings, events)
+    _check_lines(ctx, said, settings, events, failures)
+    try:
+        play = play_of(settings, said, events, failures, seed)
+    except SpecError as error:
+        raise click.UsageError(error.say(language(ctx))) from None
     if not play.asked:
         raise click.UsageError(text("whatif.nothing", language(ctx)))
     if png is not None and not picture.has_matplotlib():
         raise Told("whatif.no_matplotlib")
-    journal = None if keep is None else keep_play(keep, play)
-    with quiet_log():
+    with nullcontext() if keep is None else keeping(keep, play) as journal, quiet_log():
         course = play_out(play, journal)
-    if keep is not None:
-        keep_decisions(keep, course)
+        if keep is not None:
+            keep_decisions(keep, course)
     judged = judge(play, course)
     result = result_of(play, course, judged)
     if png is not None:
@@ -122,22 +130,16 @@ def simulate(
 
 
 def _check_lines(
-    ctx: click.Context, events: tuple[str, ...], failures: tuple[str, ...], settings: Settings
+    ctx: click.Context, scenario: Scenario, settings: Settings, events: Sequence[str], failures: Sequence[str]
 ) -> None:
-    """Refuse a line that cannot be understood, with the word that is wrong and what is allowed."""
+    """Refuse a line that cannot be played, with the word that is wrong and what is allowed."""
     from vpp_gateway.settings import fleet
-    from vpp_gateway.whatif.said import Known, SpecError, event_said, fault_said
+    from vpp_gateway.whatif.scenario_rules import wrong_lines
 
-    known, lang = Known.of(fleet(settings)), language(ctx)
-    for option, lines in (("event", events), ("failure", failures)):
-        for said in lines:
-            try:
-                event_said(said, known, "E") if option == "event" else fault_said(said, known)
-            except SpecError as error:
-                what = text(error.code, lang, **error.values)
-                raise click.UsageError(
-                    text("whatif.spec", lang, option=option, said=said, what=what)
-                ) from None
+    lang = language(ctx)
+    for wrong in wrong_lines(scenario, fleet(settings), events, failures):
+        refused = text("whatif.spec", lang, option=wrong.option, said=wrong.said, what=wrong.error.say(lang))
+        raise click.UsageError(refused)
 
 
 def _picture_language(ctx: click.Context) -> Lang:
@@ -145,6 +147,6 @@ def _picture_language(ctx: click.Context) -> Lang:
 
     lang = language(ctx)
     if lang == "ja" and japanese_font() is None:
-        click.echo(text("whatif.no_font", lang), err=True)
+        say(text("whatif.no_font", lang), err=True)
         return "en"
     return lang

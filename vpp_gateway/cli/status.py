@@ -11,6 +11,7 @@ from vpp_gateway.cli.common import (
     DEGRADED,
     OK,
     Absent,
+    Within,
     config_option,
     json_option,
     lang_option,
@@ -31,7 +32,7 @@ state_dir_option = click.option(
     "--state-dir", type=click.Path(path_type=Path), help="State folder of the gateway, instead of --config."
 )
 timeout_option = click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(min=0.1, max=60), default=5.0, show_default=True,
+    "--timeout", "timeout_s", type=Within(min=0.1, max=60), default=5.0, show_default=True,
     help="Seconds to wait for the answer.",
 )  # fmt: skip
 

@@ -10,7 +10,16 @@ from typing import Any
 import click
 
 from vpp_gateway.catalogue import Told, text
-from vpp_gateway.cli.common import Absent, config_option, json_option, lang_option, language, print_json
+from vpp_gateway.cli.common import (
+    Absent,
+    Within,
+    config_option,
+    json_option,
+    lang_option,
+    language,
+    print_json,
+    say,
+)
 from vpp_gateway.cli.status import state_dir_option, timeout_option
 from vpp_gateway.cli.ven_ask import Gateway, gateway, wait
 from vpp_gateway.console.ask import Json
@@ -20,7 +29,7 @@ Reply = dict[str, Json]
 
 room_option = click.option("--room", default="", help="Name of the connection; not needed for an only one.")
 wait_option = click.option(
-    "--wait", "wait_s", type=click.FloatRange(min=0, max=3600), default=0.0,
+    "--wait", "wait_s", type=Within(min=0, max=3600), default=0.0,
     help="Wait so many seconds for the utility's answer; exits with 4 when there is none.",
 )  # fmt: skip
 reason_option = click.option(
@@ -62,7 +71,7 @@ class Call:
     def say(self, key: str, /, **values: object) -> None:
         """A text of the catalogue, for people."""
         if not self.as_json:
-            click.echo(text(key, language(self.ctx), **values))
+            say(text(key, language(self.ctx), **values))
 
     def act(self, verb: str, /, **values: Json) -> Reply:
         """Carry out an act; waits for the utility as told."""
@@ -147,11 +156,9 @@ def opt(ctx: click.Context, event: str, opt: str, reason: str, **options: Any) -
 @click.option("--party", multiple=True, help="partyID; repeat for more.")
 @click.option("--device-class", multiple=True, help="mRID of an endDeviceAsset; repeat for more.")
 @click.option("--from-capacity", is_flag=True, help="Opt out where the spare capacity is short.")
-@click.option("--need-kw", type=click.FloatRange(min=0, min_open=True), help="What must be held, kW.")
+@click.option("--need-kw", type=Within(min=0, min_open=True), help="What must be held, kW.")
 @click.option("--direction", type=click.Choice(["down", "up"]), default="down", show_default=True)
-@click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True, max=744), default=24.0, show_default=True
-)
+@click.option("--hours", type=Within(min=0, min_open=True, max=744), default=24.0, show_default=True)
 @acting
 def create_opt(
     ctx: click.Context,

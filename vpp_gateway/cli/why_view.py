@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vpp_gateway.catalogue import Lang, retell, text, word
 from vpp_gateway.chronicle.look import Look
+from vpp_gateway.chronicle.telling import ruled, way_of
 from vpp_gateway.cli.status_view import clean
 from vpp_gateway.cli.words import NOTHING, clock, moment, mw
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
@@ -44,6 +45,9 @@ def draw_why(console: Console, why: Why, path: Path, lang: Lang) -> None:
             style=style,
         )
     console.print(table)
+    if any(name == "cost" for row in why.rows for reason in row.why for name, _ in reason.values):
+        cost = f"{text('events.why.row.cost', lang)}: {text('events.why.cost', lang)}"
+        console.print(f"[dim]{escape(cost)}[/]", soft_wrap=True)
     if why.record is None:
         console.print(f"[dim]{text('events.why.running', lang)}[/]")
 
@@ -82,19 +86,61 @@ def draw_second(console: Console, why: Why, path: Path, lang: Lang) -> None:
 
 
 def _second(look: Look, lang: Lang) -> Iterator[tuple[str, list[str]]]:
-    yield "target", [f"{mw(look.asked_w, signed=True)} MW"]
-    yield "delivered", [f"{mw(look.delivered_w, signed=True)} MW"]
-    tiers = ((BATTERY, look.battery_w), (WORKLOAD, look.workload_w))
-    yield "tiers", [", ".join(f"{word('tier', tier, lang)} {mw(w, signed=True)} MW" for tier, w in tiers)]
+    asked = mw(look.asked_w, signed=True)
+    if look.limit is not None:
+        yield "limit", list(_limit(look, lang))
+    elif look.idle:
+        yield "target", [text("events.why.not_asked", lang, mw=asked)]
+    else:
+        yield "target", [f"{asked} MW"]
+        yield "delivered", [f"{mw(look.delivered_w, signed=True)} MW"]
+        yield "tiers", [_tiers(look, lang)]
+    yield "ruled", said(ruled(look), lang)
     if look.short_w:
         yield "short", [f"{mw(abs(look.short_w))} MW"]
     yield "binding", said(look.binding, lang)
     yield "sites", list(_sites(look, lang))
-    yield "batteries", said((battery.reason_named for battery in look.batteries), lang)
+    yield "batteries", list(_batteries(look, lang))
     yield "orders", list(_orders(look, lang))
     yield "called", said(look.called, lang)
     yield "rejected", said(look.rejected, lang)
+    if look.orders or look.called or look.rejected:
+        yield "cost", [text("events.why.cost", lang)]
     yield "plugins", [f"{name}: {retell(why, lang)}" for name, why in look.plugins]
+
+
+def _tiers(look: Look, lang: Lang) -> str:
+    """What the meters show beside the batteries is the work's where work is ordered; else it is noise."""
+    parts: list[tuple[str, float]] = [(BATTERY, look.battery_w)]
+    parts += [("work_rest", look.workload_w)] if look.works else [(WORKLOAD, 0.0), ("rest", look.workload_w)]
+    return ", ".join(f"{word('tier', tier, lang)} {mw(w, signed=True)} MW" for tier, w in parts)
+
+
+def _limit(look: Look, lang: Lang) -> Iterator[str]:
+    """What flows at each site, what is allowed, and what is left."""
+    assert look.limit is not None
+    for site in look.sites:
+        way, most_w, sign = way_of(look.limit, site.import_w or 0.0)
+        flow_w = None if site.import_w is None else sign * site.import_w
+        yield text(
+            "events.why.site_limit",
+            lang,
+            site=site.id,
+            way=f"word.way.{way}",
+            kw=_kw(flow_w),
+            total_kw=_kw(most_w),
+            margin_kw=_kw(None if flow_w is None else most_w - flow_w),
+            battery_kw=_kw(site.battery_w),
+        )
+
+
+def _batteries(look: Look, lang: Lang) -> Iterator[str]:
+    """What each is ordered and why, and what it gives."""
+    for battery in look.batteries:
+        (told,) = said([battery.reason_named], lang)
+        if battery.given_w is not None:
+            told = text("events.why.given", lang, said=told, kw=_kw(look.sign * battery.given_w))
+        yield told
 
 
 def _sites(look: Look, lang: Lang) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from vpp_gateway.clock import SystemClock
-from vpp_gateway.sim.faults import Faults
+from vpp_gateway.sim.faults import FAULTS, Faults
 from vpp_gateway.sim.plant import BatteryPlate
 from vpp_gateway.sim.served import Served, battery, meter
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
@@ -61,3 +61,22 @@ async def serve(
         ready(served.address)
         await obey()
         await asyncio.Event().wait()
+
+
+def switch(faults: Faults, line: str) -> bool:
+    """Do what a line says: `NAME`, `NAME VALUE`, `heal` or `heal NAME`; True when it heals.
+
+    Raises:
+        ValueError: no such fault, or a value is missing, too much or not a number.
+    """
+    name, *rest = line.split()
+    if len(rest) > 1:
+        raise ValueError(f"{line!r}: allowed is NAME, NAME VALUE, heal or heal NAME")
+    if name == "heal":
+        faults.heal(rest[0] if rest else None)
+        return True
+    faults.set(name, float(rest[0]) if rest else None)
+    return False
+
+
+__all__ = ["FAULTS", "Faults", "Plate", "serve", "switch"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
 import shutil
 import tempfile
@@ -162,4 +161,4 @@ def tell(result: DemoResult) -> int:
 
 
 def _write(path: Path, result: DemoResult) -> None:
-    path.write_text(json.dumps(result.model_dump(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    path.write_text(result.model_dump_json(indent=1) + "\n", "utf-8")

@@ -33,6 +33,8 @@ class VerifyResult:
     """Last record of the unbroken chain; 0 = none."""
     problem: str = ""
     """What was found behind it, in words; empty when everything is good."""
+    done: str = ""
+    """What was done about it, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +88,8 @@ def open_sound(path: Path, watch_seq: int) -> tuple[sqlite3.Connection, Survey]:
         if not database.is_damage(error):
             raise JournalError(f"{path} cannot be opened: {error}") from error
         aside = _set_aside(path, 0)
-        problem = f"SQLite: {error}; the whole file was set aside as {aside.name}, nothing is left of it"
-        result = VerifyResult(good_until=0, problem=problem)
+        done = f"the whole file was set aside as {aside.name}, nothing is left of it"
+        result = VerifyResult(good_until=0, problem=f"SQLite: {error}", done=done)
         return database.connect(path), Survey(result=result, last=None, watched_hash=None)
     try:
         found = survey(connection, watch_seq)
@@ -105,8 +107,8 @@ def _rebuild(path: Path, damaged: sqlite3.Connection, found: Survey) -> tuple[sq
         _copy_good(damaged, _beside(path, ".new"), good_until)
     aside = _set_aside(path, good_until)
     _finish(path)
-    text = f"{found.result.problem}; records up to {good_until} were kept, the file was set aside as {aside.name}"
-    return database.connect(path), replace(found, result=VerifyResult(good_until=good_until, problem=text))
+    done = f"records up to {good_until} were kept, the file was set aside as {aside.name}"
+    return database.connect(path), replace(found, result=replace(found.result, done=done))
 
 
 def _copy_good(damaged: sqlite3.Connection, target: Path, good_until: int) -> None:

@@ -77,7 +77,8 @@ class Journal:
         self._waiting: list[Row] = []
         self._in_ram = False
         self._failure = ""
-        self._opening_problem = found.result.problem
+        self._verdict = ""
+        self._found = found.result
         self._anchor_problem = ""
         self._reserve = Reserve(path.with_suffix(".reserve"), 0)
         self._held_bytes_max = HELD_BYTES_MAX
@@ -126,9 +127,8 @@ class Journal:
         anchored = anchor.read(path.with_suffix(".head"))
         connection, found = recover.open_sound(path, anchored.seq if isinstance(anchored, Anchor) else 0)
         try:
-            verdict = anchor.judge(anchored, found.result.good_until, found.watched_hash)
             journal = cls(path, codec, lock, connection, found)
-            journal._opening_problem = "; ".join(filter(None, (found.result.problem, verdict)))
+            journal._verdict = anchor.judge(anchored, found.result.good_until, found.watched_hash)
             journal._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
             journal.flush()
         except BaseException:
@@ -224,9 +224,18 @@ class Journal:
             else ""
         )
         reserve = "the disk-full reserve is used up: make room on this disk" if self._reserve.missing else ""
-        return "; ".join(
-            filter(None, (self._failure, held, reserve, self._anchor_problem, self._opening_problem))
-        )
+        opening = (self._found.problem, self._found.done, self._verdict)
+        return "; ".join(filter(None, (self._failure, held, reserve, self._anchor_problem, *opening)))
+
+    @property
+    def damage(self) -> str:
+        """What was wrong with the file when it was opened, in words, without what was done about it."""
+        return "; ".join(filter(None, (self._found.problem, self._verdict)))
+
+    @property
+    def broken(self) -> bool:
+        """Whether records were there, when it was opened, that could not be read."""
+        return bool(self._found.problem)
 
     def entries(self, after_seq: int = 0) -> Iterator[Entry]:
         """Records on the disk after `after_seq`, each verified when it is reached, not decoded.
@@ -283,7 +292,8 @@ class Journal:
                 self.flush()
                 if self._waiting:
                     raise JournalFull(
-                        f"{len(self._waiting)} records since {self._head[0]} could not be written"
+                        f"no space left: {len(self._waiting)} records since {self._head[0]} could not be written to "
+                        f"{self._path}"
                     )
         finally:
             self._failure = self._failure or "the journal is closed"

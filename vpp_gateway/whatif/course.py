@@ -59,6 +59,23 @@ class Mark:
     instruction: InstructionId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """Work has taken over from the batteries; seconds of the play. The rule is that of `chronicle.hand_over`."""
+
+    ordered_s: float
+    """The first order that belongs to it."""
+    real_s: float
+    """The meters show it, and the batteries are down."""
+    work_w: float
+    """What was ordered, W of regulation, signed."""
+
+    @property
+    def lasted_s(self) -> float:
+        """From the order to its being real, s."""
+        return self.real_s - self.ordered_s
+
+
 @dataclass(slots=True, kw_only=True)
 class Course:
     """The whole play."""
@@ -69,6 +86,8 @@ class Course:
     opts: dict[InstructionId, tuple[str, str]] = field(default_factory=dict)
     """opt in or out, and why."""
     marks: list[Mark] = field(default_factory=list)
+    hand_overs: dict[InstructionId, list[HandOver]] = field(default_factory=dict)
+    """In order of time, as `events why` tells them."""
     records: dict[InstructionId, DeliveryRecord] = field(default_factory=dict)
     commands: list[tuple[float, Command]] = field(default_factory=list)
     facts: int = 0

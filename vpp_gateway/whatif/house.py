@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vpp_gateway import __version__
+from vpp_gateway.chronicle.hand_over import HandOverWatch
+from vpp_gateway.chronicle.observe import look_at_work
 from vpp_gateway.clock import LoopClock, SeededRng
 from vpp_gateway.domain.command import Answer, Command, Shift
 from vpp_gateway.domain.fact import FACT_TYPES, Fact, Instructed
@@ -42,7 +44,7 @@ from vpp_gateway.sim.plant import NoisyLoad
 from vpp_gateway.site.agent import Holding, SiteAgent
 from vpp_gateway.site.store import AgentStore
 from vpp_gateway.solver import SOLVER
-from vpp_gateway.whatif.course import Belief, Course, Mark, Second, SiteSecond
+from vpp_gateway.whatif.course import Belief, Course, HandOver, Mark, Second, SiteSecond
 from vpp_gateway.whatif.world import WORK, Asked, Fault, Play
 from vpp_gateway.worker import InlineWorker
 
@@ -98,6 +100,7 @@ class _House:
         self._begin = ORIGIN + play.warm_up_s
         self._rng = SeededRng(play.seed)
         self._course = Course()
+        self._hand_overs = {instruction_id(asked): HandOverWatch() for asked in play.asked}
         self._group: asyncio.TaskGroup | None = None
         self._agent_tasks: dict[SiteId, asyncio.Task[None]] = {}
         self._gateway = Gateway(play.fleet, play.policy, policy_hosts(play))
@@ -343,6 +346,18 @@ class _House:
             beliefs=beliefs,
             doubts=doubts,
         )
+        self._watch_hand_overs(self._clock.utc())
+
+    def _watch_hand_overs(self, now: float) -> None:
+        """With the eyes of `events why`, so that both tell the same."""
+        for id, watch in self._hand_overs.items():
+            over = watch.see(look_at_work(self._gateway, id, now))
+            if over is not None:
+                times = {
+                    "ordered_s": round(over.ordered_at - self._begin, 3),
+                    "real_s": round(over.real_at - self._begin, 3),
+                }
+                self._course.hand_overs.setdefault(id, []).append(HandOver(**times, work_w=over.work_w))
 
     def _fact(self, fact: Fact | SessionFact) -> None:
         self._course.facts += 1

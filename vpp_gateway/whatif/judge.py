@@ -5,33 +5,28 @@
                                                                        rest: noise and rebound
 
 Samples are whole seconds. Those before second `SETTLE_S` are not counted, as balancing products do; what is excused
-after a failure is the caller's to say.
+after a failure is the caller's to say. An event that was received after its start is judged from its receipt. A site
+that another event rules (`ruling`) counts for that one alone: a second in which others rule all sites of an event is not
+counted for it. A limit is judged by what flows at each of its sites.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.measured import regulation_asked_w
 from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, SiteId
-from vpp_gateway.domain.order import ShiftVerb
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
-from vpp_gateway.whatif.course import Course, Second
+from vpp_gateway.metering.limit import LimitAccount
+from vpp_gateway.whatif.course import Course, HandOver, Second
 from vpp_gateway.whatif.house import instruction_id
+from vpp_gateway.whatif.ruling import before, elsewhere, holders, limiters
 from vpp_gateway.whatif.world import Asked, Play
 
 TIERS = ("battery", "workload", "pv", "rest")
-HAND_OVER_SHARE = 0.9
-"""A hand-over is over when the workload has grown by this share of what it settles at."""
-EPISODE_S = 15.0
-"""Commits closer than this are one hand-over."""
-SETTLED_S, SETTLED_MEAN = 120.0, 2
-"""The workload has settled at the latest so long after the last commit; the mean of so many seconds says at what."""
-WORTH_SHARE = 0.1
-"""Of the target: a hand-over of less is not worth a mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +44,13 @@ class Sample:
     """What the gateway accounted for this second."""
     doubted: bool
     """The gateway said that it does not see all of the sites."""
+    elsewhere: Mapping[SiteId, str] = field(default_factory=dict)
+    """Sites of the event that another one rules, and its name: nothing of them is in this sample."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandOver:
-    """When the workload took over from the batteries, seconds of the play."""
-
-    ordered_s: float
-    real_s: float
-    grown_w: float
-    """Regulation that the workload gives more than before, W."""
+    @property
+    def rules(self) -> bool:
+        """Whether the event rules a site of its own in this second."""
+        return bool(self.sites_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +62,34 @@ class EventResult:
     reason: Reason | str | None
     """Why it was refused."""
     samples: tuple[Sample, ...]
-    """Every second of it; empty when it was refused."""
+    """Every second of it since it was known; empty when it was refused."""
     excused: tuple[tuple[float, float], ...] = ()
     """[from, to] seconds of the play that do not count."""
     hand_overs: tuple[HandOver, ...] = ()
+    limits: Mapping[SiteId, LimitAccount] = field(default_factory=dict)
+    """Of a limit that was opted in: how each of its sites kept it."""
+    held_by: tuple[tuple[str, tuple[SiteId, ...]], ...] = ()
+    """Events that went before it when it was judged, and the sites of it that they rule in its time."""
+    limited_by: tuple[tuple[str, tuple[SiteId, ...]], ...] = ()
+    """Limits that bound sites of it in its time."""
 
     @property
     def counted(self) -> tuple[Sample, ...]:
-        """Samples from second 10 on that nothing excuses."""
-        first = self.asked.start_s + SETTLE_S
+        """Samples from second 10 on that nothing excuses, in which it rules a site of its own."""
+        first = self.asked.begins_s + SETTLE_S
         return tuple(
             s
             for s in self.samples
-            if s.at_s >= first and not any(since <= s.at_s <= until for since, until in self.excused)
+            if s.rules
+            and s.at_s >= first
+            and not any(since <= s.at_s <= until for since, until in self.excused)
         )
+
+    @property
+    def held(self) -> bool | None:
+        """Of a limit: whether every site kept it; None where that cannot be said."""
+        found = [account.held for account in self.limits.values()]
+        return False if False in found else True if found and None not in found else None
 
     @property
     def share_within(self) -> float | None:
@@ -94,7 +100,7 @@ class EventResult:
     @property
     def reached_after_s(self) -> float | None:
         """Seconds from the start to the first sample within 10 %."""
-        first = next((s for s in self.samples if ok(s)), None)
+        first = next((s for s in self.samples if s.rules and ok(s)), None)
         return None if first is None else first.at_s - self.asked.start_s
 
     @property
@@ -113,7 +119,8 @@ class EventResult:
             "shortfall": _mean(missing_w(s.delivered_w, s.target_w) for s in counted),
         }
         rows |= {f"tier.{tier}": _mean(s.tiers_w[tier] for s in counted) for tier in TIERS}
-        rows |= {f"site.{site}": _mean(s.sites_w[site] for s in counted) for site in counted[0].sites_w}
+        sites = dict.fromkeys(site for s in counted for site in s.sites_w)
+        rows |= {f"site.{site}": _mean(s.sites_w.get(site, 0.0) for s in counted) for site in sites}
         return rows
 
 
@@ -141,14 +148,15 @@ def samples_of(
     id = instruction_id(asked)
     frozen = course.baselines.get(id, {})
     scope = [site for site in play.scope_of(asked) if site in frozen]
-    if course.opts.get(id, ("", ""))[0] != "in" or not scope or isinstance(asked.demand, Limit):
+    others = before(play, course, asked)
+    if course.opts.get(id, ("", ""))[0] != "in" or not (scope or others) or isinstance(asked.demand, Limit):
         return ()
-    before = [s for s in course.seconds if s.at_s < asked.start_s]
-    window = [s for s in before if s.at_s >= asked.start_s - play.policy.baseline_window_s]
-    shifted = {site: row.shift_w for site, row in before[-1].sites.items()} if before else {}
+    earlier = [s for s in course.seconds if s.at_s < asked.begins_s]
+    window = [s for s in earlier if s.at_s >= asked.begins_s - play.policy.baseline_window_s]
+    shifted = {site: row.shift_w for site, row in earlier[-1].sites.items()} if earlier else {}
     shone = {site: _mean(s.sites[site].pv_w for s in window) for site in scope}
     return tuple(
-        _sample(second, id, asked, frozen, shifted, shone)
+        _sample(second, id, asked, frozen, shifted, shone, elsewhere(play, others, asked, second.at_s))
         for second in course.seconds
         if since_s <= second.at_s < until_s
     )
@@ -159,15 +167,34 @@ def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float,
     opt, said = course.opts.get(id, ("", ""))
     record = course.records.get(id)
     reason = said if record is None else record.opt_reason
-    samples = samples_of(play, course, asked, asked.start_s, asked.end_s)
+    samples = samples_of(play, course, asked, asked.begins_s, asked.end_s)
     return EventResult(
         asked=asked,
         opt=opt,
         reason=reason,
         samples=samples,
         excused=excused,
-        hand_overs=_hand_overs(course, id, samples),
+        hand_overs=tuple(course.hand_overs.get(id, ())),
+        limits=_limits(play, course, asked, excused) if opt == "in" else {},
+        held_by=tuple(holders(play, course, asked)),
+        limited_by=tuple(limiters(play, course, asked)),
     )
+
+
+def _limits(
+    play: Play, course: Course, asked: Asked, excused: tuple[tuple[float, float], ...]
+) -> dict[SiteId, LimitAccount]:
+    """What truly flowed at the sites of a limit, over the seconds that count."""
+    limit = asked.demand
+    if not isinstance(limit, Limit):
+        return {}
+    accounts = {site: LimitAccount(limit=limit) for site in play.scope_of(asked)}
+    for second in course.seconds:
+        counts = asked.begins_s + SETTLE_S <= second.at_s < asked.end_s
+        if counts and not any(since <= second.at_s <= until for since, until in excused):
+            for site, account in accounts.items():
+                account.add(limit, second.sites[site].import_w)
+    return accounts
 
 
 def _sample(
@@ -177,9 +204,16 @@ def _sample(
     frozen: Mapping[SiteId, float],
     shifted: Mapping[SiteId, float],
     shone: Mapping[SiteId, float],
+    others: Mapping[SiteId, str],
 ) -> Sample:
-    """One second; `shifted` and `shone` is what shifts took and PV gave inside the baseline, W."""
-    scope = tuple(shone)
+    """One second; `shifted` and `shone` is what shifts took and PV gave inside the baseline, W.
+
+    Args:
+        others: Sites that another event rules while this one is in force.
+    """
+    during = asked.start_s <= second.at_s < asked.end_s
+    lost = dict(others) if during else {}
+    scope = tuple(site for site in shone if site not in lost)
     rows = {site: second.sites[site] for site in scope}
     by_site = {site: frozen[site] - row.import_w for site, row in rows.items()}
     delivered = math.fsum(by_site.values())
@@ -187,56 +221,25 @@ def _sample(
     carried |= {("workload", site): shifted.get(site, 0.0) - row.shift_w for site, row in rows.items()}
     carried |= {("pv", site): row.pv_w - shone[site] for site, row in rows.items()}
     tiers = {name: math.fsum(w for (tier, _), w in carried.items() if tier == name) for name in TIERS[:-1]}
-    during = asked.start_s <= second.at_s < asked.end_s
     belief = second.beliefs.get(id)
     return Sample(
         at_s=second.at_s,
-        target_w=target_w(asked.demand, math.fsum(frozen[site] for site in scope)) if during else 0.0,
+        target_w=target_w(asked.demand, math.fsum(frozen[site] for site in scope))
+        if during and scope
+        else 0.0,
         delivered_w=delivered,
         tiers_w={**tiers, "rest": delivered - math.fsum(tiers.values())},
         sites_w=by_site,
         carried_w=carried,
         believed_w=None if belief is None else belief.delivered_w,
         doubted=any(site in second.doubts for site in scope),
+        elsewhere=lost,
     )
 
 
 def target_w(demand: Demand, baseline_w: float) -> float:
     """A demand as regulation against the summed baseline of its sites, W; 0 for a limit."""
     return 0.0 if isinstance(demand, Limit) else regulation_asked_w(demand, baseline_w)
-
-
-def _hand_overs(course: Course, id: InstructionId, samples: tuple[Sample, ...]) -> tuple[HandOver, ...]:
-    """Commits that follow each other closely are one hand-over; it counts when the workload's part really grew by it."""
-    orders = sorted({m.at_s for m in course.marks if m.verb is not ShiftVerb.PREPARE})
-    commits = [m.at_s for m in course.marks if m.instruction == id and m.verb is ShiftVerb.COMMIT]
-    episodes: list[list[float]] = []
-    for at_s in commits:
-        if episodes and at_s <= episodes[-1][-1] + EPISODE_S:
-            episodes[-1].append(at_s)
-        else:
-            episodes.append([at_s])
-    found = []
-    for episode in episodes:
-        until_s = next((at for at in orders if at > episode[-1]), math.inf)
-        over = _hand_over(episode, until_s, samples)
-        if over is not None:
-            found.append(over)
-    return tuple(found)
-
-
-def _hand_over(episode: list[float], until_s: float, samples: tuple[Sample, ...]) -> HandOver | None:
-    """From the first commit to the second in which the workload gives `HAND_OVER_SHARE` of what it settles at."""
-    before = [s.tiers_w["workload"] for s in samples if s.at_s <= episode[0]]
-    after = [s for s in samples if episode[0] < s.at_s < min(until_s, episode[-1] + SETTLED_S)]
-    if not after:
-        return None
-    was_w = before[-1] if before else 0.0
-    grown_w = _mean(s.tiers_w["workload"] for s in after[-SETTLED_MEAN:]) - was_w
-    if grown_w * after[-1].target_w <= 0 or abs(grown_w) < WORTH_SHARE * abs(after[-1].target_w):
-        return None
-    real = next(s for s in after if (s.tiers_w["workload"] - was_w) / grown_w >= HAND_OVER_SHARE)
-    return HandOver(ordered_s=episode[0], real_s=real.at_s, grown_w=grown_w)
 
 
 def _unreported(sample: Sample) -> bool:

@@ -6,10 +6,12 @@ DIR/journal.db   DIR/run.json (fleet, policy, hosts)   DIR/decisions.jsonl (one 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from vpp_gateway.catalogue import Told
 from vpp_gateway.dispatch.policy import Policy
@@ -17,12 +19,14 @@ from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Plan,
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.order import PluginName
-from vpp_gateway.errors import JournalError
+from vpp_gateway.errors import JournalError, leaves
 from vpp_gateway.whatif.course import Course
 from vpp_gateway.whatif.house import policy_hosts
 from vpp_gateway.whatif.world import Play
 
 JOURNAL, RUN, DECISIONS = "journal.db", "run.json", "decisions.jsonl"
+MADE = (JOURNAL, "journal.db-wal", "journal.head", "journal.head.new", "journal.lock", RUN, DECISIONS)
+"""All that a kept run consists of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,44 @@ def keep_play(folder: Path, play: Play) -> Path:
     return folder / JOURNAL
 
 
+@contextmanager
+def keeping(folder: Path, play: Play) -> Iterator[Path]:
+    """`keep_play`, and nothing is left of it unless the whole run could be kept: half a run replays as another one.
+
+    Raises:
+        Told: as `keep_play`; or the run could not be written there to its end.
+    """
+    new = not folder.exists()
+    if (folder / JOURNAL).exists():
+        raise Told("whatif.exists", path=folder)
+    try:
+        yield keep_play(folder, play)
+    except BaseException as error:
+        _discard(folder, new)
+        if why := _unwritten(error):
+            raise Told("whatif.not_kept", path=folder, why=why) from error
+        raise
+
+
+def _discard(folder: Path, new: bool) -> None:
+    """Take away what was made, and the folder itself if it is new."""
+    with suppress(OSError):
+        for name in MADE:
+            (folder / name).unlink(missing_ok=True)
+        if new:
+            folder.rmdir()
+
+
+def _unwritten(error: BaseException) -> str:
+    """Why the run could not be written; empty: another reason ended it."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(_unwritten, leaves(error))), "")
+    if isinstance(error, OSError):
+        file = "" if error.filename is None else f": {error.filename}"
+        return f"{error.strerror or error}{file}"
+    return str(error) if isinstance(error, JournalError) else ""
+
+
 def keep_decisions(folder: Path, course: Course) -> None:
     """Write down what was decided, in order."""
     lines = "".join(spell(command) + "\n" for _, command in course.commands)
@@ -67,21 +109,40 @@ def ground_of(folder: Path) -> Ground | None:
     """On what the play in `folder` was made; None: it does not say.
 
     Raises:
-        JournalError: the file is not what `keep_play` wrote.
+        Told: the file is not what `keep_play` wrote, or cannot be read.
     """
     path = folder / RUN
     if not path.exists():
         return None
     try:
-        return _GROUND.validate_json(path.read_bytes())
-    except ValueError as error:
-        raise JournalError(f"{path} cannot be read: {error}") from error
+        said = path.read_bytes()
+        return _GROUND.validate_json(said)
+    except OSError as error:
+        raise Told("replay.bad_run", path=path, why=error.strerror or error) from None
+    except ValidationError as error:
+        why = _first(error) if said.strip() else "it is empty"
+        raise Told("replay.bad_run", path=path, why=why) from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, with its place in the file."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, fault["loc"]))
+    return f"{place}: {fault['msg']}" if place else fault["msg"]
 
 
 def decisions_of(folder: Path) -> list[str] | None:
-    """What was decided, one line each; None: nobody wrote it down."""
+    """What was decided, one line each; None: nobody wrote it down.
+
+    Raises:
+        Told: the file cannot be read.
+    """
     path = folder / DECISIONS
-    return path.read_text("utf-8").splitlines() if path.exists() else None
+    try:
+        return path.read_text("utf-8").splitlines() if path.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or error
+        raise Told("replay.bad_decisions", path=path, why=why) from None
 
 
 def spell(command: Command) -> str:

@@ -1,7 +1,7 @@
 """The result of a play as a picture: for each event who carried what and when the work took over, and the SoC below.
 
     regulation  ^   batteries by site (blue), workload (orange), PV (yellow), rest (grey), stacked; target with its band;
-    of an event |   delivered at the meters (black); when the work was ordered, and when the hand-over was done
+    of an event |   delivered at the meters (black); hand-overs from the order to the end, by number, listed beside it
     SoC         v   of every site
 
 Needs matplotlib, the extra `[simulate]`; this module alone knows it. Nothing is shown on a screen.
@@ -10,14 +10,15 @@ Needs matplotlib, the extra `[simulate]`; this module alone knows it. Nothing is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpp_gateway.catalogue import Lang, Told, text, word
 from vpp_gateway.domain.instruction import Limit, SiteId
 from vpp_gateway.whatif.course import Course
-from vpp_gateway.whatif.judge import EventResult, Sample, samples_of
+from vpp_gateway.whatif.judge import EventResult, Sample
+from vpp_gateway.whatif.picture_limit import limit_panel, limit_rows
+from vpp_gateway.whatif.picture_series import Band, bands, panel_samples
 from vpp_gateway.whatif.scenario import faults_of
 from vpp_gateway.whatif.world import Play
 
@@ -33,8 +34,10 @@ BLUES = ("#1f4e9c", "#4f86d9", "#8fb8f0", "#c3daf8")
 ORANGES = ("#b4500b", "#e87d1e", "#f5ab63", "#fad5ae")
 YELLOWS = ("#e6b800", "#f2d65c", "#f8e9a8")
 GREY, BLACK, GREEN, RED, HAND_OVER = "#b8b8b8", "#111111", "#1a7f37", "#c62828", "#7b1fa2"
-LABEL_ROWS = 3
-"""Labels of hand-overs stand in so many rows, so that neighbours do not cover each other."""
+NUMBER_SHARE, ROW_SHARE = 0.018, 0.06
+"""Of a panel's width and height: the room of a hand-over's number."""
+LEGEND_LINES = 18
+"""So many lines of a legend stand beside a panel."""
 JAPANESE = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic")
 """Fonts with Japanese signs, the first installed one is taken."""
 
@@ -64,7 +67,7 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
     from matplotlib.figure import Figure
 
     font = japanese_font() if lang == "ja" else None
-    panels = _panels(play, judged)[:PANELS_MAX]
+    panels = [*_panels(play, judged), *limit_rows(judged)][:PANELS_MAX]
     rows = [row for panel in panels for row in panel]
     since_s = min((row.asked.start_s for row in rows), default=0.0) - BEFORE_S
     until_s = max((row.asked.end_s for row in rows), default=play.end_s) + AFTER_S
@@ -74,7 +77,12 @@ def draw(path: Path, play: Play, course: Course, judged: Sequence[EventResult], 
         ratios = [*(PANEL_IN for _ in panels), SOC_IN]
         axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
         for axis, panel in zip(axes, panels, strict=False):
-            _panel(axis, play, course, panel, (since_s, until_s), lang)
+            if panel[0].limits:
+                limit_panel(axis, course, panel[0], (since_s, until_s), lang)
+                continue
+            samples = panel_samples(play, course, panel, judged, (since_s, until_s))
+            found = bands(panel, NUMBER_SHARE * (until_s - since_s))
+            _panel(axis, panel, samples, found, play.scope_of(panel[0].asked), lang)
         _soc(axes[-1], play, course, (since_s, until_s), lang)
         for axis in axes:
             _failures(axis, play, lang, said=axis is axes[0])
@@ -97,32 +105,16 @@ def _panels(play: Play, judged: Sequence[EventResult]) -> list[list[EventResult]
     return list(panels.values())
 
 
-def _panel_samples(
-    play: Play, course: Course, rows: Sequence[EventResult], window: tuple[float, float]
-) -> list[Sample]:
-    """Each event against its own baseline, from half way after the one before to half way to the next."""
-    edges = [window[0]]
-    for one, other in pairwise(rows):
-        edges.append((one.asked.end_s + other.asked.start_s) / 2)
-    edges.append(window[1])
-    return [
-        sample
-        for row, since_s, until_s in zip(rows, edges, edges[1:], strict=False)
-        for sample in samples_of(play, course, row.asked, since_s, until_s)
-    ]
-
-
 def _panel(
     axis: Axes,
-    play: Play,
-    course: Course,
     rows: Sequence[EventResult],
-    window: tuple[float, float],
+    samples: Sequence[Sample],
+    found: Sequence[Band],
+    scope: Sequence[SiteId],
     lang: Lang,
 ) -> None:
-    samples = _panel_samples(play, course, rows, window)
     at = [s.at_s for s in samples]
-    layers = _layers(samples, play.scope_of(rows[0].asked), lang)
+    layers = _layers(samples, scope, lang)
     for sign in (1.0, -1.0):
         heights = [[max(0.0, sign * w) * sign / 1e6 for w in series] for _, _, series in layers]
         colours = [colour for _, colour, _ in layers]
@@ -137,9 +129,8 @@ def _panel(
     axis.set_ylabel(text("whatif.picture.regulation", lang))
     _reach(axis, [*target, *(s.delivered_w / 1e6 for s in samples)], layers)
     axis.set_title("\n".join(_title(row, lang) for row in rows), fontsize=9, loc="left")
-    for row in rows:
-        _hand_over(axis, row, lang)
-    _legend(axis, layers, lang)
+    _hand_overs(axis, found)
+    _legend(axis, layers, found, lang)
 
 
 def _title(row: EventResult, lang: Lang) -> str:
@@ -163,35 +154,53 @@ def _layers(
 
 
 def _reach(axis: Axes, lines: Sequence[float], layers: Sequence[tuple[str, str, list[float]]]) -> None:
-    """Room for the stack and, above it, for the words of the hand-over."""
+    """Room for the stack and, above it, for the numbers of the hand-overs."""
     columns = list(zip(*(series for _, _, series in layers), strict=True))
     top = max([0.0, *lines, *(sum(w for w in column if w > 0) / 1e6 for column in columns)])
     bottom = min([0.0, *lines, *(sum(w for w in column if w < 0) / 1e6 for column in columns)])
     span = max(top - bottom, 1e-3)
-    axis.set_ylim(bottom - 0.12 * span, top + 0.32 * span)
+    axis.set_ylim(bottom - 0.12 * span, top + 0.24 * span)
 
 
-def _hand_over(axis: Axes, row: EventResult, lang: Lang) -> None:
-    """When work was ordered (dotted) and when it had taken over from the batteries (solid)."""
-    for index, over in enumerate(row.hand_overs):
+def _hand_overs(axis: Axes, found: Sequence[Band]) -> None:
+    """When work was ordered (dotted) and when it had taken over from the batteries (solid), by number."""
+    for band in found:
+        over = band.over
         axis.axvline(over.ordered_s, color=HAND_OVER, linewidth=1.3, linestyle=":")
         axis.axvline(over.real_s, color=HAND_OVER, linewidth=1.3)
-        said = text(
+        axis.axvspan(over.ordered_s, over.real_s, color=HAND_OVER, alpha=0.12, linewidth=0.0, zorder=0)
+        if band.row is not None:
+            axis.annotate(
+                f" {band.number}",
+                (over.real_s, 0.985 - ROW_SHARE * band.row),
+                xycoords=("data", "axes fraction"),
+                va="top",
+                fontsize=8,
+                color=HAND_OVER,
+            )
+
+
+def _listed(found: Sequence[Band], most: int, lang: Lang) -> list[str]:
+    """The hand-overs of a panel as lines of its legend, on the clock of the axis."""
+    if not found:
+        return []
+    several = len({band.name for band in found}) > 1
+    lines = [
+        (f"{band.name} " if several else "")
+        + text(
             "whatif.picture.hand_over",
             lang,
-            mw=f"{over.grown_w / 1e6:+.2f}",
-            ordered=f"{over.ordered_s - row.asked.start_s:.0f}",
-            real=f"{over.real_s - row.asked.start_s:.0f}",
+            number=band.number,
+            mw=f"{band.over.work_w / 1e6:+.2f}",
+            ordered=f"{band.over.ordered_s:.0f}",
+            real=f"{band.over.real_s:.0f}",
         )
-        axis.axvspan(over.ordered_s, over.real_s, color=HAND_OVER, alpha=0.12, linewidth=0.0, zorder=0)
-        axis.annotate(
-            f" {said}",
-            (over.real_s, 0.985 - 0.075 * (index % LABEL_ROWS)),
-            xycoords=("data", "axes fraction"),
-            va="top",
-            fontsize=8,
-            color=HAND_OVER,
-        )
+        for band in found
+    ]
+    if len(lines) > most:
+        more = text("whatif.picture.hand_overs_more", lang, count=len(lines) - most + 1)
+        lines = [*lines[: most - 1], more]
+    return [text("whatif.picture.hand_overs", lang), *lines]
 
 
 def _failures(axis: Axes, play: Play, lang: Lang, *, said: bool) -> None:
@@ -229,7 +238,9 @@ def _soc(axis: Axes, play: Play, course: Course, window: tuple[float, float], la
     axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
 
 
-def _legend(axis: Axes, layers: Sequence[tuple[str, str, list[float]]], lang: Lang) -> None:
+def _legend(
+    axis: Axes, layers: Sequence[tuple[str, str, list[float]]], found: Sequence[Band], lang: Lang
+) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -238,5 +249,16 @@ def _legend(axis: Axes, layers: Sequence[tuple[str, str, list[float]]], lang: La
         Line2D([], [], color=GREEN, linewidth=1.6, label=text("whatif.picture.target", lang)),
     ]
     handles += [Patch(facecolor=colour, label=name) for name, colour, _ in reversed(layers)]
-    axis.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
+    listed = _listed(found, LEGEND_LINES - 1 - len(handles), lang)
+    handles += [
+        Patch(facecolor=HAND_OVER, alpha=0.12, label=line)
+        if n == 0
+        else Line2D([], [], linestyle="none", label=line)
+        for n, line in enumerate(listed)
+    ]
+    legend = axis.legend(
+        handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False
+    )
+    for line in legend.get_texts()[len(handles) - len(listed) :]:
+        line.set_color(HAND_OVER)
     axis.grid(alpha=0.25)

@@ -8,17 +8,14 @@
     Obeyed     device, value (as far as a register holds it) and schedule    Shifted   there was such an order
     Solved, Planned   this very problem was asked                            Concluded   the same record of delivery
 
-The journal itself is not touched: a copy is read, also while a gateway writes it.
+The journal itself is not touched (see `reading`). Of one that is damaged, what can be read is folded and compared.
 """
 
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,19 +36,14 @@ from vpp_gateway.domain.fact import (
 )
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import OrderId, SiteSchedule
-from vpp_gateway.errors import JournalError
 from vpp_gateway.gateway import Gateway
-from vpp_gateway.journal.records import FactCodec
 from vpp_gateway.journal.store import Journal
 from vpp_gateway.site.alone import rules
+from vpp_gateway.whatif.differ import SHORT, Differs, first_field, is_decision
 from vpp_gateway.whatif.keep import Ground, spell
+from vpp_gateway.whatif.reading import damage_of, journal_copy
 
 KINDS = frozenset(kind.__name__ for kind in FACT_TYPES)
-COPIES_MAX = 10
-LOG_HEAD_BYTES = 32
-"""SQLite's header of a write-ahead log: another one each time the log begins anew."""
-SHORT = 240
-"""So much of a decision is shown."""
 REGISTER_SHARE = 0.001
 """Of a battery's rating: so far off may be what it confirms, for a register holds whole steps."""
 SCHEDULES_KEPT = 500
@@ -70,6 +62,10 @@ class Difference:
     """What the run decided; empty: nothing."""
     now: str
     """What the replay decides; empty: nothing."""
+    field: Differs | None = None
+    """Where the two differ, when they are of one kind."""
+    torn: int = 0
+    """The line of the decisions of the run that cannot be read, from 1; 0: it can."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +83,9 @@ class Replayed:
     resumed_seq: int = 0
     """Decisions count from this record on."""
     problem: str = ""
-    """What the journal says of its own state."""
+    """What is wrong with the journal; empty: it is whole."""
+    beyond: int = 0
+    """Decisions of the run that follow from records that cannot be read."""
     difference: Difference | None = None
 
 
@@ -99,72 +97,16 @@ def replay_journal(path: Path, ground: Ground, decided: list[str] | None) -> Rep
         decided: What the run decided, in order, when it was written down.
 
     Raises:
-        JournalError: It cannot be read, or a record does not match its hash.
-        Told: `ground` lacks what the journal speaks of.
+        JournalError: It cannot be read.
+        Told: It is no journal, or `ground` lacks what it speaks of.
     """
     with journal_copy(path) as journal:
         return _fold(journal, ground, decided)
 
 
-@contextmanager
-def journal_copy(path: Path) -> Iterator[Journal]:
-    """A copy of the journal at `path`, open to be read; the original is only read, also while it is written.
-
-    Raises:
-        JournalError: It cannot be read, or a record does not match its hash.
-    """
-    with tempfile.TemporaryDirectory(prefix="vppgw-replay-") as folder:
-        copy = Path(folder) / "journal.db"
-        _copy(path, copy)
-        with Journal.open(copy, FactCodec(FACT_TYPES), reserve_bytes=0) as journal:
-            yield journal
-
-
-def _copy(source: Path, target: Path) -> None:
-    """A consistent copy with the anchor of its end, read first: a journal that is being written only grows past it.
-
-    The writer locks its file against every other connection, so the files are copied as such. What is written goes
-    to the end of the log beside it; only a checkpoint touches the file, and it shows: then everything is copied anew.
-
-    Raises:
-        JournalError: It cannot be read, or never stood still for so long.
-    """
-    log, log_copy = _beside(source), _beside(target)
-    try:
-        for _ in range(COPIES_MAX):
-            before = _standing(source, log)
-            for one, copy in (
-                (source.with_suffix(".head"), target.with_suffix(".head")),
-                (source, target),
-                (log, log_copy),
-            ):
-                copy.unlink(missing_ok=True)
-                if one.exists():
-                    shutil.copyfile(one, copy)
-            if _standing(source, log) == before:
-                return
-    except OSError as error:
-        raise JournalError(f"{source} cannot be read: {error}") from error
-    raise JournalError(f"{source} is written faster than it can be copied; try again")
-
-
-def _standing(source: Path, log: Path) -> tuple[int, int, bytes]:
-    """What changes with each checkpoint: the file's time and size, and the head of its log."""
-    found = source.stat()
-    head = b""
-    if log.exists():
-        with log.open("rb") as opened:
-            head = opened.read(LOG_HEAD_BYTES)
-    return found.st_mtime_ns, found.st_size, head
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
 def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replayed:
     gateway = Gateway(ground.fleet, ground.policy, ground.hosts)
-    found = Replayed(problem=journal.problem)
+    found = Replayed(problem=damage_of(journal))
     from_at = _gaps(journal, found) + ground.policy.baseline_window_s if decided is None else -math.inf
     judge: _Written | Proven = Proven(steps_w(ground)) if decided is None else _Written(deque(decided))
     seq = 0
@@ -183,11 +125,14 @@ def _fold(journal: Journal, ground: Ground, decided: list[str] | None) -> Replay
             judge.compared = 0
         elif wrong is not None:
             found.compared = judge.compared
-            found.difference = _difference(seq, entry.kind, entry.at, *wrong)
+            line = 0 if decided is None else found.compared + 1
+            found.difference = _difference(seq, entry.kind, entry.at, *wrong, line)
             return found
     found.compared = judge.compared
-    if left := judge.left():
-        found.difference = _difference(seq, "", found.last_at or 0.0, left, "")
+    if found.problem:
+        found.beyond = len(judge.left())
+    elif left := judge.left():
+        found.difference = _difference(seq, "", found.last_at or 0.0, left[0], "", found.compared + 1)
     return found
 
 
@@ -203,8 +148,17 @@ def step_known(gateway: Gateway, fact: Fact) -> list[Command]:
         raise Told("replay.other_config", name=unknown.args[0]) from unknown
 
 
-def _difference(seq: int, kind: str, at: float, was: str, now: str) -> Difference:
-    return Difference(seq=seq, kind=kind, at=at, was=was[:SHORT], now=now[:SHORT])
+def _difference(seq: int, kind: str, at: float, was: str, now: str, line: int) -> Difference:
+    """As it is shown; `line` is that of the run's decision, 0 where none was written down."""
+    return Difference(
+        seq=seq,
+        kind=kind,
+        at=at,
+        was=was[:SHORT],
+        now=now[:SHORT],
+        field=first_field(was, now),
+        torn=line if was and not is_decision(was) else 0,
+    )
 
 
 def _gaps(journal: Journal, found: Replayed) -> float:
@@ -242,8 +196,9 @@ class _Written:
             self.compared += 1
         return None
 
-    def left(self) -> str:
-        return self._decided[0] if self._decided else ""
+    def left(self) -> Sequence[str]:
+        """What was decided and has not come again."""
+        return self._decided
 
 
 @dataclass(slots=True)
@@ -279,8 +234,9 @@ class Proven:
                     self._records.append(command.record)
         return wrong
 
-    def left(self) -> str:
-        return ""
+    def left(self) -> Sequence[str]:
+        """Nothing: no fact is left over."""
+        return ()
 
     def _against(self, fact: Fact) -> tuple[str, str] | None:
         match fact:

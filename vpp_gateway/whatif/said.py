@@ -5,19 +5,20 @@
     battery dc-1-bat-2 dead in 5min for 60s           meter dc-1-meter stuck in 2min
     plug-in dead in 3min      planner dead in 1h      link dc-1 in 90s for 30s      site dc-2 in 90s
 
-`in` counts from the start of the play, `for` lasts. Words may stand in any order after the first two.
+`in` counts from the start of the play, `for` lasts. Words may stand in any order after the first two. An event that is
+`known` only after its start is played as one that came late; one that is over by then is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from vpp_gateway.catalogue import Told
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, Demand, Limit, Setpoint, SiteId
-from vpp_gateway.errors import GatewayError
 from vpp_gateway.whatif.world import FAULTS, WORK, Asked, Fault
 
 UNITS_W: Mapping[str, float] = {"W": 1.0, "kW": 1e3, "MW": 1e6, "GW": 1e9}
@@ -28,21 +29,14 @@ START_S, DURATION_S, FAULT_AT_S = 60.0, 900.0, 300.0
 LONGEST_S = 24 * 3600.0
 ALONE = ("plug-in", "planner")
 """There is one of each: it needs no name."""
+EXAMPLES = {1: "battery dc-1-bat-2 dead in 5min for 60s", 2: "down 2MW in 60s for 15min"}
+"""Least words of a failure or an event -> a line of its kind."""
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-class SpecError(GatewayError):
-    """One line that cannot be understood.
-
-    Args:
-        code: key of its text in the catalogue, `problem.whatif.…`.
-        values: fill the text's placeholders.
-    """
-
-    def __init__(self, code: str, **values: str) -> None:
-        self.code, self.values = code, values
-        super().__init__(code, values)
+class SpecError(Told):
+    """One line that cannot be understood, as the catalogue's text `problem.whatif.…` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ def event_said(said: str, known: Known, name: str) -> Asked:
     """
     words = _Words(said, min_words=2)
     demand = _demand(words.take(DEMANDS), words.quantity(UNITS_W))
-    start_s, duration_s, known_s = START_S, DURATION_S, 0.0
+    start_s, duration_s, known_s, known_at = START_S, DURATION_S, 0.0, 0
     scope: list[SiteId] = []
     rank = 100
     for key, value in words.rest(OPTIONS):
@@ -82,7 +76,7 @@ def event_said(said: str, known: Known, name: str) -> Asked:
             case "for":
                 duration_s = words.seconds(value, least=1.0)
             case "known":
-                known_s = words.seconds(value)
+                known_s, known_at = words.seconds(value), words.at
             case "priority":
                 rank = words.rank(value)
             case "name":
@@ -93,6 +87,13 @@ def event_said(said: str, known: Known, name: str) -> Asked:
                     scope += [site for site, its in known.sites.items() if its == area]
             case "site":
                 scope += [SiteId(words.one_of(site, list(known.sites))) for site in value.split(",")]
+    if known_s >= start_s + duration_s:
+        raise SpecError(
+            "problem.whatif.known_late",
+            found=f"known={known_s:g}s",
+            word=str(known_at),
+            end=f"{start_s + duration_s:g}",
+        )
     return Asked(
         name=name,
         start_s=start_s,
@@ -100,7 +101,7 @@ def event_said(said: str, known: Known, name: str) -> Asked:
         demand=demand,
         scope=tuple(dict.fromkeys(scope)),
         rank=rank,
-        received_s=min(known_s, start_s),
+        received_s=known_s,
         said=said,
     )
 
@@ -147,33 +148,34 @@ class _Words:
     said: str
     min_words: int
     _words: list[str] = field(init=False)
-    _at: int = 0
+    at: int = 0
+    """How many words are taken: the number of the last one."""
 
     def __post_init__(self) -> None:
         self._words = self.said.split()
         if len(self._words) < self.min_words:
-            raise SpecError("problem.whatif.short", found=self.said, example="down 2MW in 60s for 15min")
+            raise SpecError("problem.whatif.short", found=self.said, example=EXAMPLES[self.min_words])
 
     def next_is(self, allowed: Sequence[str]) -> bool:
-        return self._at < len(self._words) and self._words[self._at] in allowed
+        return self.at < len(self._words) and self._words[self.at] in allowed
 
     def take(self, allowed: Sequence[str]) -> str:
-        if self._at >= len(self._words):
+        if self.at >= len(self._words):
             raise SpecError(
-                "problem.whatif.missing", found=self.said, allowed=", ".join(allowed), word=str(self._at + 1)
+                "problem.whatif.missing", found=self.said, allowed=", ".join(allowed), word=str(self.at + 1)
             )
         return self.one_of(self._next(), allowed)
 
     def quantity(self, units: Mapping[str, float]) -> float:
         return self._number(self._next(), units)
 
-    def rest(self, options: Sequence[str]) -> list[tuple[str, str]]:
+    def rest(self, options: Sequence[str]) -> Iterator[tuple[str, str]]:
         """What is left, as (key, value): `in 60s`, `for 15min`, `area=tokyo`; each at most once."""
-        found: list[tuple[str, str]] = []
-        while self._at < len(self._words):
+        found: set[str] = set()
+        while self.at < len(self._words):
             word = self._next()
             if word in ("in", "for"):
-                if self._at >= len(self._words):
+                if self.at >= len(self._words):
                     raise self._wrong("problem.whatif.duration", word, allowed="60s, 15min, 1.5h")
                 pair = (word, self._next())
             else:
@@ -183,10 +185,10 @@ class _Words:
                     self.one_of(word if not equals else f"{key}=", allowed)
                     raise self._wrong("problem.whatif.word", word, allowed=", ".join(allowed))
                 pair = (key, value)
-            if any(pair[0] == key for key, _ in found):
+            if pair[0] in found:
                 raise self._wrong("problem.whatif.twice", pair[0])
-            found.append(pair)
-        return found
+            found.add(pair[0])
+            yield pair
 
     def seconds(self, word: str, least: float = 0.0) -> float:
         seconds = self._number(word, UNITS_S)
@@ -221,8 +223,8 @@ class _Words:
         return float(found[1]) * units[found[2]]
 
     def _next(self) -> str:
-        self._at += 1
-        return self._words[self._at - 1]
+        self.at += 1
+        return self._words[self.at - 1]
 
     def _wrong(self, code: str, word: str, **values: str) -> SpecError:
-        return SpecError(code, found=word, word=str(self._at), **values)
+        return SpecError(code, found=word, word=str(self.at), **values)

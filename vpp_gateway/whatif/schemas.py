@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vpp_gateway.whatif.result import SimulationResult
-from vpp_gateway.whatif.scenario import Scenario
+from vpp_gateway.whatif.scenario_words import Scenario
 from vpp_gateway.whatif.why_result import Explanation
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -34,7 +34,8 @@ class Sun:
     used_wh: float
     surplus_wh: float
     surplus_used_wh: float
-    surplus_bound_wh: float
+    surplus_bound_wh: float | None
+    """None: the linear program gave no answer in its time."""
 
 
 def sun_of(play: Play, course: Course) -> Sun | None:
@@ -50,12 +51,13 @@ def sun_of(play: Play, course: Course) -> Sun | None:
             surplus += row.sun_w - plain
             surplus_used += max(0.0, row.pv_w - plain)
     plain_wh = (sun - surplus) / 3600.0
+    bound_wh = _bound_wh(play, seconds)
     return Sun(
         sun_wh=sun / 3600.0,
         used_wh=used / 3600.0,
         surplus_wh=surplus / 3600.0,
         surplus_used_wh=surplus_used / 3600.0,
-        surplus_bound_wh=_bound_wh(play, seconds) - plain_wh,
+        surplus_bound_wh=None if bound_wh is None else bound_wh - plain_wh,
     )
 
 
@@ -77,8 +79,8 @@ class _Rows:
         self.bounds.append(bound)
 
 
-def _bound_wh(play: Play, seconds: Sequence[Second]) -> float:
-    """The most that PV can give, Wh."""
+def _bound_wh(play: Play, seconds: Sequence[Second]) -> float | None:
+    """The most that PV can give, Wh; None: no answer."""
     import numpy as np
     from scipy.optimize import linprog
     from scipy.sparse import csr_array
@@ -127,7 +129,7 @@ def _bound_wh(play: Play, seconds: Sequence[Second]) -> float:
         method="highs",
         options={"time_limit": TIME_LIMIT_S},
     )
-    return math.inf if found.x is None else -float(found.fun) / 3600.0
+    return None if found.x is None else -float(found.fun) / 3600.0
 
 
 def _soc_rows(

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vpp_gateway.catalogue import Lang, retell, text, word
-from vpp_gateway.whatif.result import Renewables, SimulatedEvent, SimulationResult
+from vpp_gateway.whatif.result import HandOverResult, Renewables, SimulatedEvent, SimulationResult
 from vpp_gateway.whatif.world import Play
 
 NOTHING = "–"
@@ -32,7 +32,7 @@ def draw(console: Console, play: Play, result: SimulationResult, lang: Lang) -> 
 
 
 def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
-    mark = {True: "[green]✔[/] ", False: "[red]✖[/] ", None: ""}[event.met]
+    mark = {True: "[green]✔[/] ", False: "[red]✖[/] ", None: "[yellow]?[/] "}[event.met]
     within = NOTHING if event.share_within_10pct is None else f"{event.share_within_10pct:.2%}"
     return (
         f"{mark}{escape(event.name)}",
@@ -45,21 +45,19 @@ def _row(event: SimulatedEvent, lang: Lang) -> tuple[str, ...]:
 
 
 def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
+    for notice in result.notices_ja if lang == "ja" else result.notices:
+        yield f"[yellow]{escape(text('whatif.notice', lang, what=notice))}[/]"
     for event in result.events:
         yield from _who(event, lang)
+        yield from _late(event, lang)
         if event.opt == "out":
             yield f"[red]{escape(event.name)}: {text('whatif.out', lang, why=escape(event.reason_ja if lang == 'ja' else event.reason))}[/]"
-        for over in event.hand_overs:
-            ordered, real = over.ordered_s - event.start_s, over.real_s - event.start_s
-            said = text(
-                "whatif.hand_over",
-                lang,
-                name=event.name,
-                ordered=f"{ordered:.0f}",
-                real=f"{real:.0f}",
-                mw=_mw(over.grown_regulation_w, signed=True),
-            )
-            yield escape(said)
+        style = {True: "", False: "red", None: "yellow"}[event.met]
+        for remark in event.remarks:
+            said = escape(f"{event.name}: {remark.text_ja if lang == 'ja' else remark.text}")
+            yield f"[{style}]{said}[/]" if style else said
+        for number, over in enumerate(event.hand_overs, 1):
+            yield escape(_hand_over(event, number, over, lang))
         if event.unreported_samples:
             said = text("whatif.unreported", lang, name=event.name, count=event.unreported_samples)
             yield f"[red]{escape(said)}[/]"
@@ -83,20 +81,35 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
         yield f"[bold red]{escape(text('whatif.trouble', lang, why=retell(result.trouble, lang)))}[/]"
 
 
+def _hand_over(event: SimulatedEvent, number: int, over: HandOverResult, lang: Lang) -> str:
+    """On the clock of the play, as failures are and the picture is; the event's own offset in words."""
+    return text(
+        "whatif.hand_over",
+        lang,
+        name=event.name,
+        number=number,
+        mw=_mw(over.grown_regulation_w, signed=True),
+        ordered=f"{over.ordered_s:.0f}",
+        after=f"{over.ordered_s - event.start_s:.0f}",
+        lasted=f"{over.lasted_s:.0f}",
+        real=f"{over.real_s:.0f}",
+    )
+
+
 def _sun(sun: Renewables, lang: Lang) -> str:
     def mwh(wh: float) -> str:
         return f"{wh / 1e6:.3f}"
 
-    bound = sun.surplus_bound_wh
+    bound, taken_wh = sun.surplus_bound_wh, sun.surplus_used_wh
     return text(
         "whatif.sun",
         lang,
         used=mwh(sun.used_wh),
         sun=mwh(sun.sun_wh),
         surplus=mwh(sun.surplus_wh),
-        taken=mwh(sun.surplus_used_wh),
-        share=f"{sun.surplus_used_wh / bound:.1%}" if bound > 0 else NOTHING,
-        bound=mwh(bound),
+        taken=mwh(taken_wh),
+        share=NOTHING if bound is None or bound <= 0 else f"{taken_wh / bound:.1%}",
+        bound=NOTHING if bound is None else mwh(bound),
     )
 
 
@@ -105,6 +118,16 @@ def _mw(watts: float | None, *, signed: bool = False) -> str:
         return NOTHING
     shown = f"{watts / 1e6:+.3f}" if signed else f"{watts / 1e6:.3f}"
     return shown.replace("-0.000", "0.000").replace("+0.000", "0.000")
+
+
+def _late(event: SimulatedEvent, lang: Lang) -> Iterator[str]:
+    """That it came after its start."""
+    late_s = event.received_s - event.start_s
+    if late_s > 0:
+        said = text("whatif.late", lang, name=event.name, late=f"{late_s:g}")
+        if event.opt == "in" and event.limit is None and event.met is not None:
+            said += text("whatif.late.counted", lang, count=event.samples)
+        yield f"[yellow]{escape(said)}[/]"
 
 
 def _who(event: SimulatedEvent, lang: Lang) -> Iterator[str]:

@@ -18,14 +18,17 @@ from pathlib import Path
 from vpp_gateway.catalogue import Told
 from vpp_gateway.chronicle.look import Look
 from vpp_gateway.chronicle.observe import look
+from vpp_gateway.chronicle.precedence import holders
 from vpp_gateway.chronicle.rows import Chronicle, Row
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Concluded, Fact, Instructed, Tick, Withdrawn
-from vpp_gateway.domain.instruction import Instruction, InstructionId
+from vpp_gateway.domain.instruction import Instruction, InstructionId, Limit
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.journal.store import Entry, Journal
 from vpp_gateway.whatif.keep import Ground
-from vpp_gateway.whatif.replay import KINDS, Proven, journal_copy, step_known, steps_w
+from vpp_gateway.whatif.reading import Damaged, damage_of, journal_copy
+from vpp_gateway.whatif.replay import KINDS, Proven, step_known, steps_w
 
 LOOK_BACK_S = 1000.0
 """Readings so long before an instruction leave nothing behind: the longest memory is that of a load unseen."""
@@ -67,7 +70,13 @@ class Why:
     """Decisions of the run that the facts prove."""
     otherwise: Otherwise | None = None
     problem: str = ""
-    """What the journal says of its own state."""
+    """What is wrong with the journal; empty: it is whole."""
+    target_w: float | None = None
+    """What was asked, mean over the seconds that counted, W; None: not known."""
+    limited: bool = False
+    """It is a limit."""
+    limit_held: bool | None = None
+    """Of a limit: whether every site has kept it; None while that cannot be said."""
 
     @property
     def whole(self) -> bool:
@@ -84,12 +93,18 @@ def why_of(path: Path, ground: Ground, wanted: str, at: Callable[[Instruction], 
         at: The second that is asked for, UTC (Unix s), of the instruction that was found.
 
     Raises:
-        Told: There is no such event, or several; or `ground` lacks what the journal speaks of.
-        JournalError: The journal cannot be read, or a record does not match its hash.
+        Told: It is no journal, there is no such event or several, or `ground` lacks what the journal speaks of.
+        Damaged: There is no such event in the part of the journal that can be read.
+        JournalError: The journal cannot be read.
     """
     with journal_copy(path) as journal:
         known = _Known.of(journal)
-        instruction = known.chosen(wanted)
+        try:
+            instruction = known.chosen(wanted)
+        except Told as unknown:
+            if damage := damage_of(journal):
+                raise Damaged(path, damage, unknown) from None
+            raise
         asked_at = None if at is None else at(instruction)
         return _Fold(journal, ground, known, instruction, asked_at).run()
 
@@ -166,7 +181,8 @@ class _Fold:
         self._chronicle = Chronicle()
         self._proven = Proven(steps_w(ground))
         gaps = tuple(gap for gap in known.gaps if gap[1] >= self._life[0] and gap[0] <= self._life[1])
-        self._found = Why(instruction=instruction, gaps=gaps, problem=journal.problem)
+        limited = any(isinstance(phase.demand, Limit) for phase in instruction.phases)
+        self._found = Why(instruction=instruction, gaps=gaps, problem=damage_of(journal), limited=limited)
         ended = max((until for _, until in known.gaps), default=-math.inf)
         self._sure_at = ended + ground.policy.baseline_window_s
         """Before it the facts prove nothing: what was decided in a gap cannot be decided again."""
@@ -180,6 +196,7 @@ class _Fold:
             if entry.kind in KINDS and (entry.kind != "Tick" or self._counts(entry.at)):
                 self._take(entry)
         self._found.rows = self._chronicle.rows()
+        self._found.limit_held = self._chronicle.limit_held
         self._found.compared = self._proven.compared
         return self._found
 
@@ -207,11 +224,13 @@ class _Fold:
                 delivery = self._gateway.account.delivery(self._id)
                 opt, why = ("in", None) if delivery is None else (delivery.opt or "in", delivery.opt_reason)
                 least = self._gateway.policy.opt_in_at_least
-                self._chronicle.answered(fact.at, fact.instruction, opt, why, least)
+                held_by = holders(self._gateway.timeline, fact.instruction) if _too_little(why) else ()
+                self._chronicle.answered(fact.at, fact.instruction, opt, why, least, held_by)
             case Withdrawn() if fact.instruction == self._id:
                 self._chronicle.withdrawn(fact)
             case Concluded() if fact.record.instruction == self._id:
                 self._found.record = fact.record
+                self._found.target_w = self._chronicle.target_w(fact.record)
                 self._chronicle.concluded(fact.at, fact.record)
             case Tick() if fact.at >= self._life[0]:
                 self._second(look(self._gateway, self._id, fact.at))
@@ -226,3 +245,8 @@ class _Fold:
             best = self._found.second
             if best is None or (best.at < self._asked_at <= seen.at):
                 self._found.second = seen
+
+
+def _too_little(why: object) -> bool:
+    """Whether an instruction was refused because too little is left for it."""
+    return isinstance(why, Reason) and why.code in ("opt.short_down", "opt.short_up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -10,8 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from vpp_gateway.catalogue import Lang
 from vpp_gateway.chronicle.look import Look
 from vpp_gateway.chronicle.rows import Row
+from vpp_gateway.chronicle.telling import ruled
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import within
+from vpp_gateway.metering.limit import excess_w
 from vpp_gateway.optimise.explain import sentence
 from vpp_gateway.whatif.why import Why
 
@@ -61,6 +64,14 @@ class SiteSecond(_Model):
     """Frozen at the start, W; null: not known."""
     most_w: float
     """The most that its grid connection passes of what batteries give in this direction, W."""
+    battery_regulation_w: float
+    """What its batteries give, W, > 0 relieves the grid."""
+    import_max_w: float | None
+    """Of a limit: the most that it may import, W; null: not limited."""
+    export_max_w: float | None
+    """Of a limit: the most that it may export, W; null: not limited."""
+    margin_w: float | None
+    """Of a limit: what is left up to it, W; < 0: so much is beyond it. Null: no limit, or no meter to be trusted."""
 
 
 class BatterySecond(_Model):
@@ -71,7 +82,9 @@ class BatterySecond(_Model):
     site: str
     """Where it is."""
     regulation_w: float
-    """Its share, W, > 0 relieves the grid."""
+    """Its share, as ordered, W, > 0 relieves the grid."""
+    given_regulation_w: float | None
+    """What it gives by its own reading, W, > 0 relieves the grid; null: there is none."""
     room_w: float
     """The most it could give in this direction, W."""
     energy_wh: float
@@ -79,7 +92,7 @@ class BatterySecond(_Model):
     soc: float | None
     """State of charge, 0..1; null: it cannot be used."""
     why: Sentence
-    """Why it gives what it gives."""
+    """Why it is ordered what it is ordered."""
 
 
 class OrderSecond(_Model):
@@ -94,7 +107,7 @@ class OrderSecond(_Model):
     share: float
     """Of the offer, 0..1."""
     cost: float
-    """Relative price inside its tier."""
+    """Relative price of 1 kW inside its tier, without a unit; in a plan an order that stands counts half of it."""
     regulation_w: float
     """What it gives at the ruled sites once it is real, W, > 0 relieves the grid."""
 
@@ -105,11 +118,17 @@ class SecondInFull(_Model):
     at: float
     """UTC, Unix s, of the reading."""
     target_regulation_w: float
-    """Asked against the baseline, W, > 0 relieves the grid."""
+    """Asked against the baseline, W, > 0 relieves the grid; of a limit: what it demands of batteries."""
+    counts: bool
+    """False: others rule all that it speaks of, so that nothing is asked in this second."""
+    ruled_elsewhere: tuple[Sentence, ...]
+    """What of it others rule in this second, and why they go before it."""
     delivered_regulation_w: float
     """At the meters, W, > 0 relieves the grid."""
     battery_regulation_w: float
-    """What of it the batteries give, W; the rest is workload and noise."""
+    """What of it the batteries give, W."""
+    rest_regulation_w: float
+    """Delivered less batteries, W: workload that is real, and noise; noise alone where `orders` has none."""
     short_w: float
     """What cannot be had of it, W, >= 0."""
     sites: tuple[SiteSecond, ...]
@@ -156,7 +175,10 @@ class Explanation(_Model):
     second: SecondInFull | None
     """The second that was asked for; null: none was."""
     within_10pct: bool | None
-    """The mean delivery lies within 10 % of the order; null while the event is not over or nothing was counted."""
+    """The mean delivery lies within 10 % of the order; null while the event is not over or nothing was counted, and for
+    a limit."""
+    limit_held: bool | None
+    """Of a limit: no second from the 10th on was beyond it by more than 1 %; null: not a limit, not over, or not proven."""
 
 
 def explanation_of(why: Why) -> Explanation:
@@ -176,16 +198,20 @@ def explanation_of(why: Why) -> Explanation:
         decisions_proven=why.compared,
         changes=tuple(_change(row, start_at) for row in why.rows),
         second=None if why.second is None else _second(why.second),
-        within_10pct=met(why),
+        within_10pct=None if why.limited else met(why),
+        limit_held=met(why) if why.limited else None,
     )
 
 
 def met(why: Why) -> bool | None:
-    """Whether the mean delivery met the order; None while nothing can be judged."""
+    """Whether the mean delivery met the order, or the limit was held; None while nothing can be judged."""
     record = why.record
-    if record is None or not record.samples:
+    if record is None or record.state == "refused" or not (record.samples or why.limited):
         return None
-    return within(record.delivered_regulation_w, record.target_regulation_w)
+    if why.limited:
+        return why.limit_held
+    target_w = record.target_regulation_w if why.target_w is None else why.target_w
+    return within(record.delivered_regulation_w, target_w)
 
 
 def said(reasons: Iterable[Reason], lang: Lang) -> list[str]:
@@ -213,12 +239,23 @@ def _change(row: Row, start_at: float) -> Change:
     )
 
 
+def _margin_w(look: Look, import_w: float | None) -> float | None:
+    """What is left up to the limit in force, W; None where there is none, or no meter."""
+    if look.limit is None or import_w is None:
+        return None
+    beyond_w = excess_w(look.limit, import_w)
+    return -beyond_w if math.isfinite(beyond_w) else None
+
+
 def _second(look: Look) -> SecondInFull:
     return SecondInFull(
         at=look.at,
         target_regulation_w=look.asked_w,
         delivered_regulation_w=look.delivered_w,
         battery_regulation_w=look.battery_w,
+        rest_regulation_w=look.workload_w,
+        counts=not look.idle,
+        ruled_elsewhere=tuple(map(_sentence, ruled(look))),
         short_w=abs(look.short_w),
         sites=tuple(
             SiteSecond(
@@ -228,6 +265,10 @@ def _second(look: Look) -> SecondInFull:
                 import_w=site.import_w,
                 baseline_import_w=site.baseline_w,
                 most_w=site.cap_w,
+                battery_regulation_w=site.battery_w,
+                import_max_w=None if look.limit is None else look.limit.import_max_w,
+                export_max_w=None if look.limit is None else look.limit.export_max_w,
+                margin_w=_margin_w(look, site.import_w),
             )
             for site in look.sites
         ),
@@ -236,6 +277,7 @@ def _second(look: Look) -> SecondInFull:
                 device=battery.id,
                 site=battery.site,
                 regulation_w=battery.regulation_w,
+                given_regulation_w=battery.given_w,
                 room_w=battery.room_w,
                 energy_wh=battery.energy_wh,
                 soc=battery.soc,

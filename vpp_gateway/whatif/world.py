@@ -5,7 +5,7 @@ A play begins with a warm-up, in which baselines are measured and nothing is ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.policy import Policy
@@ -59,13 +59,18 @@ class Asked:
     rank: int = 100
     """Priority, 0 is most urgent."""
     received_s: float = 0.0
-    """When it becomes known."""
+    """When the gateway receives it; it may have begun by then."""
     said: str = ""
     """As the operator wrote it."""
 
     @property
     def end_s(self) -> float:
         return self.start_s + self.duration_s
+
+    @property
+    def begins_s(self) -> float:
+        """From when on it can be carried out: its start, or its receipt where that is later."""
+        return max(self.start_s, self.received_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,16 @@ class Fault:
     """Site or device id; the plug-in has no other name than WORK."""
     for_s: float | None = None
     """None = to the end of the play."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that can be so, but is seldom meant."""
+
+    code: str
+    """Key of its text in the catalogue, `whatif.notice.…`."""
+    values: tuple[tuple[str, str], ...] = ()
+    """Fill the text's placeholders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,8 @@ class Play:
     """How long an agent without the centre carries on an order without end."""
     assumed: tuple[str, ...] = field(default=())
     """What was assumed because nobody said it, as keys of the catalogue."""
+    notices: tuple[Notice, ...] = ()
+    """What of it can be so, but is seldom meant."""
 
     @property
     def warm_up_s(self) -> float:
@@ -111,8 +128,13 @@ class Play:
 
     @property
     def end_s(self) -> float:
-        return max((row.end_s for row in self.asked), default=0.0) + self.after_s
+        return end_of(self.asked, self.after_s)
 
     def scope_of(self, asked: Asked) -> tuple[SiteId, ...]:
         """The sites that an event speaks of."""
         return asked.scope or tuple(site.id for site in self.fleet.sites)
+
+
+def end_of(asked: Sequence[Asked], after_s: float) -> float:
+    """How long a play lasts, s: to the end of its last event, and `after_s` more."""
+    return max((row.end_s for row in asked), default=0.0) + after_s

@@ -161,7 +161,7 @@ class Bus:
             return await client.connect()
         except OSError as error:  # a serial port that is not there
             self.kill()
-            raise Unreachable(f"{self.address}: {error.strerror or error}") from error
+            raise Unreachable(f"{self.address}: cannot be opened: {error.strerror or error}") from error
 
     def _made(self) -> _Client:
         address, timeout_s = self.address, self._timeout_s
