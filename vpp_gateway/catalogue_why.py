@@ -228,6 +228,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "asked {kw} kW up for {seconds} s, only {room_kw} kW can be held so long",
         "上げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
     ),
+    "why.opt.short_down_later": (
+        "asked {kw} kW down for {seconds} s from {after} s after its start on, only {room_kw} kW can be held so long then",
+        "開始 {after} 秒後から下げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
+    ),
+    "why.opt.short_up_later": (
+        "asked {kw} kW up for {seconds} s from {after} s after its start on, only {room_kw} kW can be held so long then",
+        "開始 {after} 秒後から上げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
+    ),
     # --- what is wrong in a file (goes with catalogue_texts) -----------------------------------------------------
     "problem.unsigned": (
         "the program {program} takes signed messages only; set sign: true and give the block tls",
