@@ -236,6 +236,12 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "asked {kw} kW up for {seconds} s from {after} s after its start on, only {room_kw} kW can be held so long then",
         "開始 {after} 秒後から上げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
     ),
+    "why.opt.limits_cross": (
+        "with the limit of {other} that stands, import at {place} would be limited to {import_kw} kW and export to "
+        "{export_kw} kW: no flow keeps both",
+        "有効な {other} の上限と合わせると、{place} の受電の上限は {import_kw} kW、逆潮流の上限は {export_kw} kW "
+        "となり、両方は守れない",
+    ),
     # --- what is wrong in a file (goes with catalogue_texts) -----------------------------------------------------
     "problem.unsigned": (
         "the program {program} takes signed messages only; set sign: true and give the block tls",

@@ -1,4 +1,4 @@
-"""Each phase is judged over its own length, with what those before it leave in the batteries."""
+"""Each phase is judged over its own length, with what those before it leave in the batteries; limits that cross."""
 
 from __future__ import annotations
 
@@ -139,6 +139,67 @@ def test_work_counts_as_long_as_it_lasts_from_the_start_on() -> None:
 
 
 # -- limits ---------------------------------------------------------------------------------------------------------
+
+
+def limit(
+    name: str,
+    import_kw: float | None,
+    export_kw: float | None,
+    *,
+    start_h: float = 0.0,
+    hours: float = 1.0,
+    scope: int | None = 0,
+) -> Instruction:
+    demand = Limit(
+        import_max_w=None if import_kw is None else 1000.0 * import_kw,
+        export_max_w=None if export_kw is None else 1000.0 * export_kw,
+    )
+    sites = () if scope is None else (SITES[scope],)
+    return instruction(
+        name, demand=demand, start_at=1000.0 + start_h * HOUR, duration_s=hours * HOUR, scope=sites
+    )
+
+
+def exporting() -> Fleet:
+    of = fleet()
+    return replace(of, sites=tuple(replace(site, export_max_w=500_000.0) for site in of.sites))
+
+
+def test_a_limit_that_crosses_one_that_stands_is_refused_by_name() -> None:
+    gateway = house(exporting(), load_w=20_000.0)
+    assert opt(gateway, limit("L1", -50.0, None)) == ("in", "")
+    said, reason = opt(gateway, limit("L2", None, 10.0, scope=None))
+    assert said == "out"
+    assert reason == (
+        "with the limit of tso/L1 that stands, import at tokyo-1 would be limited to -50.0 kW and export to 10.0 kW: "
+        "no flow keeps both"
+    )
+    view = next(v for v in event_views(gateway) if v.id == "tso/L2")
+    assert view.opt_reason_ja.startswith("有効な tso/L1 の上限と合わせると、tokyo-1 の受電の上限は -50.0 kW")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        limit("L2", None, 10.0, start_h=1.0),
+        limit("L2", None, 10.0, scope=1),
+        limit("L2", None, 50.0),
+        limit("L1", None, 10.0),
+        event("L2", 1_000.0, 0.0, 1.0),
+    ],
+    ids=["after it", "elsewhere", "just met", "its own modification", "no limit"],
+)
+def test_what_does_not_cross_is_taken(other: Instruction) -> None:
+    gateway = house(exporting(), load_w=20_000.0)
+    assert opt(gateway, limit("L1", -50.0, None))[0] == "in"
+    assert opt(gateway, replace(other, modification=1))[0] == "in"
+
+
+def test_a_crossing_is_found_whichever_way_round() -> None:
+    gateway = house(exporting(), load_w=20_000.0)
+    assert opt(gateway, limit("L1", None, 10.0))[0] == "in"
+    said, reason = opt(gateway, limit("L2", -50.0, None))
+    assert said == "out" and "with the limit of tso/L1" in reason and "export to 10.0 kW" in reason
 
 
 def test_limits_in_phases_are_held_by_what_is_left() -> None:

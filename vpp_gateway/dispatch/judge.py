@@ -37,6 +37,7 @@ from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
 from vpp_gateway.portfolio.availability import limited_devices, limits_in
+from vpp_gateway.portfolio.crossing import Crossing, crossing
 from vpp_gateway.portfolio.envelope import NO_BOUND_W, hold_s, site_bounds
 from vpp_gateway.portfolio.rooms import SiteAssets, scope_room
 from vpp_gateway.portfolio.sweep import Place, Row
@@ -164,6 +165,8 @@ class Judge:
             return Reason(code="opt.no_meter", values=(("devices", ", ".join(instruction.devices)),))
         if instruction.end_at is not None and instruction.end_at <= self.now:
             return Reason(code="opt.over")
+        if (cross := crossing(self.timeline, instruction, self.now)) is not None:
+            return _crossed(cross)
         if not self.in_grace and not any(self.sites[id].linked for id in scope):
             return Reason(code="opt.unreachable", values=(("sites", ", ".join(scope)),))
         return None
@@ -373,3 +376,14 @@ def _short(asked: float, room: float, hold: Hold, instruction: Instruction) -> V
     if after_s > 0.0 and instruction.phase_at(hold.start_at) is not instruction.phases[0]:
         code, values = f"{code}_later", (*values, ("after", f"{after_s:.0f}"))
     return Verdict(opt="out", reason=Reason(code=code, values=values), room_w=room)
+
+
+def _crossed(cross: Crossing) -> Reason:
+    """Why a limit is refused that crosses one that stands."""
+    values = (
+        ("place", cross.place[1] or cross.place[0]),
+        ("other", cross.other),
+        ("import_kw", f"{cross.import_max_w / 1000:.1f}"),
+        ("export_kw", f"{cross.export_max_w / 1000:.1f}"),
+    )
+    return Reason(code="opt.limits_cross", values=values)
