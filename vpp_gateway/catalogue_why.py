@@ -147,6 +147,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{site} is held where {event} limits it; other sites of it, where there are any, make up the difference.",
         "{site} は {event} の上限で保持される。差分は、ほかに対象拠点があればそこが補う。",
     ),
+    "why.held.short": (
+        "{site} was beyond this limit for a while: what its batteries can give, or its grid connection carry, was not enough.",
+        "{site} がこの上限を超えた時間があった。蓄電池の余力または受電点の容量が足りなかった。",
+    ),
+    "why.held.late": (
+        "{site} was beyond this limit for moments, until its batteries had made up for it.",
+        "{site} は、蓄電池が追いつくまでの間、一時的にこの上限を超えた。",
+    ),
     "why.meter.unseen": (
         "For a while no meter showed what {site} did; its part is assumed then, and not proven.",
         "{site} の計量値が得られない時間があった。その間の分は推定であり、実績として証明できない。",

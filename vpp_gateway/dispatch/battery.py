@@ -22,6 +22,7 @@ from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.plan import Plan, Problem, Reason
 from vpp_gateway.metering.account import Account
+from vpp_gateway.metering.delivery import within
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import InForce, Segment, Timeline
 
@@ -48,6 +49,8 @@ class BatteryDispatch:
         """What was asked of the batteries in the last second; None: nothing."""
         self._recharge = Recharge()
         self._lent: Mapping[DeviceId, tuple[float, InstructionId]] = {}
+        self._short: Mapping[SiteId, InstructionId] = {}
+        """Sites that could not be held to their limit in the last second, and whose limit it was."""
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -89,9 +92,18 @@ class BatteryDispatch:
             for site, by in self.held(row):
                 values = (("site", str(site)), ("event", str(by)))
                 account.note(id, Reason(code="held.limit", values=values))
+        self._measure_limits(account, now)
+
+    def _measure_limits(self, account: Account, now: float) -> None:
+        """Write down how each limit in force is kept at the meters, and why where a second that counts is missed."""
         for id, limited in kept_now(self._sites, self._timeline.bounds_at(now)).items():
             given = math.fsum(limited.by_site_w.values())
-            account.sample(id, now, limited.must_w, limited.by_site_w, given)
+            counted = account.sample(id, now, limited.must_w, limited.by_site_w, given)
+            if not counted or within(given, limited.must_w):
+                continue
+            for site in limited.passed:
+                code = "held.short" if self._short.get(site) == id else "held.late"
+                account.note(id, Reason(code=code, values=(("site", str(site)),)))
 
     def held(self, row: InForce) -> tuple[tuple[SiteId, InstructionId], ...]:
         """Sites of an instruction that were held to a limit in the last second, and whose limit it was.
@@ -145,6 +157,7 @@ class BatteryDispatch:
             current = self._current(rows, now, keep)
         else:
             self.problem = self.plan = None
+            self._short = {}
             self._lend({})
         back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
         self._forecast(now)
@@ -171,7 +184,7 @@ class BatteryDispatch:
             self._sites, rows, bounds, self._baselines, self._trims, now, self._policy, keep
         )
         kept = keep_limits(problem, rows, self._timeline, now)
-        self.problem, self.plan = kept.problem, kept.plan
+        self.problem, self.plan, self._short = kept.problem, kept.plan, kept.short
         self._lend(kept.lent)
         return steps_of(kept.plan, kept.rows, None, self._timeline.next_turn(now))
 
