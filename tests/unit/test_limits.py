@@ -138,6 +138,8 @@ def test_a_held_site_is_explained_in_the_record_and_in_the_chronicle() -> None:
     said = Reason(code="held.limit", values=(("site", SITES[0]), ("event", "tso/LIM")))
     account = made.gateway.account.delivery(InstructionId("tso/AWARD"))
     assert account is not None and said in account.why
+    limited = made.gateway.account.delivery(InstructionId("tso/LIM"))
+    assert limited is not None and limited.why == (), "a limit loses nothing to whom it bounds"
     seen = look(made.gateway, InstructionId("tso/AWARD"), made.now)
     assert said in seen.binding
     assert {battery.site for battery in seen.batteries} == set(SITES[1:]), "what T gives is the limit's"
