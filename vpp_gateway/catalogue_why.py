@@ -147,6 +147,14 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "{site} is held where {event} limits it; other sites of it, where there are any, make up the difference.",
         "{site} は {event} の上限で保持される。差分は、ほかに対象拠点があればそこが補う。",
     ),
+    "why.held.short": (
+        "{site} was beyond this limit for a while: what its batteries can give, or its grid connection carry, was not enough.",
+        "{site} がこの上限を超えた時間があった。蓄電池の余力または受電点の容量が足りなかった。",
+    ),
+    "why.held.late": (
+        "{site} was beyond this limit for moments, until its batteries had made up for it.",
+        "{site} は、蓄電池が追いつくまでの間、一時的にこの上限を超えた。",
+    ),
     "why.meter.unseen": (
         "For a while no meter showed what {site} did; its part is assumed then, and not proven.",
         "{site} の計量値が得られない時間があった。その間の分は推定であり、実績として証明できない。",
@@ -227,6 +235,20 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "why.opt.short_up": (
         "asked {kw} kW up for {seconds} s, only {room_kw} kW can be held so long",
         "上げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
+    ),
+    "why.opt.short_down_later": (
+        "asked {kw} kW down for {seconds} s from {after} s after its start on, only {room_kw} kW can be held so long then",
+        "開始 {after} 秒後から下げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
+    ),
+    "why.opt.short_up_later": (
+        "asked {kw} kW up for {seconds} s from {after} s after its start on, only {room_kw} kW can be held so long then",
+        "開始 {after} 秒後から上げDR {kw} kW を {seconds} 秒との指令に対し、その間維持できるのは {room_kw} kW",
+    ),
+    "why.opt.limits_cross": (
+        "with the limit of {other} that stands, import at {place} would be limited to {import_kw} kW and export to "
+        "{export_kw} kW: no flow keeps both",
+        "有効な {other} の上限と合わせると、{place} の受電の上限は {import_kw} kW、逆潮流の上限は {export_kw} kW "
+        "となり、両方は守れない",
     ),
     # --- what is wrong in a file (goes with catalogue_texts) -----------------------------------------------------
     "problem.unsigned": (

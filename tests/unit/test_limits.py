@@ -8,10 +8,12 @@ import pytest
 
 from tests.unit.fleets import SITES, instruction
 from tests.unit.test_gateway import House
+from vpp_gateway.catalogue import LANGS
 from vpp_gateway.chronicle.observe import look
 from vpp_gateway.domain.fact import Instructed, Started
 from vpp_gateway.domain.instruction import Delta, InstructionId, Limit
 from vpp_gateway.domain.plan import Reason
+from vpp_gateway.optimise.explain import sentence
 
 LOAD_W = 400_000.0
 POWER_W = 100_000.0
@@ -136,9 +138,46 @@ def test_a_held_site_is_explained_in_the_record_and_in_the_chronicle() -> None:
     said = Reason(code="held.limit", values=(("site", SITES[0]), ("event", "tso/LIM")))
     account = made.gateway.account.delivery(InstructionId("tso/AWARD"))
     assert account is not None and said in account.why
+    limited = made.gateway.account.delivery(InstructionId("tso/LIM"))
+    assert limited is not None and limited.why == (), "a limit loses nothing to whom it bounds"
     seen = look(made.gateway, InstructionId("tso/AWARD"), made.now)
     assert said in seen.binding
     assert {battery.site for battery in seen.batteries} == set(SITES[1:]), "what T gives is the limit's"
     held = look(made.gateway, InstructionId("tso/LIM"), made.now)
     assert held.delivered_w == pytest.approx(80_000.0, rel=0.01) == held.battery_w
     assert math.fsum(b.regulation_w for b in held.batteries) == pytest.approx(80_000.0, rel=0.01)
+
+
+def missed(made: House) -> set[tuple[str, str]]:
+    """Why seconds of the limit were missed, and where."""
+    (record,) = (r for r in made.gateway.account.records() if r.instruction == "tso/LIM")
+    assert all(sentence(reason, lang) for reason in record.why for lang in LANGS)
+    return {(r.code, dict(r.values)["site"]) for r in record.why if r.code in ("held.short", "held.late")}
+
+
+@pytest.mark.parametrize("award_w", [0.0, 60_000.0])
+def test_a_limit_that_comes_beyond_its_batteries_is_missed_with_a_reason(award_w: float) -> None:
+    made = house()
+    made.feed(limit(LOAD_W - 50_000.0, scope=(SITES[0],)))
+    if award_w:
+        made.feed(award(award_w))
+    made.run_until(1100.0)
+    assert missed(made) == set()
+    made.plant.sites[SITES[0]].load_w += 200_000.0
+    made.run_until(1150.0)
+    assert imports(made)[0] == pytest.approx(LOAD_W + 200_000.0 - POWER_W)
+    record = next(r for r in made.gateway.account.records() if r.instruction == "tso/LIM")
+    assert record.samples - record.samples_within == pytest.approx(50, abs=2)
+    assert missed(made) == {("held.short", SITES[0]), ("held.late", SITES[0])}, "late in the first second"
+
+
+def test_a_limit_that_is_passed_until_the_batteries_have_followed_says_so_and_no_more() -> None:
+    made = house()
+    made.feed(limit(LOAD_W - 50_000.0))
+    made.run_until(1100.0)
+    assert missed(made) == set(), "the time to settle is no breach"
+    made.plant.sites[SITES[1]].load_w += 40_000.0
+    made.run_until(1150.0)
+    (record,) = made.gateway.account.records()
+    assert record.samples - record.samples_within == 1
+    assert missed(made) == {("held.late", SITES[1])}

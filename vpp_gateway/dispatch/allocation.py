@@ -6,7 +6,7 @@ Each second, for every group of sites that one instruction rules:
     shown      nb  = baseline - load             what the meters show of everything but our batteries:
                                                  workload shifts that are real by now, and noise
     coming         shifts ordered a moment ago that are known to be faster than a second
-    batteries  N   = D - nb - coming
+    batteries  N   = D - nb - coming             and the trim of D (`trim`)
 
 So the batteries bridge exactly until a shift is real at the meter, and give way as it becomes real: the hand-over
 needs no timer. A shift that was promised to be fast and is not is no longer expected after its latency and the
@@ -25,6 +25,7 @@ from vpp_gateway.dispatch.limits import passed_w
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, given_alone_w, shown_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
+from vpp_gateway.dispatch.trim import Trims
 from vpp_gateway.domain.fleet import BATTERY, Battery, Feeder, FeederId, Site, SiteLink
 from vpp_gateway.domain.instruction import (
     DeviceId,
@@ -62,7 +63,7 @@ def now_problem(
     rows: Iterable[InForce],
     bounds: Iterable[Bound],
     baselines: Baselines,
-    trim_w: Mapping[InstructionId, float],
+    trims: Trims,
     now: float,
     policy: Policy,
     keep: Keep | None = None,
@@ -70,6 +71,7 @@ def now_problem(
     """What the batteries must give this second, levers left as they are.
 
     Args:
+        trims: What is added to what is asked, because that much less arrives.
         keep: Floors of the plan: a battery goes below its own only when all have reached theirs.
     """
     targets: list[Target] = []
@@ -87,7 +89,7 @@ def now_problem(
             targets.append(_target(row, 0.0))
             continue
         coming = math.fsum(s.coming_w for s in states)
-        need = asked - shown - coming + trim_w.get(row.instruction.id, 0.0)
+        need = trims.trimmed_w(row.instruction.id, asked) - shown - coming
         targets.append(_target(row, need))
     limits = _bounds(sites, bounds, {})
     for limit in limits:

@@ -1,7 +1,6 @@
 """The battery tier, second by second: shares of now, forecasts of later, one schedule per site.
 
-A slow trim takes out what a constant error of batteries or meters leaves (an integrator with a bounded reach, held
-still while the target changes), so that the mean of the samples meets the target and not only the model.
+What the shares of now leave at the meters is learned by a slow trim (`trim`).
 """
 
 from __future__ import annotations
@@ -18,20 +17,15 @@ from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
+from vpp_gateway.dispatch.trim import Trims
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.plan import Plan, Problem, Reason
-from vpp_gateway.domain.quantity import clamp
 from vpp_gateway.metering.account import Account
+from vpp_gateway.metering.delivery import within
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import InForce, Segment, Timeline
 
-TRIM_GAIN = 0.1
-TRIM_REACH = 0.1
-"""The trim never exceeds this share of the target."""
-TRIM_SETTLE_S = 3.0
-TRIM_BAND = 0.25
-"""A larger error than this share of the target is a change in progress, not a bias."""
 FORECAST_EVERY_S = 60.0
 
 
@@ -47,7 +41,7 @@ class BatteryDispatch:
         self._baselines = baselines
         self._policy = policy
         self._schedules = Schedules(batteries=sites.batteries, deadband=policy.deadband)
-        self._trim: dict[InstructionId, float] = {}
+        self._trims = Trims(batteries=sites.batteries)
         self._later: dict[SiteId, tuple[Step, ...]] = {}
         self._later_key: tuple[object, ...] = ()
         self._segments: tuple[Segment, ...] = ()
@@ -55,6 +49,8 @@ class BatteryDispatch:
         """What was asked of the batteries in the last second; None: nothing."""
         self._recharge = Recharge()
         self._lent: Mapping[DeviceId, tuple[float, InstructionId]] = {}
+        self._short: Mapping[SiteId, InstructionId] = {}
+        """Sites that could not be held to their limit in the last second, and whose limit it was."""
         self.plan: Plan | None = None
         """Shares of the last second."""
 
@@ -77,6 +73,8 @@ class BatteryDispatch:
 
         Each watt counts once: what a device gives that another instruction rules alone is not in its site's.
         """
+        # The plan of the last second is the one whose outcome is measured now.
+        short_w = {} if self.plan is None else dict(self.plan.shortfall_w)
         for row in self._timeline.at(now):
             id, states = row.instruction.id, [self._sites[site] for site in row.sites]
             by_site = {
@@ -89,14 +87,23 @@ class BatteryDispatch:
             asked = self.asked_w(row)
             assumed = [s.site.id for s in states if not s.sight]
             account.sample(id, now, asked, {**by_site, **alone}, battery, assumed)
-            self.trim(row, asked - sum(by_site.values()) - sum(alone.values()), now)
-
+            error_w = asked - sum(by_site.values()) - sum(alone.values())
+            self._trims.learn(row, asked, error_w, short_w.get(id, 0.0), now)
             for site, by in self.held(row):
                 values = (("site", str(site)), ("event", str(by)))
                 account.note(id, Reason(code="held.limit", values=values))
+        self._measure_limits(account, now)
+
+    def _measure_limits(self, account: Account, now: float) -> None:
+        """Write down how each limit in force is kept at the meters, and why where a second that counts is missed."""
         for id, limited in kept_now(self._sites, self._timeline.bounds_at(now)).items():
             given = math.fsum(limited.by_site_w.values())
-            account.sample(id, now, limited.must_w, limited.by_site_w, given)
+            counted = account.sample(id, now, limited.must_w, limited.by_site_w, given)
+            if not counted or within(given, limited.must_w):
+                continue
+            for site in limited.passed:
+                code = "held.short" if self._short.get(site) == id else "held.late"
+                account.note(id, Reason(code=code, values=(("site", str(site)),)))
 
     def held(self, row: InForce) -> tuple[tuple[SiteId, InstructionId], ...]:
         """Sites of an instruction that were held to a limit in the last second, and whose limit it was.
@@ -129,14 +136,6 @@ class BatteryDispatch:
                 shares = (s for s in self.plan.shares if row.has(s.id, s.site) and s.regulation_w != 0.0)
                 account.ordered(row.instruction.id, (share.id for share in shares))
 
-    def trim(self, row: InForce, error_w: float, now: float) -> None:
-        """Learn from the error of this second (asked - delivered, W)."""
-        id, asked = row.instruction.id, abs(self.asked_w(row))
-        if now < row.phase.start_at + TRIM_SETTLE_S or abs(error_w) > TRIM_BAND * asked:
-            return
-        reach = TRIM_REACH * asked
-        self._trim[id] = clamp(self._trim.get(id, 0.0) + TRIM_GAIN * error_w, -reach, reach)
-
     def expect(self, now: float) -> None:
         """Count on fast shifts from the load that was seen when they were ordered."""
         expected = self._shifts.expected_w(now)
@@ -152,12 +151,13 @@ class BatteryDispatch:
         """
         rows = self._timeline.at(now)
         self.expect(now)
-        self._trim = {row.instruction.id: self._trim.get(row.instruction.id, 0.0) for row in rows}
+        self._trims.keep_only({row.instruction.id for row in rows})
         current: dict[SiteId, tuple[Step, ...]] = {}
         if rows or any(bound.device is None for bound in self._timeline.bounds_at(now)):
             current = self._current(rows, now, keep)
         else:
             self.problem = self.plan = None
+            self._short = {}
             self._lend({})
         back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
         self._forecast(now)
@@ -180,9 +180,11 @@ class BatteryDispatch:
         self, rows: tuple[InForce, ...], now: float, keep: Keep | None
     ) -> dict[SiteId, tuple[Step, ...]]:
         bounds = self._timeline.bounds_at(now)
-        problem = now_problem(self._sites, rows, bounds, self._baselines, self._trim, now, self._policy, keep)
+        problem = now_problem(
+            self._sites, rows, bounds, self._baselines, self._trims, now, self._policy, keep
+        )
         kept = keep_limits(problem, rows, self._timeline, now)
-        self.problem, self.plan = kept.problem, kept.plan
+        self.problem, self.plan, self._short = kept.problem, kept.plan, kept.short
         self._lend(kept.lent)
         return steps_of(kept.plan, kept.rows, None, self._timeline.next_turn(now))
 

@@ -1,8 +1,9 @@
 """Opt in or out: can this instruction be delivered for its whole duration, before we promise it?
 
-For every phase, the room of the scope in the direction asked: each battery by its power and by its own energy, the
-feeder and the grid connection they sit behind, and the energy that is left of all of them after what is promised
-already; and workload offers that reach the scope. Batteries that are blocked meanwhile and sites or devices that a more
+For every phase, over its own length, the room of the scope in the direction asked: each battery by its power and by its
+own energy, the feeder and the grid connection they sit behind, and the energy that is left of all of them after what is
+promised already and what the phases before it take or give back (`course`); and workload offers that reach the scope and
+last from the start of the event to the end of the phase. Batteries that are blocked meanwhile and sites or devices that a more
 urgent instruction rules count for nothing, and so does work that stands for another instruction. With its reason, so that the
 peer's operator and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
+from vpp_gateway.dispatch.course import Course
 from vpp_gateway.dispatch.limits import passed_w
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, regulation_asked_w, usual_w
 from vpp_gateway.dispatch.plausible import impossible
@@ -35,6 +37,7 @@ from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
 from vpp_gateway.portfolio.availability import limited_devices, limits_in
+from vpp_gateway.portfolio.crossing import Crossing, crossing
 from vpp_gateway.portfolio.envelope import NO_BOUND_W, hold_s, site_bounds
 from vpp_gateway.portfolio.rooms import SiteAssets, scope_room
 from vpp_gateway.portfolio.sweep import Place, Row
@@ -58,6 +61,23 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One phase of an instruction, as it is weighed."""
+
+    instruction: Instruction
+    free: Mapping[SiteId, Set[DeviceId]]
+    """Batteries of its scope that no more urgent instruction takes, by site."""
+    direction: Direction
+    hold: Hold
+    until: float
+    """Its end; inf = open, though its hold is not."""
+
+    @property
+    def sign(self) -> float:
+        return 1.0 if self.direction == "down" else -1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
     """What a judgement looks at."""
 
@@ -76,40 +96,58 @@ class Judge:
         hindrance = self._hindrance(instruction, scope)
         if hindrance is not None:
             return Verdict(opt="out", reason=hindrance, room_w=0.0)
-        hold = hold_s(instruction.end_at, max(self.now, instruction.start_at))
         states = [self.sites[id] for id in scope]
+        course = Course(batteries=self.sites.batteries)
+        free = self._free(instruction)
         least = math.inf
         for phase in instruction.phases:
+            if phase.end_at is not None and phase.end_at <= self.now:
+                continue
+            since = max(self.now, phase.start_at)
+            hold = Hold(start_at=since, hold_s=hold_s(phase.end_at, since))
             if isinstance(phase.demand, Limit):
-                if (short := self._not_kept(instruction, phase.demand, hold)) is not None:
+                if (short := self._not_kept(instruction, phase.demand, hold, course)) is not None:
                     return short
                 continue
             asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
             if asked is None:
                 return Verdict(opt="out", reason=Reason(code="opt.load_unknown"), room_w=0.0)
-            room = self._room_w(instruction, 1.0 if asked > 0 else -1.0, hold)
+            part = _Asked(
+                instruction=instruction,
+                free=free,
+                direction="down" if asked > 0 else "up",
+                hold=hold,
+                until=math.inf if phase.end_at is None else phase.end_at,
+            )
+            assets = self._free_assets(part, course)
+            work = self._work_w(part)
+            room = self._room_w(part, assets) + work
             least = min(least, room)
             if room < abs(asked) * self.policy.opt_in_at_least:
-                return _short(asked, room, hold)
+                return _short(asked, room, hold, instruction)
+            if phase is not instruction.phases[-1]:
+                course.meet(
+                    instruction.id, assets, max(0.0, min(abs(asked), room) - work), hold, part.direction
+                )
         return Verdict(opt="in", room_w=least if math.isfinite(least) else 0.0)
 
-    def _not_kept(self, instruction: Instruction, limit: Limit, hold: float) -> Verdict | None:
+    def _not_kept(self, instruction: Instruction, limit: Limit, hold: Hold, course: Course) -> Verdict | None:
         """The verdict on a limit that the batteries of one of its sites cannot hold; None when all can.
 
         A limit goes before every demand, so it matters to nobody who rules the site; no workload is called for it.
         """
-        held = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
         for id in () if instruction.devices else self.timeline.scope_of(instruction):
             state = self.sites[id]
             must = passed_w(limit, state.load_w or 0.0)
             if not must:
                 continue
             direction: Direction = "down" if must > 0 else "up"
-            site = self._assets(state, frozenset(b.id for b in state.site.batteries), held)
+            site = self._assets(state, frozenset(b.id for b in state.site.batteries), hold, course)
             energy = math.fsum(a.energy_wh(direction) for a in site.batteries if a.doubt is None)
-            room = min(scope_room([site], (), held, direction).w, energy * 3600.0 / hold)
+            room = min(scope_room([site], (), hold, direction).w, energy * 3600.0 / hold.seconds)
             if room < abs(must) * self.policy.opt_in_at_least:
-                return _short(must, room, hold)
+                return _short(must, room, hold, instruction)
+            course.meet(instruction.id, [site], abs(must), hold, direction)
         return None
 
     def _hindrance(self, instruction: Instruction, scope: tuple[SiteId, ...]) -> Reason | None:
@@ -127,30 +165,31 @@ class Judge:
             return Reason(code="opt.no_meter", values=(("devices", ", ".join(instruction.devices)),))
         if instruction.end_at is not None and instruction.end_at <= self.now:
             return Reason(code="opt.over")
+        if (cross := crossing(self.timeline, instruction, self.now)) is not None:
+            return _crossed(cross)
         if not self.in_grace and not any(self.sites[id].linked for id in scope):
             return Reason(code="opt.unreachable", values=(("sites", ", ".join(scope)),))
         return None
 
-    def _room_w(self, instruction: Instruction, sign: float, hold: float) -> float:
-        """What the scope can hold in one direction for `hold` seconds, W."""
-        free = self._free(instruction)
-        direction: Direction = "down" if sign > 0 else "up"
-        asked = Hold(start_at=max(self.now, instruction.start_at), hold_s=hold)
-        beside = self._beside_w(instruction, sign)
-        sites = [
-            self._assets(self.sites[id], devices, asked, beside.get(id, 0.0)) for id, devices in free.items()
+    def _free_assets(self, asked: _Asked, course: Course) -> list[SiteAssets]:
+        """The batteries that are free for it, with what the phases before leave in them."""
+        beside = self._beside_w(asked)
+        return [
+            self._assets(self.sites[id], devices, asked.hold, course, beside.get(id, 0.0))
+            for id, devices in asked.free.items()
         ]
-        power = scope_room(sites, (), asked, direction).w
+
+    def _room_w(self, asked: _Asked, assets: Sequence[SiteAssets]) -> float:
+        """What these batteries can hold in one phase beside what is promised to others, W."""
+        power = scope_room(assets, (), asked.hold, asked.direction).w
         energy = math.fsum(
-            asset.energy_wh(direction)
-            for one in sites
+            asset.energy_wh(asked.direction)
+            for one in assets
             for asset in one.batteries
-            if asset.doubt is None and not _blocked(one, asset, asked)
+            if asset.doubt is None and not _blocked(one, asset, asked.hold)
         )
-        energy -= self._promised_wh(instruction, free, sign)
-        whole = {site for site, device in self.timeline.claim_of(instruction) if device is None}
-        work = self._work_w(instruction, free.keys() & whole, sign, hold)
-        return min(power, max(0.0, energy) * 3600.0 / hold) + work
+        energy -= self._promised_wh(asked)
+        return min(power, max(0.0, energy) * 3600.0 / asked.hold.seconds)
 
     def _free(self, instruction: Instruction) -> dict[SiteId, frozenset[DeviceId]]:
         """Batteries of its scope that no more urgent instruction takes, by site; sites that one takes are not in it."""
@@ -163,15 +202,14 @@ class Judge:
             free[site] = free.get(site, frozenset()) | {d for d in named if (site, d) not in taken}
         return free
 
-    def _beside_w(self, instruction: Instruction, sign: float) -> dict[SiteId, float]:
+    def _beside_w(self, asked: _Asked) -> dict[SiteId, float]:
         """What more urgent orders to single batteries may put on the connection of their site at one moment, W.
 
         Each is taken to be divided by the ratings of the batteries that it has.
         """
-        since = max(self.now, instruction.start_at)
-        until = math.inf if instruction.end_at is None else instruction.end_at
+        since, until, sign = asked.hold.start_at, asked.until, asked.sign
         spans: dict[SiteId, list[tuple[float, float, float]]] = {}
-        for row in self.timeline.beside(instruction):
+        for row in self.timeline.beside(asked.instruction):
             start_at, end_at = max(row.phase.start_at, since), min(row.end_at, until)
             w = sign * (row.regulation_w or 0.0)
             if start_at >= end_at or w <= 0.0:
@@ -190,19 +228,22 @@ class Judge:
         return math.fsum(b.discharge_max_w if sign > 0 else b.charge_max_w for b in batteries)
 
     def _assets(
-        self, state: SiteState, devices: Set[DeviceId], asked: Hold, beside_w: float = 0.0
+        self, state: SiteState, devices: Set[DeviceId], hold: Hold, course: Course, beside_w: float = 0.0
     ) -> SiteAssets:
         """Those of its batteries that can be counted on, as far as its grid connection and its limits carry them.
 
         Args:
+            course: What the phases before have changed.
             beside_w: What others put on the connection in the direction asked.
         """
         unheard = self.in_grace and state.reading is None
-        limited = limited_devices(self.timeline, state.site.id, asked.start_at, asked.until)
+        limited = limited_devices(self.timeline, state.site.id, hold.start_at, hold.until)
         batteries = tuple(
-            nameplate_asset(state.site, battery)
-            if unheard
-            else battery_asset(state.site, battery, state.readable.get(battery.id))
+            course.left(
+                nameplate_asset(state.site, battery)
+                if unheard
+                else battery_asset(state.site, battery, state.readable.get(battery.id))
+            )
             for battery in state.site.batteries
             if battery.id in devices and battery.id not in limited
         )
@@ -210,7 +251,7 @@ class Judge:
             return SiteAssets(
                 site=state.site, batteries=batteries, down_max_w=NO_BOUND_W, up_max_w=NO_BOUND_W
             )
-        tighter = limits_in(self.timeline, state.site.id, asked.start_at, asked.until)
+        tighter = limits_in(self.timeline, state.site.id, hold.start_at, hold.until)
         bounds = site_bounds(state.site, state.load_w, *tighter)
         return SiteAssets(
             site=state.site,
@@ -219,15 +260,12 @@ class Judge:
             up_max_w=bounds.up_max_w - beside_w,
         )
 
-    def _promised_wh(
-        self, instruction: Instruction, free: Mapping[SiteId, Set[DeviceId]], sign: float
-    ) -> float:
-        """Energy that other accepted instructions may take from these batteries in the same direction before our end."""
-        end_at = math.inf if instruction.end_at is None else instruction.end_at
+    def _promised_wh(self, asked: _Asked) -> float:
+        """Energy that other accepted instructions may take from these batteries in the same direction before its end."""
         open_end_at = self.now + hold_s(None, self.now)
         total = 0.0
         for claim, rows in self.timeline.demands():
-            share = self._share(claim, free)
+            share = self._share(claim, asked.free)
             if not share:
                 continue
             asked_wh, asked_w = 0.0, None
@@ -236,10 +274,10 @@ class Judge:
                 if w is None:
                     asked_w = asked_w or self._asked_of(claim)
                     w = asked_w(row)
-                w *= sign
-                if w <= 0.0 or row.instruction.id == instruction.id:
+                w *= asked.sign
+                if w <= 0.0 or row.instruction.id == asked.instruction.id:
                     continue
-                until = min(row.end_at, end_at)
+                until = min(row.end_at, asked.until)
                 seconds = (open_end_at if until == math.inf else until) - max(row.phase.start_at, self.now)
                 if seconds > 0.0:
                     asked_wh += w * seconds / 3600.0
@@ -273,21 +311,27 @@ class Judge:
 
         return asked_w
 
-    def _work_w(self, instruction: Instruction, free: Set[SiteId], sign: float, hold: float) -> float:
-        """Workload offers that reach the free sites, and orders that stand there for this instruction."""
+    def _work_w(self, asked: _Asked) -> float:
+        """Workload offers that reach the free sites, and orders that stand there for this instruction.
+
+        An offer counts that can be held from the start of the event on: it may be called then.
+        """
+        whole = {site for site, device in self.timeline.claim_of(asked.instruction) if device is None}
+        free = asked.free.keys() & whole
+        lasting_s = asked.hold.until - max(self.now, asked.instruction.start_at)
         links = self._links_w()
         offers = (
             _carried(offer, links)
             * math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in free)
             for offer in self.shifts.callable_offers(self.now)
-            if offer.sustain_s >= hold
+            if offer.sustain_s >= lasting_s
         )
         orders = (
             math.fsum(record.regulation_w(site) for site in free)
             for record in self.shifts.standing()
-            if record.committed and record.order.instruction == instruction.id
+            if record.committed and record.order.instruction == asked.instruction.id
         )
-        return math.fsum(max(0.0, sign * net) for net in (*offers, *orders))
+        return math.fsum(max(0.0, asked.sign * net) for net in (*offers, *orders))
 
     def _links_w(self) -> dict[tuple[SiteId, SiteId], float]:
         """What the links between sites carry beside the moves that stand, W."""
@@ -323,7 +367,23 @@ def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:
     return one.site.is_blocked(DeviceId(asset.id), asked.start_at, asked.until)
 
 
-def _short(asked: float, room: float, hold: float) -> Verdict:
-    way = "down" if asked > 0 else "up"
-    values = (("w", f"{abs(asked):.0f}"), ("seconds", f"{hold:.0f}"), ("room_w", f"{room:.0f}"))
-    return Verdict(opt="out", reason=Reason(code=f"opt.short_{way}", values=values), room_w=room)
+def _short(asked: float, room: float, hold: Hold, instruction: Instruction) -> Verdict:
+    """Too little, and in which phase where that is not the first."""
+    code = "opt.short_down" if asked > 0 else "opt.short_up"
+    values: tuple[tuple[str, str], ...]
+    values = (("w", f"{abs(asked):.0f}"), ("seconds", f"{hold.hold_s:.0f}"), ("room_w", f"{room:.0f}"))
+    after_s = hold.start_at - instruction.active_from
+    if after_s > 0.0 and instruction.phase_at(hold.start_at) is not instruction.phases[0]:
+        code, values = f"{code}_later", (*values, ("after", f"{after_s:.0f}"))
+    return Verdict(opt="out", reason=Reason(code=code, values=values), room_w=room)
+
+
+def _crossed(cross: Crossing) -> Reason:
+    """Why a limit is refused that crosses one that stands."""
+    values = (
+        ("place", cross.place[1] or cross.place[0]),
+        ("other", cross.other),
+        ("import_kw", f"{cross.import_max_w / 1000:.1f}"),
+        ("export_kw", f"{cross.export_max_w / 1000:.1f}"),
+    )
+    return Reason(code="opt.limits_cross", values=values)

@@ -48,6 +48,8 @@ class Kept:
     lent: Mapping[DeviceId, tuple[float, InstructionId]] = field(default_factory=dict)
     """What batteries give for a limit of their site beside what they give for him who rules them alone: W of
     regulation, and whose limit it is."""
+    short: Mapping[SiteId, InstructionId] = field(default_factory=dict)
+    """Sites whose limit asks for more than their batteries can give and their connection carries, and whose it is."""
 
 
 def keep_limits(problem: Problem, rows: tuple[InForce, ...], timeline: Timeline, now: float) -> Kept:
@@ -65,7 +67,9 @@ def keep_limits(problem: Problem, rows: tuple[InForce, ...], timeline: Timeline,
     while beyond := _beyond(kept.plan, musts, pinned):
         pinned |= beyond
         kept = _pin(problem, rows, pinned, orders, timeline, kept.plan, now)
-    return _lend(kept, musts, orders, timeline.home)
+    kept = _lend(kept, musts, orders, timeline.home)
+    short = {site: orders[site] for site in _beyond(kept.plan, musts, {}) if site in orders}
+    return replace(kept, short=short)
 
 
 def _beyond(
@@ -210,11 +214,14 @@ class Limited:
 
     must_w: float
     by_site_w: Mapping[SiteId, float]
+    passed: tuple[SiteId, ...]
+    """Sites that are beyond it now."""
 
 
 def kept_now(sites: Sites, bounds: Iterable[Bound]) -> dict[InstructionId, Limited]:
     """Every limit that is seen by a meter now: what it demands of its sites, and how much of that the meters show."""
     found: dict[InstructionId, dict[SiteId, tuple[float, float]]] = {}
+    passed: dict[InstructionId, list[SiteId]] = {}
     for bound in bounds:
         state = sites[bound.site]
         if bound.device is not None or state.seen_w is None or state.load_w is None:
@@ -228,10 +235,13 @@ def kept_now(sites: Sites, bounds: Iterable[Bound]) -> dict[InstructionId, Limit
             must = max(0.0, sign * state.load_w - limit_w)
             excess = max(0.0, sign * state.seen_w - limit_w - TOLERANCE * abs(limit_w))
             found.setdefault(by, {})[bound.site] = (sign * must, sign * (must - excess))
+            if excess > 0.0:
+                passed.setdefault(by, []).append(bound.site)
     return {
         id: Limited(
             must_w=math.fsum(must for must, _ in rows.values()),
             by_site_w={site: kept for site, (_, kept) in rows.items()},
+            passed=tuple(passed.get(id, ())),
         )
         for id, rows in found.items()
     }

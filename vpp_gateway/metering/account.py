@@ -81,15 +81,16 @@ class Account:
         by_site_w: Mapping[SiteId, float],
         battery_w: float,
         assumed: Iterable[SiteId] = (),
-    ) -> None:
-        """One second. `assumed`: sites that no meter shows, whose part is what we take them to do."""
+    ) -> bool:
+        """One second; whether it counts. `assumed`: sites that no meter shows, whose part is what we take them to do."""
         delivery = self._running.get(id)
         if delivery is None:
-            return
+            return False
         unseen = tuple(assumed)
-        delivery.sample(at, target_w, by_site_w, battery_w, proven=not unseen)
+        counted = delivery.sample(at, target_w, by_site_w, battery_w, proven=not unseen)
         for site in unseen:
             self.note(id, Reason(code="meter.unseen", values=(("site", site),)))
+        return counted
 
     def obeyed(self, fact: Obeyed) -> None:
         """A battery acknowledged a setpoint: the stopwatch of the instruction it was for."""

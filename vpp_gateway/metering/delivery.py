@@ -66,8 +66,8 @@ class Delivery:
         battery_w: float,
         *,
         proven: bool = True,
-    ) -> None:
-        """Count one second.
+    ) -> bool:
+        """Count one second; whether it is one that counts: the time to settle is over.
 
         Args:
             by_site_w: Delivered regulation per site.
@@ -77,11 +77,11 @@ class Delivery:
         delivered = sum(by_site_w.values())
         self.target_w, self.delivered_now_w = target_w, delivered
         if self.started_at is None:
-            return
+            return False
         if self.reached_at is None and within(delivered, target_w) and at >= self.started_at:
             self.reached_at = at
         if at < self.started_at + SETTLE_S:
-            return
+            return False
         self.samples += 1
         self.samples_within += proven and within(delivered, target_w)
         self.samples_assumed += not proven
@@ -91,6 +91,7 @@ class Delivery:
             self.sum_tier_w[tier] = self.sum_tier_w.get(tier, 0.0) + part
         for site, part in by_site_w.items():
             self.sum_site_w[site] = self.sum_site_w.get(site, 0.0) + part
+        return True
 
     def record(self) -> DeliveryRecord:
         """The account as a value."""

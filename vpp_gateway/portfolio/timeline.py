@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeVar
 
-from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, SiteId
+from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
 from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, ends_of, in_force, limits, rules
 from vpp_gateway.portfolio.look import Look, look_ahead
 from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out, urgency_of
@@ -181,14 +181,17 @@ class Timeline:
     def lost_to_others(
         self, ids: Iterable[InstructionId], now: float
     ) -> Iterator[tuple[InstructionId, str, InstructionId]]:
-        """Of accepted instructions: which one, the site or device of its scope, and who rules that at `now`."""
+        """Of accepted instructions: which one, the site or device of its scope, and who rules that at `now`.
+
+        A limit loses nothing: it bounds whoever rules.
+        """
         rows = self.at(now)
         ruler: dict[Place, InstructionId] = {
             **{(site, None): row.instruction.id for row in rows for site in row.sites},
             **{(self.home[d], d): row.instruction.id for row in rows for d in row.devices},
         }
         for id in ids:
-            for place in self._claims.get(id, ()):
+            for place in () if self._limits(id, now) else self._claims.get(id, ()):
                 by = covered(place, ruler)
                 if by is not None and ruler[by] != id:
                     yield id, place[1] or place[0], ruler[by]
@@ -256,6 +259,12 @@ class Timeline:
         return tuple(self._accepted[id] for _, id in begun)
 
     # -- small hands ----------------------------------------------------------------------------------------
+
+    def _limits(self, id: InstructionId, now: float) -> bool:
+        """Whether this accepted instruction is a limit at `now`."""
+        known = self._accepted.get(id)
+        phase = None if known is None else known.phase_at(now)
+        return phase is not None and isinstance(phase.demand, Limit)
 
     def _passed(self, now: float) -> int:
         return bisect_right(self._edges, now, key=_at)

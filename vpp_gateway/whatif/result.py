@@ -266,7 +266,7 @@ def _event(play: Play, row: EventResult) -> SimulatedEvent:
 def _refused(row: EventResult, lang: Lang) -> str:
     """Why it was not taken, and which events hold its sites where that is why."""
     said = [told(row.reason, lang)]
-    if isinstance(row.reason, Reason) and row.reason.code in ("opt.short_down", "opt.short_up"):
+    if isinstance(row.reason, Reason) and row.reason.code.startswith("opt.short_"):
         said += [told(reason, lang) for reason in held_by(row.held_by)]
     return {"en": "; ", "ja": "。"}[lang].join(said)
 

@@ -249,4 +249,4 @@ class _Fold:
 
 def _too_little(why: object) -> bool:
     """Whether an instruction was refused because too little is left for it."""
-    return isinstance(why, Reason) and why.code in ("opt.short_down", "opt.short_up")
+    return isinstance(why, Reason) and why.code.startswith("opt.short_")
