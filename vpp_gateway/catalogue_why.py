@@ -61,6 +61,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     ),
     # --- what bound ----------------------------------------------------------------------------------------------
     "why.bind.missing": ("{kw} kW are missing.", "{kw} kW が不足している。"),
+    "why.bind.over": (
+        "{kw} kW more than was asked are given; they cannot be taken back now.",
+        "指令より {kw} kW 多く出ている。いまは戻せない。",
+    ),
     "why.bind.export": (
         "The export limit at {site} binds.",
         "{site} の逆潮流上限に達している。",

@@ -17,7 +17,7 @@ from typing import assert_never
 from vpp_gateway.dispatch.allocation import plan_problem
 from vpp_gateway.dispatch.battery import BatteryDispatch
 from vpp_gateway.dispatch.judge import Judge
-from vpp_gateway.dispatch.measured import Baselines
+from vpp_gateway.dispatch.measured import Baselines, spoken_of
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.rolling import Rolling
 from vpp_gateway.dispatch.shift import Shifts
@@ -263,7 +263,7 @@ class Gateway:
         due = (*(row.instruction for row in rows), *self.timeline.begin(now, A_SECOND))
         begun = [one.id for one in due if self.account.begun(one)]
         for row in rows:
-            self.baselines.freeze(row.instruction.id, [self.sites[id] for id in row.sites])
+            self.baselines.freeze(row.instruction.id, [self.sites[id] for id in spoken_of(row)])
         self._begun.update(row.instruction.id for row in rows if row.instruction.id in begun)
         self._name_losers(rows, begun, now)
         self._edge = self.timeline.next_turn(now)

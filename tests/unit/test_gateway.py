@@ -350,3 +350,29 @@ def test_a_ramp_is_followed_at_the_meter(house: House) -> None:
     assert relief[1640.0] == pytest.approx(0.0, abs=1000.0)
     record = next(iter(house.gateway.account.records()))
     assert record.state == "completed"
+
+
+def test_an_import_that_is_asked_of_two_sites_asks_the_same_when_a_more_urgent_event_takes_one() -> None:
+    """The rest is never driven the other way round, and what the urgent one gives counts for that one alone."""
+    house = House()
+    house.feed(Started(at=house.now, epoch=1, version="t"))
+    house.run_until(960.0)
+    one, other = SITES[0], SITES[1]
+    asked = instruction("SP", demand=Setpoint(import_w=700_000.0), scope=(one, other), rank=100)
+    house.feed(Instructed(at=house.now, instruction=asked))
+    house.run_until(1050.0)
+    urgent = instruction(
+        "URG", demand=Delta(regulation_w=30_000.0), scope=(one,), rank=1, start_at=1060.0, duration_s=200.0
+    )
+    house.feed(Instructed(at=house.now, instruction=urgent))
+    house.run_until(1100.0)
+    imports = {id: site.reading(house.now).meter.import_w for id, site in house.plant.sites.items()}
+    assert imports[one] == pytest.approx(370_000.0, rel=0.01)
+    assert imports[other] == pytest.approx(300_000.0, rel=0.01), (
+        "100 kW less than its 400, as was asked of both"
+    )
+    record = house.delivery("SP")
+    assert (record.target_w, record.samples_within) == (100_000.0, record.samples)
+    house.run_until(1300.0)
+    imports = {id: site.reading(house.now).meter.import_w for id, site in house.plant.sites.items()}
+    assert imports[one] + imports[other] == pytest.approx(700_000.0, rel=0.01)

@@ -318,7 +318,7 @@ def bound(look: Look) -> str:
 
 
 def _binding(look: Look) -> Iterator[Reason]:
-    return (reason for reason in look.binding if reason.code != "bind.missing")
+    return (reason for reason in look.binding if reason.code not in ("bind.missing", "bind.over"))
 
 
 def _short(state: str, look: Look, worst_w: float) -> Iterator[Reason]:

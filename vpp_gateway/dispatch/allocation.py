@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from vpp_gateway.dispatch.keep import Keep, held, left_to_others, sustained_w
 from vpp_gateway.dispatch.limits import passed_w
-from vpp_gateway.dispatch.measured import Baselines, asked_of_w, given_alone_w, shown_w
+from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w, given_alone_w, shown_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.dispatch.trim import Trims
@@ -82,7 +82,7 @@ def now_problem(
         states = [sites[id] for id in row.sites]
         shown = math.fsum(shown_w(row.instruction.id, s, baselines, now, policy, row.without) for s in states)
         shown += _credited_alone_w(row, sites, now, policy)
-        asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        asked = asked_in_force_w(row, sites, baselines)
         holds.update((id, hold_s(row.instruction.end_at, now)) for id in row.sites)
         alone.update((id, hold_s(row.instruction.end_at, now)) for id in row.devices)
         if asked is None:
@@ -136,7 +136,7 @@ def plan_problem(
     bounds = tuple(bounds)
     for row in rows:
         states = [sites[id] for id in row.sites]
-        whole = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        whole = asked_in_force_w(row, sites, baselines)
         if whole is None:
             continue
         drift = 0.0
@@ -336,8 +336,7 @@ def forecast_problem(
     bounds = tuple(bounds)
     targets, resources = [], []
     for row in rows:
-        states = [sites[id] for id in row.sites]
-        asked = asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+        asked = asked_in_force_w(row, sites, baselines)
         if asked is not None:
             standing = (standing_w or {}).get(row.instruction.id, {})
             asked -= math.fsum(prepared_w.get(site, 0.0) + standing.get(site, 0.0) for site in row.sites)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.limits import keep_limits, kept_now
-from vpp_gateway.dispatch.measured import Baselines, asked_of_w, delivered_w, given_alone_w
+from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
@@ -65,8 +65,7 @@ class BatteryDispatch:
 
     def asked_w(self, row: InForce) -> float:
         """The demand in force as regulation against the frozen baseline, W; 0 while that cannot be known."""
-        states = [self._sites[id] for id in row.sites]
-        return asked_of_w(row.instruction.id, row.phase.demand, states, self._baselines) or 0.0
+        return asked_in_force_w(row, self._sites, self._baselines) or 0.0
 
     def measure(self, account: Account, now: float) -> None:
         """Write down what each instruction in force has at the meters this second, and learn from it.

@@ -94,6 +94,23 @@ def asked_of_w(
     return regulation_asked_w(demand, math.fsum(w for w in known if w is not None))
 
 
+def spoken_of(row: InForce) -> tuple[SiteId, ...]:
+    """Sites whose baselines decide what an instruction asks.
+
+    An import is asked of the whole scope: a site that a more urgent one took counts as its baseline, neither as what it
+    gives for that one nor as nothing. So what is asked of the rest stays what it was, like a change that is asked outright.
+    """
+    if not isinstance(row.phase.demand, Setpoint):
+        return row.sites
+    return (*row.sites, *(site for site, _ in row.lost))
+
+
+def asked_in_force_w(row: InForce, sites: Sites, baselines: Baselines) -> float | None:
+    """What a demand in force asks of the sites that it rules, W; None while that cannot be known."""
+    states = (sites[id] for id in spoken_of(row))
+    return asked_of_w(row.instruction.id, row.phase.demand, states, baselines)
+
+
 def shown_w(
     instruction: InstructionId,
     state: SiteState,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vpp_gateway.dispatch.keep import Keep
-from vpp_gateway.dispatch.measured import Baselines, asked_of_w
+from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
 from vpp_gateway.dispatch.shift import HELD_COST, Shifts
 from vpp_gateway.dispatch.shift_record import ShiftRecord, held_id
@@ -252,8 +252,7 @@ class Rolling:
         return [Ask(problem=problem)]
 
     def _asked_w(self, row: InForce) -> float | None:
-        states = [self._sites[id] for id in row.sites]
-        return asked_of_w(row.instruction.id, row.phase.demand, states, self._baselines)
+        return asked_in_force_w(row, self._sites, self._baselines)
 
     # -- work as the plan sees it ---------------------------------------------------------------------------
 

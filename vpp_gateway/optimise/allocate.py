@@ -23,6 +23,7 @@ from vpp_gateway.domain.fleet import FeederId
 from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Call, Lever, Plan, Problem, Reason, Resource, Share, Target
+from vpp_gateway.optimise.overshoot import without_overshoot
 from vpp_gateway.optimise.side import EPSILON_W, Side, finite, own_first
 from vpp_gateway.optimise.steps import Carried, step_up
 
@@ -72,10 +73,11 @@ def closed_form(
             _use(side, used)
         shares.extend(_shares(side, explain))
         if missing > EPSILON_W:
-            binding.extend(_binding(side, missing))
+            over = need * target.regulation_w <= 0.0 and need != target.regulation_w
+            binding.extend(_binding(side, missing, "bind.over" if over else "bind.missing"))
             binding.extend(_unsound(problem, target))
         shortfall.append((target.instruction, math.copysign(missing, need) if missing > EPSILON_W else 0.0))
-    return Plan(
+    plan = Plan(
         problem=problem.id,
         method="closed_form",
         shares=tuple(shares),
@@ -83,6 +85,9 @@ def closed_form(
         shortfall_w=tuple(shortfall),
         binding=tuple(binding),
     )
+    if called is None:
+        return without_overshoot(problem, plan, lambda other: closed_form(problem, other, explain=explain))
+    return plan
 
 
 def _use(side: Side, used: Used) -> None:
@@ -272,13 +277,13 @@ class _Line:
         return min(self.rooms, self.cap)
 
 
-def _binding(side: Side, missing: float) -> list[Reason]:
+def _binding(side: Side, missing: float, code: str) -> list[Reason]:
     """Name what bound when a target could not be met: lifting exactly what is named lets it be met.
 
     The limit of a site, or of its feeders, or the rooms of its batteries, whichever is least; where that would still
     not do, what lies behind. The cut of `optimise.cut`, for a tree of three levels.
     """
-    rows = [Reason(code="bind.missing", values=(("w", f"{missing:.0f}"),))]
+    rows = [Reason(code=code, values=(("w", f"{missing:.0f}"),))]
     if not side.resources:
         places = ", ".join((*side.target.sites, *side.target.devices))
         rows.append(Reason(code="bind.no_resources", values=(("sites", places),)))
@@ -294,8 +299,8 @@ def _binding(side: Side, missing: float) -> list[Reason]:
     while sites and math.fsum(min(able(s), caps[s]) for s in sites) < asked - EPSILON_W:
         for site, lines in sites.items():
             if caps[site] < math.inf and caps[site] <= able(site) + EPSILON_W:
-                code = "bind.export" if side.sign > 0 else "bind.import"
-                rows.append(Reason(code=code, values=(("site", site),)))
+                at = "bind.export" if side.sign > 0 else "bind.import"
+                rows.append(Reason(code=at, values=(("site", site),)))
                 caps[site] = math.inf
                 continue
             for line in lines:

@@ -28,6 +28,7 @@ from vpp_gateway.domain.plan import FeederBounds, Lever, Plan, Problem, Reason, 
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.optimise.named import named
 from vpp_gateway.optimise.network import Network
+from vpp_gateway.optimise.overshoot import without_overshoot
 from vpp_gateway.optimise.program import solve as solve_network
 from vpp_gateway.optimise.steps import Carried, step_up
 from vpp_gateway.optimise.tree import Floats, Ints
@@ -58,6 +59,9 @@ def solve(problem: Problem, time_limit_s: float = 1.0) -> Plan:
     if plan.binding:  # the batteries' reserve does not make up for what was spared
         called, stopped = _whole_steps(problem, wanted, 0.0)
         plan = replace(closed_form(problem, called), method="highs")
+    plan = replace(
+        without_overshoot(problem, plan, lambda other: closed_form(problem, other)), method="highs"
+    )
     if plan.binding:
         plan = replace(plan, binding=tuple(dict.fromkeys((*plan.binding, *stopped))))
     if float(np.abs(answer.missing).sum()) <= SHORT_W:

@@ -16,6 +16,7 @@ from vpp_gateway import __version__
 from vpp_gateway.chronicle.hand_over import HandOverWatch
 from vpp_gateway.chronicle.observe import look_at_work
 from vpp_gateway.clock import LoopClock, SeededRng
+from vpp_gateway.dispatch.measured import spoken_of
 from vpp_gateway.domain.command import Answer, Command, Shift
 from vpp_gateway.domain.fact import FACT_TYPES, Fact, Instructed
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem
@@ -333,7 +334,7 @@ class _House:
             account = self._gateway.account.delivery(id)
             if account is not None and account.delivered_now_w is not None:
                 beliefs[id] = Belief(target_w=account.target_w, delivered_w=account.delivered_now_w)
-            for state in (self._gateway.sites[site] for site in row.sites):
+            for state in (self._gateway.sites[site] for site in spoken_of(row)):
                 baseline = self._gateway.baselines.of(id, state)
                 if baseline is not None:
                     self._course.baselines.setdefault(id, {}).setdefault(state.site.id, baseline)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.measured import regulation_asked_w
-from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, SiteId
+from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, Setpoint, SiteId
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 from vpp_gateway.metering.limit import LimitAccount
@@ -214,6 +214,8 @@ def _sample(
     during = asked.start_s <= second.at_s < asked.end_s
     lost = dict(others) if during else {}
     scope = tuple(site for site in shone if site not in lost)
+    # An import is asked of the whole scope: a site that another event rules counts as its baseline.
+    spoken = tuple(shone) if isinstance(asked.demand, Setpoint) else scope
     rows = {site: second.sites[site] for site in scope}
     by_site = {site: frozen[site] - row.import_w for site, row in rows.items()}
     delivered = math.fsum(by_site.values())
@@ -224,7 +226,7 @@ def _sample(
     belief = second.beliefs.get(id)
     return Sample(
         at_s=second.at_s,
-        target_w=target_w(asked.demand, math.fsum(frozen[site] for site in scope))
+        target_w=target_w(asked.demand, math.fsum(frozen[site] for site in spoken))
         if during and scope
         else 0.0,
         delivered_w=delivered,
