@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ import pytest
 
 from tests.unit.fleets import SITES, fleet, instruction
 from tests.unit.test_gateway import House
+from vpp_gateway.console import alarms
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
 from vpp_gateway.domain.command import Command, Plan, Shift
 from vpp_gateway.domain.fact import Instructed, Linked, Offered, Planned, Shifted, Started
@@ -360,12 +362,22 @@ def test_a_live_plug_in_that_fails_each_order_does_not_starve_one_that_works(
     house.check_replay(rolling)
 
 
+def test_the_plan_of_the_hour_orders_nothing_ahead_that_must_prove_itself_while_others_work() -> None:
+    """It needs longer than the dwell of what stands, so a plan that counted on it would order it now."""
+    failing = cheap(real_s=NEVER, fails_s=1.0, latency_s=400.0)
+    house = Levers(gateway=gateway(ROLLING)).begin(failing, dear())
+    house.ask()
+    house.run_until(2500.0)
+    assert house.told(CHEAP)["commit"] == 1
+    assert house.told(DEAR)["commit"] == 1 and house.told(DEAR)["rollback"] == 0
+
+
 def test_alone_it_is_tried_again_after_doubled_times() -> None:
     house = Levers().begin(cheap(real_s=NEVER, fails_s=1.0))
     house.ask()
     house.run_until(2000.0)
     orders = [now for _, now, cs in house.log for c in cs if isinstance(c, Shift)][1:]
-    gaps = [after - before for before, after in zip(orders, orders[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(orders)]
     assert [round(gap, -1) for gap in gaps] == [60.0, 120.0, 240.0, 480.0]
 
 
@@ -433,3 +445,25 @@ def test_a_plug_in_of_which_nothing_works_is_doubted_as_a_whole() -> None:
     assert house.told(CHEAP)["commit"] == 3 and house.told(DEAR)["commit"] == 1
     assert house.doubted()["cheap"] == 60.0
     house.check_replay()
+
+
+def test_what_is_not_called_is_an_alarm_until_it_can_be_called_again() -> None:
+    house = Levers().begin(cheap(real_s=NEVER), dear())
+    house.ask()
+    house.run_until(1020.0)
+
+    def said() -> list[tuple[str, str, str, str]]:
+        rows = list(alarms.of_doubts(house.gateway.shifts.doubts.running(house.now)))
+        dated = alarms.Alarms().dated(house.now, rows)
+        return [(alarm.code, alarm.severity, alarm.text, alarm.text_ja) for alarm in dated]
+
+    assert said() == [
+        (
+            "plugin_doubted",
+            "warning",
+            f"Workload {CHEAP_PAUSE} is not called for now: it was late with an order.",
+            f"ワークロード {CHEAP_PAUSE} は当面呼び出さない(命令の実施が遅れた)。",
+        )
+    ]
+    house.run_until(1080.0)
+    assert said() == []
