@@ -53,6 +53,8 @@ class Hand:
     """Fails so long after the order."""
     empty: bool = False
     """While an order is open nothing is on offer, and that is said."""
+    mute: bool = False
+    """Does not answer to a rollback either."""
 
 
 @dataclass
@@ -152,7 +154,7 @@ class Levers(House):
                 says(hand.fails_s, ShiftState.FAILED, -1.0)
                 if hand.fails_s < NEVER:
                     offers(hand.fails_s)
-            case ShiftVerb.ROLLBACK:
+            case ShiftVerb.ROLLBACK if not hand.mute:
                 says(2.0, ShiftState.RETURNED, -1.0)
                 offers(3.0)
 
@@ -297,6 +299,20 @@ def test_a_move_that_hangs_makes_room_for_another() -> None:
     for name in ("down", "up"):
         account = house.account(name)
         assert account.samples - account.samples_within <= 3
+    house.check_replay()
+
+
+def test_a_plug_in_that_does_not_answer_at_all_leaves_its_site_in_peace() -> None:
+    """What was told to return and never says so would keep the baseline of its site where it was, for ever."""
+    house = Levers().begin(cheap(real_s=NEVER, ramps=False, mute=True), dear())
+    house.ask()
+    house.run_until(1600.0)
+    shifts = house.gateway.shifts
+    assert shifts.disturbed_sites(house.now) >= {SITES[0]}
+    house.run_until(1620.0)
+    assert OrderId("1-1") not in shifts.orders and SITES[0] not in shifts.disturbed_sites(house.now)
+    house.feed(Shifted(at=house.now, order=OrderId("1-1"), plugin=CHEAP, state=ShiftState.ACTIVE))
+    assert house.told(CHEAP)["rollback"] == 2, "it stands after all"
     house.check_replay()
 
 

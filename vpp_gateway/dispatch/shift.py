@@ -34,6 +34,9 @@ SETTLE_S = 3.0
 FAILED_KEPT = 100
 UNSETTLED_MAX_S = 15.0
 """An order that never settles holds planning up no longer than this."""
+RETURN_MAX_S = 600.0
+"""What was told to return and has not said for so long that it has is given up: its site would count as disturbed, and
+keep its baseline, for ever. Nothing is promised of how long a return takes, so nobody is doubted for it."""
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Shifts:
     """What of a plug-in's offers was refused, and why."""
     orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
-    """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
+    """The newest orders that failed or were given up: their plug-in may find out later that one is carried out."""
     doubts: Doubts = field(default_factory=Doubts)
     _counter: int = 0
     _returned: dict[SiteId, float] = field(default_factory=dict)
@@ -94,16 +97,22 @@ class Shifts:
             record.unreal_since = fact.at
         if fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
             # A plug-in that failed an order has put things back as they were; the contract says so.
-            del self.orders[fact.order]
-            self._returned.update((leg.site, fact.at) for leg in record.offer.legs)
+            self._close(record, fact.at)
         if fact.state is ShiftState.RETURNED and record.active_at is not None and record.late_s is None:
             self.doubts.prove(record.offer)
         if fact.state is ShiftState.FAILED:
             self._doubt(record, "failed", fact.at)
-            self.failed[fact.order] = record
-            while len(self.failed) > FAILED_KEPT:
-                del self.failed[next(iter(self.failed))]
+            self._give_up(record)
         return record
+
+    def _close(self, record: ShiftRecord, at: float) -> None:
+        del self.orders[record.order.id]
+        self._returned.update((leg.site, at) for leg in record.offer.legs)
+
+    def _give_up(self, record: ShiftRecord) -> None:
+        self.failed[record.order.id] = record
+        while len(self.failed) > FAILED_KEPT:
+            del self.failed[next(iter(self.failed))]
 
     def _doubt(self, record: ShiftRecord, why: Why, now: float) -> None:
         plugin = record.order.plugin
@@ -111,26 +120,28 @@ class Shifts:
         self.doubts.cast(record.offer, why, now, gone=plugin in self.absent, works=works)
 
     def take_back_late(self, heard: Set[SiteId], now: float) -> list[tuple[ShiftRecord, Shift]]:
-        """Take back what should be active by now and is not; what has been active for long enough is proven.
+        """Take back what should be active by now and is not, and give up what was told to return and does not answer;
+        what has been active for long enough is proven.
 
         Args:
             heard: Sites whose agents are linked. What another one hosts may be active without our knowing: it waits
                 until its host is back and has had its time again, and is not counted on meanwhile.
         """
         late = []
-        for record in list(self.standing()):
-            if record.state is ShiftState.ACTIVE and record.active_at is not None:
-                if now >= record.active_at + PROVEN_S:
-                    self.doubts.prove(record.offer)
-            elif (
-                record.overdue(now)
-                and self.host_of.get(record.order.plugin) in heard
-                and now >= record.asked_at + record.patience_s
-                and record.unreal_since is not None
-            ):
-                record.late_s = now - record.unreal_since
-                late.append((record, self._roll_back(record, now)))
-                self._doubt(record, "late", now)
+        for record in list(self.orders.values()):
+            wait_s = max(record.patience_s, RETURN_MAX_S) if record.taken_back else record.patience_s
+            silent = self.host_of.get(record.order.plugin) in heard and now >= record.asked_at + wait_s
+            if record.taken_back:
+                if silent:
+                    self._close(record, now)
+                    self._give_up(record)
+            elif record.unreal_since is not None:
+                if silent and record.overdue(now):
+                    record.late_s = now - record.unreal_since
+                    late.append((record, self._roll_back(record, now)))
+                    self._doubt(record, "late", now)
+            elif record.active_at is not None and now >= record.active_at + PROVEN_S:
+                self.doubts.prove(record.offer)
         return late
 
     def callable_offers(self, now: float) -> Iterator[Offer]:
@@ -151,7 +162,7 @@ class Shifts:
         )
 
     def disown(self, fact: Shifted, now: float) -> list[Shift]:
-        """An order that was given up turns out to stand after all (its plug-in died over it): take it back."""
+        """An order that was given up turns out to stand after all (its plug-in died over it, or hung): take it back."""
         if fact.state not in OPEN or fact.order not in self.failed:
             return []
         record = self.orders[fact.order] = self.failed.pop(fact.order)
@@ -314,10 +325,9 @@ class Shifts:
 
     def _send(self, record: ShiftRecord, verb: ShiftVerb, now: float) -> Shift:
         old = record.order
-        if verb is ShiftVerb.COMMIT:
-            record.asked_at = now
-            if not record.committed:
-                record.committed, record.committed_at, record.unreal_since = True, now, now
+        record.asked_at = now
+        if verb is ShiftVerb.COMMIT and not record.committed:
+            record.committed, record.committed_at, record.unreal_since = True, now, now
         record.order = ShiftOrder(
             id=old.id,
             plugin=old.plugin,

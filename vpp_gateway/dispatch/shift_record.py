@@ -34,9 +34,9 @@ class ShiftRecord:
     """COMMIT has been ordered, whatever came after."""
     committed_at: float = 0.0
     asked_at: float = 0.0
-    """When its plug-in was told to carry it out last: an order is repeated when its host comes back."""
+    """When its plug-in was told of it last: an order is repeated when its host comes back."""
     unreal_since: float | None = None
-    """Committed then and not active since; None = it is active, or was never committed."""
+    """UTC (Unix s): committed then, or active until then, and not active since; None = it is active, or only prepared."""
     late_s: float | None = None
     """It was late, and taken back so long after it was ordered; None = it was not."""
     prepared_for: float = 0.0
