@@ -60,7 +60,7 @@ class Doubt:
 
 @dataclass(slots=True)
 class Doubts:
-    """All doubts that are not dispelled yet."""
+    """All doubts of levers and plug-ins that have not proven themselves since."""
 
     _known: dict[_Key, Doubt] = field(default_factory=dict)
 
@@ -83,12 +83,14 @@ class Doubts:
 
     def against(self, offer: Offer, now: float) -> Doubt | None:
         """Why it is not called now: the doubt that lasts longest; None = it can be called."""
+        if not self._known:
+            return None  # the usual case, for each offer each second
         running = [d for key in _keys(offer) if (d := self._known.get(key)) is not None and now < d.until]
         return max(running, key=lambda doubt: doubt.until, default=None)
 
     def unproven(self, offer: Offer) -> bool:
         """It failed or was late, and has not gone as it should since."""
-        return any(key in self._known for key in _keys(offer))
+        return bool(self._known) and any(key in self._known for key in _keys(offer))
 
     def running(self, now: float) -> Iterator[Doubt]:
         """Who is not called now."""
