@@ -107,6 +107,10 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} ({kw} kW, cost {cost}) is held no longer: the rest suffices without it.",
         "{offer}({kw} kW、費用 {cost})の維持を終える: 残りの手段で足りる。",
     ),
+    "why.lever.unproven": (
+        "{offer} ({kw} kW, cost {cost}) is left: it failed or was late last time, and what works is not given back for it.",
+        "{offer}({kw} kW、費用 {cost})は使わない: 前回失敗または遅延したため、有効に働いている手段をこれに置き換えない。",
+    ),
     "why.lever.batteries": (
         "{offer} ({kw} kW, cost {cost}) is left: the batteries come first and keep enough for bridging.",
         "{offer}({kw} kW、費用 {cost})は使わない: 蓄電池が先で、つなぎの余力も足りる。",
@@ -144,8 +148,8 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer}({kw} kW、費用 {cost})は {other}(費用 {other_cost})より高くはないが使わない: 全拠点を段階単位で見た計画では不要。",
     ),
     "why.offer.doubted": (
-        "{offer} ({kw} kW, cost {cost}) is left: its plug-in failed over an order and is not called for another {seconds} s.",
-        "{offer}({kw} kW、費用 {cost})は使わない: プラグインが命令の途中で失敗したため、あと {seconds} 秒は呼び出さない。",
+        "{offer} ({kw} kW, cost {cost}) is left: it or its plug-in failed an order or was late with one, and is not called for another {seconds} s.",
+        "{offer}({kw} kW、費用 {cost})は使わない: これまたはプラグインが命令に失敗したか遅れたため、あと {seconds} 秒は呼び出さない。",
     ),
     "why.offer.expired": (
         "{offer} ({kw} kW, cost {cost}) is left: it has run out.",
@@ -180,6 +184,12 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{offer} failed ({why}): its {kw} kW at cost {cost} are given by the batteries, and the next plan looks for something "
         "else.",
         "{offer} に失敗({why}): {kw} kW(費用 {cost})は蓄電池が補い、次の計画で他の手段を探す。",
+    ),
+    "why.order.late": (
+        "{offer} is late: its {kw} kW (cost {cost}) are not active {seconds} s after the order. It is told to return and not "
+        "called for a while; the batteries give them, and the next plan looks for something else.",
+        "{offer} が遅れている: {kw} kW(費用 {cost})が命令から {seconds} 秒たっても有効にならない。復帰を命令し、しばらく呼び出さない。"
+        "蓄電池が補い、次の計画で他の手段を探す。",
     ),
     "why.order.back": (
         "{offer} is told to return ({kw} kW, cost {cost}): the plan does without it.",

@@ -229,6 +229,10 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "{count} orders for {offer} failed ({why}): their {count} × {kw} kW at cost {cost} are given by the batteries, and the next plan looks for something else.",
         "{offer} への命令 {count} 件に失敗({why}): {count} × {kw} kW(費用 {cost})は蓄電池が補い、次の計画で他の手段を探す。",
     ),
+    "why.orders.late": (
+        "{count} orders for {offer} are late: {count} × {kw} kW (cost {cost}) are not active {seconds} s after the order. They are told to return and not called for a while; the batteries give them, and the next plan looks for something else.",
+        "{offer} への命令 {count} 件が遅れている: {count} × {kw} kW(費用 {cost})が命令から {seconds} 秒たっても有効にならない。復帰を命令し、しばらく呼び出さない。蓄電池が補い、次の計画で他の手段を探す。",
+    ),
     "why.orders.back": (
         "{offer} is told to return ({count} × {kw} kW, cost {cost}): the plan does without it.",
         "{offer} に復帰を命令({count} × {kw} kW、費用 {cost}): 計画上は不要になった。",

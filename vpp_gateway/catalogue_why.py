@@ -205,6 +205,12 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "Workload shift {offer} failed: {why}; the batteries fill in.",
         "ワークロードシフト {offer} に失敗: {why}。蓄電池が補う。",
     ),
+    "why.shift.late": (
+        "Workload shift {offer} is late: not active {seconds} s after the order (promised {promised} s). It is told to return and "
+        "not called for a while; the batteries fill in.",
+        "ワークロードシフト {offer} が遅れている: 命令から {seconds} 秒たっても有効にならない(公称 {promised} 秒)。復帰を命令し、"
+        "しばらく呼び出さない。蓄電池が補う。",
+    ),
     # --- why an instruction is refused -------------------------------------------------------------------------------
     "why.opt.no_site": (
         "none of its sites belongs to this portfolio",
@@ -300,6 +306,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
     "alarm.plugin_offers": (
         "Offers of a workload plug-in are refused, the others stand: {why}.",
         "ワークロードのプラグインのオファーを一部拒否した。ほかのオファーは有効({why})。",
+    ),
+    "alarm.plugin_doubted": (
+        "Workload {plugin} is not called for now: {why}.",
+        "ワークロード {plugin} は当面呼び出さない({why})。",
     ),
     "alarm.solver": (
         "The solver is {state}: {why}. The closed form holds meanwhile.",

@@ -21,6 +21,7 @@ from vpp_gateway.dispatch.measured import Baselines, spoken_of
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.rolling import Rolling
 from vpp_gateway.dispatch.shift import Shifts
+from vpp_gateway.dispatch.shift_levers import levers_of
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.fact import (
@@ -237,6 +238,7 @@ class Gateway:
         if measured:
             self.battery.measure(self.account, now)
         if not self._listening(now):
+            commands.extend(self._take_back_late(now))
             schedules = self.battery.schedules(now, measured=measured, keep=self.rolling.keep(now))
             commands.extend(Arrange(schedule=s) for s in schedules)
             self.battery.note_first(self._begun, self.account, now)
@@ -307,7 +309,7 @@ class Gateway:
     def _ask(self, at: float, now: float, verb: ShiftVerb) -> list[Command]:
         self._planned_at, self._replan = now, False
         rows = self.timeline.at(at)
-        levers = self.shifts.levers(at, now, ends_of(rows))
+        levers = levers_of(self.shifts, at, now, ends_of(rows))
         self._problem_counter += 1
         problem = plan_problem(
             f"{self.epoch}-{self._problem_counter}",
@@ -330,11 +332,8 @@ class Gateway:
     def _solved(self, fact: Solved, now: float) -> list[Command]:
         if self._asked is None or fact.problem != self._asked.problem.id:
             return []
-        if fact.plan is None:
-            self.solver_trouble = fact.reason
-            return self._follow(closed_form(self._asked.problem), now)
-        self.solver_trouble = ""
-        return self._follow(fact.plan, now)
+        self.solver_trouble = fact.reason if fact.plan is None else ""
+        return self._follow(fact.plan or closed_form(self._asked.problem), now)
 
     def _follow(self, plan: Plan, now: float) -> list[Command]:
         asked, self._asked = self._asked, None
@@ -355,13 +354,22 @@ class Gateway:
         commands = self.shifts.disown(fact, now)
         record = self.shifts.fold_state(fact)
         if record is not None and fact.state is ShiftState.FAILED:
-            self.account.note(
-                record.order.instruction,
-                Reason(code="shift.failed", values=(("offer", record.offer.id), ("why", fact.reason))),
-            )
-            self._replan = True
+            self._troubled(record.order.instruction, record.trouble)
         self._mark_disturbed(now)
         return list(commands)
+
+    def _take_back_late(self, now: float) -> list[Shift]:
+        """What should be active by now and is not makes room for something else."""
+        late = self.shifts.take_back_late({s.site.id for s in self.sites if s.linked}, now)
+        for record, _ in late:
+            self._troubled(record.order.instruction, record.trouble)
+        return [shift for _, shift in late]
+
+    def _troubled(self, id: InstructionId, why: Reason) -> None:
+        """Work that was counted on is missing: it is noted, and both plans are made again."""
+        self.account.note(id, why)
+        self.rolling.stir()
+        self._replan = True
 
     def _mark_disturbed(self, now: float) -> None:
         self.sites.disturb(self.shifts.disturbed_sites(now), self.shifts.active_w())
@@ -375,11 +383,7 @@ class Gateway:
         if not fact.up:
             return self._second(now, measured=False)
         self.battery.forget(fact.site)
-        commands: list[Command] = []
-        for plugin, host in self.shifts.host_of.items():
-            if host == fact.site:
-                commands.extend(self.shifts.again(plugin, now))
-        return [*commands, *self._second(now, measured=False)]
+        return [*self.shifts.again(fact.site, now), *self._second(now, measured=False)]
 
     def _started(self, fact: Started, now: float) -> None:
         self.epoch, self.started_at = fact.epoch, now

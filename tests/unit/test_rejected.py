@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vpp_gateway.domain.fleet import BATTERY, DEFAULT_TIERS, WORKLOAD
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
@@ -170,3 +172,16 @@ def test_a_cheaper_one_that_the_plan_over_all_sites_does_without() -> None:
 
 def test_levers_elsewhere_are_not_spoken_of() -> None:
     assert codes(problem(lever("far", site=B))) == {}
+
+
+def test_one_that_must_prove_itself_is_left_while_others_work() -> None:
+    """It is the cheapest, and last all the same; alone it would be called."""
+    stands = replace(lever("order:1-1", 150_000.0, cost=2.5, steps=(1.0,)), stands=True)
+    doubtful = replace(lever("cheap", 150_000.0, cost=1.0), unproven=True)
+    asked = problem(stands, doubtful)
+    plan = closed_form(asked)
+    assert {call.offer: call.share for call in plan.calls} == {"order:1-1": 1.0, "cheap": 0.0}
+    (reason,) = not_called(asked, plan, (A,))
+    assert reason.code == "lever.unproven"
+    alone = problem(doubtful)
+    assert closed_form(alone).calls[0].share > 0.0

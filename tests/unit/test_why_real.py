@@ -183,6 +183,29 @@ def test_a_plug_in_that_dies_over_an_order_is_not_called_for_a_while() -> None:
     assert {"order.failed", "plugin.gone", "offer.doubted", "plugin.back"} <= made.codes()
 
 
+def test_an_order_that_is_late_is_told_with_what_takes_its_place() -> None:
+    made = told()
+    made.offers(pause(0), pause(1, cost=2.0))
+    made.ask(down(240_000.0))
+    made.run_until(1001.0)
+    made.pending.clear()  # the plug-in hangs
+    made.run_until(1030.0)
+    made.offers(pause(0))
+    made.run_until(1040.0)
+    assert {
+        "order.late",
+        "order.ordered",
+        "offer.doubted",
+    } <= made.codes() and "order.back" not in made.codes()
+    late = next(reason for reason in made.reasons() if reason.code == "order.late")
+    assert sentence(late, "en") == (
+        "lever: pause tokyo-1 is late: its 60.0 kW (cost 1) are not active 11 s after the order. It is told to return and "
+        "not called for a while; the batteries give them, and the next plan looks for something else."
+    )
+    rows = [row for row in made.chronicle.rows() if late in row.why]
+    assert [row.kind for row in rows] == ["failure"]
+
+
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,8 @@ class OrderLook:
     """What it gives at the ruled sites once it is real, W, signed."""
     committed: bool
     taken_back: bool
+    late_s: float | None = None
+    """It was late, and taken back so long after it was ordered; None = it was not."""
     reason: str = ""
     """Why it failed, in English."""
     made_for: InstructionId | None = None

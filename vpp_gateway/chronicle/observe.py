@@ -10,8 +10,8 @@ from vpp_gateway.chronicle.look import BatteryLook, Look, OrderLook, SiteLook
 from vpp_gateway.chronicle.precedence import order_of
 from vpp_gateway.dispatch.limits import kept_now
 from vpp_gateway.dispatch.measured import delivered_w, given_alone_w
-from vpp_gateway.dispatch.shift import too_late
-from vpp_gateway.dispatch.shift_record import ShiftRecord
+from vpp_gateway.dispatch.shift_levers import too_late
+from vpp_gateway.dispatch.shift_record import ShiftRecord, lever_name
 from vpp_gateway.dispatch.sites import SiteState
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, Limit, SiteId
 from vpp_gateway.domain.order import Offer, OrderId
@@ -237,19 +237,16 @@ def _orders_of_others(gateway: Gateway, id: InstructionId, sites: Sequence[SiteI
 def _order(record: ShiftRecord, sites: Sequence[SiteId]) -> OrderLook:
     return OrderLook(
         id=record.order.id,
-        name=_name(record.offer),
+        name=lever_name(record.offer),
         state="ordered" if record.state is None else str(record.state),
         share=record.share,
         cost=record.offer.cost,
         regulation_w=math.fsum(record.regulation_w(site) for site in sites),
         committed=record.committed,
         taken_back=record.taken_back,
+        late_s=record.late_s,
         reason=record.reason,
     )
-
-
-def _name(offer: Offer) -> str:
-    return f"{offer.plugin}: {offer.kind} {' > '.join(leg.site for leg in offer.legs)}"
 
 
 def _planned(
@@ -284,18 +281,18 @@ def _no_levers(gateway: Gateway, row: InForce, now: float) -> Iterator[Reason]:
     problem = gateway.last_problem
     weighed = set() if problem is None else {lever.name for lever in problem.levers}
     ends = ends_of(gateway.timeline.at(now))
-    for plugin, offers in gateway.shifts.offers.items():
-        doubt = gateway.shifts.doubted.get(plugin)
+    for offers in gateway.shifts.offers.values():
         for offer in offers:
             here = [leg for leg in offer.legs if leg.site in row.sites]
-            if _name(offer) in weighed or not here:
+            if lever_name(offer) in weighed or not here:
                 continue
             values = (
-                ("offer", _name(offer)),
+                ("offer", lever_name(offer)),
                 ("cost", f"{offer.cost:g}"),
                 ("w", f"{abs(math.fsum(regulation_of(leg.import_delta_w) for leg in here)):.0f}"),
             )
-            if doubt is not None and now < doubt.until:
+            doubt = gateway.shifts.doubts.against(offer, now)
+            if doubt is not None:
                 yield Reason(code="offer.doubted", values=(*values, ("seconds", f"{doubt.until - now:.0f}")))
             else:
                 yield from _unfit(offer, ends, values, now)
@@ -314,6 +311,6 @@ def _unfit(
 
 def _plugins(gateway: Gateway, now: float) -> Iterator[tuple[str, str]]:
     yield from gateway.shifts.absent.items()
-    for plugin, doubt in gateway.shifts.doubted.items():
-        if plugin not in gateway.shifts.absent and now < doubt.until:
-            yield plugin, "it died over an order"
+    for doubt in gateway.shifts.doubts.running(now):
+        if not doubt.lever and doubt.plugin not in gateway.shifts.absent:
+            yield doubt.plugin, doubt.said

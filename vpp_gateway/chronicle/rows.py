@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from vpp_gateway.chronicle import telling
 from vpp_gateway.chronicle.hand_over import HandOverWatch
-from vpp_gateway.chronicle.look import Look
+from vpp_gateway.chronicle.look import Look, OrderLook
 from vpp_gateway.domain.delivery import DeliveryRecord
 from vpp_gateway.domain.fact import Withdrawn
 from vpp_gateway.domain.instruction import Instruction, Limit, SiteId
@@ -234,8 +234,7 @@ class Chronicle:
             if order.committed and (before is None or not before.committed):
                 self._add(look.at, "order", telling.order("ordered", order))
             if order.taken_back and (before is None or not before.taken_back):
-                over = look.phase is None
-                self._add(look.at, "order", telling.order("back_at_end" if over else "back", order))
+                self._back(look, order)
             if order.state in TOLD_STATES and (before is None or order.state != before.state):
                 kind = "failure" if order.state == "failed" else "order"
                 self._add(look.at, kind, telling.order(order.state, order))
@@ -244,6 +243,11 @@ class Chronicle:
             if gone and (before.made_for is None or look.phase is not None):
                 order = replace(before, regulation_w=self._orders_w[id])
                 self._add(look.at, "order", telling.order("returned", order))
+
+    def _back(self, look: Look, order: OrderLook) -> None:
+        late, over = order.late_s is not None, look.phase is None
+        code = "late" if late else "back_at_end" if over else "back"
+        self._add(look.at, "failure" if late else "order", telling.order(code, order))
 
     def _subject(self, last: Look | None, look: Look, subject: str, state: str, lasts_s: float) -> None:
         known = self._subjects.get(subject)

@@ -183,6 +183,8 @@ def order(code: str, one: OrderLook) -> Reason:
     """Where an order to a plug-in stands."""
     values = (("offer", one.name), ("w", f"{abs(one.regulation_w):.0f}"), ("cost", f"{one.cost:g}"))
     why = (("why", one.reason),) if code == "failed" else ()
+    if code == "late" and one.late_s is not None:
+        why = (("seconds", f"{one.late_s:.0f}"),)
     if one.made_for is not None and code in ("ordered", "back", "back_at_end"):
         code, why = f"shared_{code.removesuffix('_at_end')}", (("other", one.made_for),)
     return Reason(code=f"order.{code}", values=(*values, *why))

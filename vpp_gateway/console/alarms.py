@@ -7,9 +7,9 @@ trip        it has already acted, or cannot do what it owes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from vpp_gateway.catalogue import text
+from vpp_gateway.catalogue import retell, text
 from vpp_gateway.console.status import (
     AlarmView,
     BatteryView,
@@ -18,6 +18,7 @@ from vpp_gateway.console.status import (
     Severity,
     SiteView,
 )
+from vpp_gateway.dispatch.doubt import Doubt
 from vpp_gateway.domain.reading import Health
 from vpp_gateway.identity import expiry_step
 
@@ -110,6 +111,13 @@ def of_link(link: LinkView) -> Iterator[Row]:
     bad = link.health == "bad"
     code = "plugin_offers" if link.kind == "plugin" and not bad else _ROOMS[link.kind]
     yield code, "alarm" if bad else "warning", link.name, values
+
+
+def of_doubts(doubts: Iterable[Doubt]) -> Iterator[Row]:
+    """Alarms on workload that is there and is not called, for it failed or was late."""
+    for doubt in doubts:
+        words = {"plugin": doubt.name, "why": doubt.said, "why_ja": retell(doubt.said, "ja")}
+        yield "plugin_doubted", "warning", doubt.name, words
 
 
 def expiring(days_left: Mapping[str, float]) -> list[Row]:

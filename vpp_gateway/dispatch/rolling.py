@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
-from vpp_gateway.dispatch.shift import HELD_COST, Shifts
+from vpp_gateway.dispatch.shift import Shifts
+from vpp_gateway.dispatch.shift_levers import HELD_COST
 from vpp_gateway.dispatch.shift_record import ShiftRecord, held_id
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.command import Command, Shift
@@ -132,6 +133,10 @@ class Rolling:
                 record = self._shifts.orders.get(fact.order)
                 if fact.state is ShiftState.RETURNED and record is not None:
                     self._owe(record, fact.at)
+
+    def stir(self) -> None:
+        """Something is other than the plan in force takes it to be: make the next one soon."""
+        self._changed = True
 
     def take(self, fact: Planned) -> None:
         """An answer; one to a problem that is not in hand is nothing to us."""
@@ -258,14 +263,16 @@ class Rolling:
 
     def _offered(self, now: float) -> Iterator[Work]:
         """Fresh offers. A plug-in renews them: one that is not renewed is missing in the next plan."""
-        for offer in self._shifts.callable_offers(now):
+        for offer in self._shifts.plannable_offers(now):
             if offer.valid_until > now:
                 dwell_s = self._dwell_s(offer, now + _latency_s(offer))
                 yield replace(work_of(offer, now), start_within_s=None, dwell_s=dwell_s)
 
     def _ordered(self, now: float) -> Iterator[Work]:
-        """Orders that stand: real now, or on their way."""
+        """Orders that stand: real now, or on their way; an overdue one is not counted on."""
         for record in self._shifts.standing():
+            if record.overdue(now):
+                continue
             active_at = record.active_at if record.state is ShiftState.ACTIVE else None
             begun_at = record.committed_at if record.committed else now
             yield replace(
@@ -324,7 +331,7 @@ class Rolling:
             return []
         offers = {
             offer.id: offer
-            for offer in self._shifts.callable_offers(now)
+            for offer in self._shifts.plannable_offers(now)
             if offer.valid_until > now and _latency_s(offer) > self._policy.prepare_lead_s
         }
         wanted = due(self.plan, {id: _latency_s(offer) for id, offer in offers.items()}, now, WITHIN_S)

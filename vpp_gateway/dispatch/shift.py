@@ -1,27 +1,28 @@
 """Workload shifts: from calls of the plan to orders, and back.
 
     PREPARE (before the phase) -> COMMIT -> ramping -> active -> ROLLBACK -> returning -> returned
-                                     \\-> failed: the batteries fill in, the next plan looks for something else
+                                     |----> failed: the batteries fill in, the next plan looks for something else
+                                     \\----> late: the same, and ROLLBACK, whatever it says later
 
 An order keeps the offer it was made of. Orders that stand are levers of the next plan too, so a plan may take them
 back; one that has not dwelt long enough is held. The regulation of an order counts as real only when its plug-in
-says `active`; the meter decides what the batteries do in any case.
+says `active`; the meter decides what the batteries do in any case. What failed or was late is doubted (`doubt`): it is
+not called for a while, and then nothing that works is given back for it before it has worked itself.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
+from vpp_gateway.dispatch.doubt import PROVEN_S, Doubts, Why
 from vpp_gateway.dispatch.shift_record import OPEN, ShiftRecord, held_id
 from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fact import Offered, Shifted
-from vpp_gateway.domain.fleet import WORKLOAD
 from vpp_gateway.domain.instruction import InstructionId, SiteId
 from vpp_gateway.domain.order import Offer, OfferId, OrderId, PluginName, ShiftOrder, ShiftState, ShiftVerb
-from vpp_gateway.domain.plan import Call, Lever, MoveLeg, Plan
+from vpp_gateway.domain.plan import Call, Plan
 from vpp_gateway.domain.quantity import regulation_of
 
 FAST_S = 1.0
@@ -31,20 +32,11 @@ METER_LAG_S = 2.0
 SETTLE_S = 3.0
 """So long after its last change of state an order is not planned upon: the meters are still coming to rest."""
 FAILED_KEPT = 100
-DOUBT_FIRST_S, DOUBT_MAX_S = 60.0, 900.0
-"""A plug-in that died over an order is not called again for so long; doubles each time until an order succeeds."""
 UNSETTLED_MAX_S = 15.0
 """An order that never settles holds planning up no longer than this."""
-HELD_COST = 0.5
-"""An order that stands is cheaper than a fresh one of the same cost: moving work back and forth costs service."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
-    """A plug-in that died over an order: not called until then, and how long that is."""
-
-    until: float
-    last_s: float
+RETURN_MAX_S = 600.0
+"""What was told to return and has not said for so long that it has is given up: its site would count as disturbed, and
+keep its baseline, for ever. Nothing is promised of how long a return takes, so nobody is doubted for it."""
 
 
 @dataclass(slots=True)
@@ -67,8 +59,8 @@ class Shifts:
     """What of a plug-in's offers was refused, and why."""
     orders: dict[OrderId, ShiftRecord] = field(default_factory=dict)
     failed: dict[OrderId, ShiftRecord] = field(default_factory=dict)
-    """The newest orders that failed: a plug-in that died over one may find out later that it was carried out."""
-    doubted: dict[PluginName, Doubt] = field(default_factory=dict)
+    """The newest orders that failed or were given up: their plug-in may find out later that one is carried out."""
+    doubts: Doubts = field(default_factory=Doubts)
     _counter: int = 0
     _returned: dict[SiteId, float] = field(default_factory=dict)
 
@@ -99,36 +91,78 @@ class Shifts:
             return None
         record.state, record.reason, record.state_at = fact.state, fact.reason, fact.at
         if fact.state is ShiftState.ACTIVE:
-            self.doubted.pop(fact.plugin, None)
             record.active_at = fact.at if record.active_at is None else record.active_at
+            record.unreal_since = None
+        elif record.committed and record.unreal_since is None:
+            record.unreal_since = fact.at
         if fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
             # A plug-in that failed an order has put things back as they were; the contract says so.
-            del self.orders[fact.order]
-            self._returned.update((leg.site, fact.at) for leg in record.offer.legs)
+            self._close(record, fact.at)
+        if fact.state is ShiftState.RETURNED and record.active_at is not None and record.late_s is None:
+            self.doubts.prove(record.offer)
         if fact.state is ShiftState.FAILED:
-            if fact.plugin in self.absent:
-                self._doubt(fact.plugin, fact.at)
-            self.failed[fact.order] = record
-            while len(self.failed) > FAILED_KEPT:
-                del self.failed[next(iter(self.failed))]
+            self._doubt(record, "failed", fact.at)
+            self._give_up(record)
         return record
 
-    def _doubt(self, plugin: PluginName, now: float) -> None:
-        known = self.doubted.get(plugin)
-        if known is not None and now < known.until:
-            return
-        last_s = DOUBT_FIRST_S if known is None else min(2 * known.last_s, DOUBT_MAX_S)
-        self.doubted[plugin] = Doubt(until=now + last_s, last_s=last_s)
+    def _close(self, record: ShiftRecord, at: float) -> None:
+        del self.orders[record.order.id]
+        self._returned.update((leg.site, at) for leg in record.offer.legs)
+
+    def _give_up(self, record: ShiftRecord) -> None:
+        self.failed[record.order.id] = record
+        while len(self.failed) > FAILED_KEPT:
+            del self.failed[next(iter(self.failed))]
+
+    def _doubt(self, record: ShiftRecord, why: Why, now: float) -> None:
+        plugin = record.order.plugin
+        works = any(r.order.plugin == plugin and r.state is ShiftState.ACTIVE for r in self.standing())
+        self.doubts.cast(record.offer, why, now, gone=plugin in self.absent, works=works)
+
+    def take_back_late(self, heard: Set[SiteId], now: float) -> list[tuple[ShiftRecord, Shift]]:
+        """Take back what should be active by now and is not, and give up what was told to return and does not answer;
+        what has been active for long enough is proven.
+
+        Args:
+            heard: Sites whose agents are linked. What another one hosts may be active without our knowing: it waits
+                until its host is back and has had its time again, and is not counted on meanwhile.
+        """
+        late = []
+        for record in list(self.orders.values()):
+            wait_s = max(record.patience_s, RETURN_MAX_S) if record.taken_back else record.patience_s
+            silent = self.host_of.get(record.order.plugin) in heard and now >= record.asked_at + wait_s
+            if record.taken_back:
+                if silent:
+                    self._close(record, now)
+                    self._give_up(record)
+            elif record.unreal_since is not None:
+                if silent and record.overdue(now):
+                    record.late_s = now - record.unreal_since
+                    late.append((record, self._roll_back(record, now)))
+                    self._doubt(record, "late", now)
+            elif record.active_at is not None and now >= record.active_at + PROVEN_S:
+                self.doubts.prove(record.offer)
+        return late
 
     def callable_offers(self, now: float) -> Iterator[Offer]:
-        """Offers of the plug-ins that can be relied on now."""
-        for plugin, offers in self.offers.items():
-            doubt = self.doubted.get(plugin)
-            if doubt is None or now >= doubt.until:
-                yield from offers
+        """Offers that nothing speaks against now."""
+        for offers in self.offers.values():
+            yield from (offer for offer in offers if self.doubts.against(offer, now) is None)
+
+    def plannable_offers(self, now: float) -> Iterator[Offer]:
+        """Offers for a plan that looks ahead: unproven ones only while nothing works that it could let go for them."""
+        works = self.works()
+        return (o for o in self.callable_offers(now) if not (works and self.doubts.unproven(o)))
+
+    def works(self) -> bool:
+        """Whether an order stands and is active whose lever nobody doubts."""
+        return any(
+            record.state is ShiftState.ACTIVE and not self.doubts.unproven(record.offer)
+            for record in self.standing()
+        )
 
     def disown(self, fact: Shifted, now: float) -> list[Shift]:
-        """An order that was given up turns out to stand after all (its plug-in died over it): take it back."""
+        """An order that was given up turns out to stand after all (its plug-in died over it, or hung): take it back."""
         if fact.state not in OPEN or fact.order not in self.failed:
             return []
         record = self.orders[fact.order] = self.failed.pop(fact.order)
@@ -202,38 +236,6 @@ class Shifts:
         disturbed = {leg.site for r in self.orders.values() if r.committed for leg in r.offer.legs}
         return disturbed | {site for site, at in self._returned.items() if now < at + METER_LAG_S}
 
-    def levers(self, at: float, now: float, ends: Mapping[SiteId, float] | None = None) -> tuple[Lever, ...]:
-        """What a plan for `at` may call: fresh offers, and orders that stand and can be held still.
-
-        Args:
-            ends: When what is asked of a site ends, UTC (Unix s). What only becomes real after that is no
-                lever: it would disturb the work and serve nothing.
-        """
-        rows = [
-            _lever(offer.id, offer, offer.steps, offer.cost, 0.0, offer.sustain_s)
-            for offer in self.callable_offers(now)
-            if offer.valid_until > at and (ends is None or not too_late(offer, at, ends))
-        ]
-        for record in self.standing():
-            if record.committed and record.lasts_s(now) > 0.0:
-                dwell_s = max(self.dwell_s, record.offer.min_dwell_s)
-                dwelling = record.active_at is None or now < record.active_at + dwell_s
-                held = record.share if dwelling else 0.0
-                rows.append(
-                    replace(
-                        _lever(
-                            held_id(record),
-                            record.offer,
-                            (record.share,),
-                            record.offer.cost * HELD_COST,
-                            held,
-                            record.lasts_s(max(at, now)),
-                        ),
-                        stands=True,
-                    )
-                )
-        return tuple(rows)
-
     def follow(
         self,
         plan: Plan,
@@ -249,7 +251,7 @@ class Shifts:
         """
         calls = {call.offer: call for call in plan.calls}
         commands = self._take_back(calls, now) if verb is ShiftVerb.COMMIT else []
-        known = {offer.id: offer for offers in self.offers.values() for offer in offers}
+        known = {offer.id: offer for offer in self.callable_offers(now)}
         for call in plan.calls:
             offer = known.get(call.offer)
             if offer is not None and call.step >= 0:
@@ -275,12 +277,12 @@ class Shifts:
         """The instruction is over: take back every order made for it."""
         return [self._roll_back(r, now) for r in list(self.standing()) if r.order.instruction == instruction]
 
-    def again(self, plugin: PluginName, now: float) -> list[Shift]:
-        """The plug-in or its host was away: repeat what was ordered (idempotent by id)."""
+    def again(self, host: SiteId, now: float) -> list[Shift]:
+        """The agent of a site was away: repeat what the plug-ins there were ordered (idempotent by id)."""
         return [
             self._send(record, ShiftVerb.ROLLBACK if record.taken_back else record.order.verb, now)
             for record in self.orders.values()
-            if record.order.plugin == plugin
+            if self.host_of.get(record.order.plugin) == host
         ]
 
     def _take_back(self, calls: Mapping[OfferId, Call], now: float) -> list[Shift]:
@@ -306,13 +308,16 @@ class Shifts:
             deadline_at=now + self.commit_within_s,
             instruction=instruction,
         )
+        committed = verb is ShiftVerb.COMMIT
         self.orders[order.id] = ShiftRecord(
             order=order,
             offer=offer,
             ordered_at=now,
             state_at=now,
-            committed=verb is ShiftVerb.COMMIT,
+            committed=committed,
             committed_at=now,
+            asked_at=now,
+            unreal_since=now if committed else None,
         )
         # Its offer is spent; the plug-in will publish what is left.
         self.offers[offer.plugin] = tuple(o for o in self.offers[offer.plugin] if o.id != offer.id)
@@ -320,8 +325,9 @@ class Shifts:
 
     def _send(self, record: ShiftRecord, verb: ShiftVerb, now: float) -> Shift:
         old = record.order
+        record.asked_at = now
         if verb is ShiftVerb.COMMIT and not record.committed:
-            record.committed, record.committed_at = True, now
+            record.committed, record.committed_at, record.unreal_since = True, now, now
         record.order = ShiftOrder(
             id=old.id,
             plugin=old.plugin,
@@ -337,28 +343,3 @@ class Shifts:
     def _roll_back(self, record: ShiftRecord, now: float) -> Shift:
         record.taken_back = True
         return self._send(record, ShiftVerb.ROLLBACK, now)
-
-
-def too_late(offer: Offer, at: float, ends: Mapping[SiteId, float]) -> bool:
-    """Whether an offer that is called at `at` becomes real only when nothing is asked of its sites any more."""
-    until = max((ends[leg.site] for leg in offer.legs if leg.site in ends), default=math.inf)
-    return at + max(leg.latency_s for leg in offer.legs) >= until
-
-
-def _lever(
-    id: OfferId, offer: Offer, steps: tuple[float, ...], cost: float, at_least: float, lasts_s: float
-) -> Lever:
-    return Lever(
-        offer=id,
-        tier=WORKLOAD,
-        legs=tuple(
-            MoveLeg(site=leg.site, regulation_w=regulation_of(leg.import_delta_w)) for leg in offer.legs
-        ),
-        steps=steps,
-        cost=cost,
-        name=f"{offer.plugin}: {offer.kind} {' > '.join(leg.site for leg in offer.legs)}",
-        at_least=at_least,
-        sla_tier=offer.sla_tier,
-        downtime_s=offer.downtime_s,
-        lasts_s=lasts_s,
-    )

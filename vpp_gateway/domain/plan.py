@@ -70,6 +70,9 @@ class Lever:
     """How long it can be held from the moment planned for, by the word of its plug-in."""
     short_s: float = 0.0
     """How much too early it would have to be given back; > 0 is called after every other offer."""
+    unproven: bool = False
+    """It failed or was late, has not worked since, and an order that works stands: called after every other lever, so
+    that nothing that works is given back for it."""
     own_sun: float = 0.0
     """Share of it that is taken from the sites' own renewables (-1..1; < 0 leaves some of them unused): decides where
     downtimes are equal too."""

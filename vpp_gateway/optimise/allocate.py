@@ -5,7 +5,8 @@ One direction per target, one tier after the other; inside a tier by water-filli
 `optimise.linear` (proven against scipy in the tests); levers come in whole steps, rounded up, and batteries give
 back what a step is too much.
 
-    easy part of batteries -> levers by cost -> those that would not last -> rest of the batteries (kept for bridging)
+    easy part of batteries -> levers by cost -> those that would not last -> those that must prove themselves
+                           -> rest of the batteries (kept for bridging)
 
 Levers of equal disruption are taken by their share of own sun. How batteries use it: `optimise.side`.
 
@@ -167,7 +168,7 @@ def _call_levers(
     side = _side(problem, target, need, calls, used)
     left = abs(need) - side.pour(abs(need), [side.easy(r) for r in side.resources])
     for lever in sorted(
-        single, key=lambda v: (v.short_s > 0.0, problem.tiers.index(v.tier), *_disruption(v))
+        single, key=lambda v: (v.unproven, v.short_s > 0.0, problem.tiers.index(v.tier), *_disruption(v))
     ):
         leg = lever.legs[0]
         gain = side.sign * leg.regulation_w

@@ -4,7 +4,7 @@ The linear program decides how much of each offer is called; offers come in whol
 where the connections carry it. What then remains is nested again, and `optimise.allocate` shares it out fairly.
 
     rank      easy part of batteries, by tier -> offers by tier and SLA tier -> offers that would not last
-              -> the part kept for bridging
+              -> offers that must prove themselves -> the part kept for bridging
     in a rank cost per W, then downtime, then what is not taken from own sun
 
 An offer must fit the grid connections of its sites without any battery's help: a battery that fails shall cost its
@@ -182,19 +182,21 @@ def _inside(
     return list(number), {device: number[key] for device, key in keys.items()}
 
 
-Rank = tuple[bool, TierName, int]
-"""Whether it would not last, its tier, its SLA tier."""
-REST: Rank = (True, TierName(""), 0)
+Rank = tuple[bool, bool, TierName, int]
+"""Whether it must prove itself, whether it would not last, its tier, its SLA tier."""
+REST: Rank = (True, True, TierName(""), 0)
 """Stands for the bridging part of every battery: after all tiers."""
 
 
 def _rank_of(one: Resource | Lever) -> Rank:
-    return (one.short_s > 0.0, one.tier, one.sla_tier) if isinstance(one, Lever) else (False, one.tier, 0)
+    if isinstance(one, Lever):
+        return one.unproven, one.short_s > 0.0, one.tier, one.sla_tier
+    return False, False, one.tier, 0
 
 
 def _ranks(problem: Problem) -> dict[Rank, int]:
     keys = {_rank_of(r) for r in problem.resources} | {_rank_of(v) for v in problem.levers}
-    order = sorted(keys, key=lambda key: (key[0], problem.tiers.index(key[1]), key[2]))
+    order = sorted(keys, key=lambda key: (*key[:2], problem.tiers.index(key[2]), key[3]))
     return {key: rank for rank, key in enumerate([*order, REST])}
 
 

@@ -2,6 +2,7 @@
 
     wrong way      at the sites that are asked it would add to what is to be relieved
     no step fits   a grid connection, or a limit that offers share, carries no further step of it
+    unproven       it failed or was late, and what works suffices
     not needed     the batteries alone, or levers that come before it, suffice: what lasts to the end, then by
                    service level, cost, downtime
 
@@ -39,10 +40,11 @@ def not_called(problem: Problem, plan: Plan, sites: Sequence[SiteId]) -> tuple[R
     return tuple(reason for _, reason in sorted(rows, key=lambda row: row[0]))
 
 
-def _price(lever: Lever) -> tuple[bool, int, float, float]:
+def _price(lever: Lever) -> tuple[bool, bool, int, float, float]:
     """What decides between two levers, least first; a number that is none comes last."""
     cost, downtime = lever.cost, lever.downtime_s
     return (
+        lever.unproven,
         lever.short_s > 0.0,
         lever.sla_tier,
         math.inf if math.isnan(cost) else cost,
@@ -109,6 +111,8 @@ def _unneeded(
     used = [v for v in beside if shares.get(v.offer, 0.0) > 0.0 and v.offer != lever.offer]
     if shares.get(lever.offer, 0.0) > 0.0:
         return Reason(code="lever.enough", values=(*values, ("share", f"{shares[lever.offer]:.0%}")))
+    if lever.unproven and used:
+        return Reason(code="lever.unproven", values=values)
     if lever.offer.startswith(STANDING):
         return Reason(code="lever.back", values=values)
     fresh = [v for v in used if not v.offer.startswith(STANDING)]
@@ -122,14 +126,14 @@ def _unneeded(
     mine, its = _price(lever), _price(last)
     if mine <= its and mine != its:
         code = "lever.optimum"
-    elif mine[0] != its[0]:
+    elif mine[1] != its[1]:
         held = (("seconds", f"{lever.lasts_s:.0f}"), ("left", f"{lever.lasts_s + lever.short_s:.0f}"))
         code, other = "lever.short", (*other, *held)
-    elif mine[1] != its[1]:
-        code = "lever.service"
     elif mine[2] != its[2]:
-        code = "lever.dearer"
+        code = "lever.service"
     elif mine[3] != its[3]:
+        code = "lever.dearer"
+    elif mine[4] != its[4]:
         code, other = "lever.downtime", (*other, ("seconds", f"{lever.downtime_s:g}"))
     else:
         code = "lever.equal"

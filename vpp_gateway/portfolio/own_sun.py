@@ -62,7 +62,9 @@ def with_own_sun(levers: tuple[Lever, ...], spare_w: Mapping[SiteId, float]) -> 
         return levers
     left = dict(spare_w)
     shares = {}
-    for lever in sorted(levers, key=lambda v: (v.short_s > 0.0, v.sla_tier, v.cost, v.downtime_s, v.offer)):
+    for lever in sorted(
+        levers, key=lambda v: (v.unproven, v.short_s > 0.0, v.sla_tier, v.cost, v.downtime_s, v.offer)
+    ):
         size_w = max((abs(leg.regulation_w) for leg in lever.legs), default=0.0)
         gained_w = 0.0
         for leg in lever.legs:
