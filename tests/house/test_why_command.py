@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -72,6 +73,12 @@ def document(folder: Path, event: str = "EV-1", *arguments: str) -> dict[str, ob
     return found
 
 
+def changes(found: dict[str, object]) -> list[dict[str, Any]]:
+    rows = found["changes"]
+    assert isinstance(rows, list)
+    return rows
+
+
 def sentences(found: dict[str, object], kind: str) -> list[tuple[float, list[str]]]:
     """(Seconds after the start, codes) of the changes of a kind."""
     changes = found["changes"]
@@ -121,7 +128,7 @@ def test_simulate_and_why_tell_the_same_hand_overs(tmp_path: Path) -> None:
     for event in result["events"]:
         told = [
             (change["after_start_s"], float(sentence["values"]["w"]))
-            for change in document(kept, event["name"])["changes"]  # type: ignore[attr-defined]
+            for change in changes(document(kept, event["name"]))
             if change["kind"] == "hand_over"
             for sentence in change["why"]
         ]
@@ -163,7 +170,7 @@ def test_an_event_that_was_refused(run: Path) -> None:
     found = document(run, "what-if/EV-2")
     assert found["state"] == "refused" and found["within_10pct"] is None
     assert sentences(found, "answer") == [(-30.0, ["answer.out", "opt.short_down", "opt.held"])]
-    (answer,) = (c for c in found["changes"] if c["kind"] == "answer")  # type: ignore[attr-defined]
+    (answer,) = (c for c in changes(found) if c["kind"] == "answer")
     assert answer["why"][2]["values"] == {"other": "what-if/EV-1", "sites": "tokyo-dc, chubu-dc"}
 
 

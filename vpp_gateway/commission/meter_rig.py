@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from vpp_gateway.commission.rig import Breach, HandClock, answer
+from vpp_gateway.commission.rig import Breach, HandClock, answer, hand_over
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import Health
-from vpp_gateway.errors import DeviceError
 from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.profiled import MeterBehaviour, ProfiledDevice
@@ -55,12 +54,5 @@ class MeterRig:
             request = self.session.next(self.clock.now)
             if request is None:
                 return
-            found = answer(self._device, request)
-            try:
-                if isinstance(found, int):
-                    self.session.refused(found, self.clock.now)
-                else:
-                    self.session.receive(found, self.clock.now)
-            except DeviceError as error:
-                self.session.lost(error, self.clock.now)
+            hand_over(self.session, answer(self._device, request), self.clock.now)
         raise Breach("the session never comes to rest")

@@ -15,6 +15,7 @@ from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate
 from vpp_gateway.sim.profiled import BatteryBehaviour, ProfiledDevice
+from vpp_gateway.southbound.modbus.meter import MeterSession
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.session import BatterySession
 from vpp_gateway.southbound.modbus.tables import tables_of
@@ -63,6 +64,17 @@ def _now(access: Coroutine[object, object, ExcCodes | None]) -> ExcCodes | None:
         found: ExcCodes | None = done.value
         return found
     raise MisuseError("a simulated device on paper must not wait")
+
+
+def hand_over(session: BatterySession | MeterSession, found: list[int] | int, now: float) -> None:
+    """Give a session the answer to what it asked; a device that it gives up is lost to it."""
+    try:
+        if isinstance(found, int):
+            session.refused(found, now)
+        else:
+            session.receive(found, now)
+    except DeviceError as error:
+        session.lost(error, now)
 
 
 class BatteryRig:
@@ -121,14 +133,7 @@ class BatteryRig:
             if request is None:
                 return self
             self.asked.append(request)
-            found = answer(self.device, request)
-            try:
-                if isinstance(found, int):
-                    self.session.refused(found, self.clock.now)
-                else:
-                    self.session.receive(found, self.clock.now)
-            except DeviceError as error:
-                self.session.lost(error, self.clock.now)
+            hand_over(self.session, answer(self.device, request), self.clock.now)
             self.told += self.session.outcomes()
         raise Breach("the session never comes to rest")
 

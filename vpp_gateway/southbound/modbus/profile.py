@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -320,7 +320,7 @@ def device_schema() -> dict[str, object]:
 
 
 _ROLES: Mapping[str, tuple[str, ...]] = {
-    "battery": BatteryRole.__args__,  # type: ignore[attr-defined]  # a Literal's words, which typing does not show
-    "meter": MeterRole.__args__,  # type: ignore[attr-defined]
+    "battery": get_args(BatteryRole),
+    "meter": get_args(MeterRole),
 }
 __all__ = ["Command", "DeviceProfile", "Heartbeat", "Line", "Measure", "Reversion"]
