@@ -58,4 +58,18 @@ HORIZON: Final[Mapping[str, tuple[str, str]]] = {
         "The {kind} {name} is left out of the plan: {wrong}.",
         "{kind} {name} は計画から除く: {wrong}。",
     ),
+    # --- what comes back when it is over -----------------------------------------------------------------------------
+    "why.rebound.held": (
+        "After its end the shifted work takes {kwh} kWh more at {site} within {minutes} min; batteries hold the import there at "
+        "its baseline, as far as their energy goes.",
+        "終了後 {minutes} 分のうちに、移した負荷が戻り、{site} で {kwh} kWh 余分に消費する。蓄電池が、残量の許す範囲で受電をベースラインに保つ。",
+    ),
+    "why.rebound.owed": (
+        "After its end the shifted work takes {kwh} kWh more at {site} within {minutes} min; nothing holds the import there.",
+        "終了後 {minutes} 分のうちに、移した負荷が戻り、{site} で {kwh} kWh 余分に消費する。受電を抑えるものはない。",
+    ),
+    "alarm.rebound": (
+        "Shifted work comes back: {site} takes {kw} kW more than its baseline; batteries give {held} kW and cannot give more.",
+        "移した負荷の復帰: {site} の受電がベースラインを {kw} kW 超えている。蓄電池は {held} kW を供給中で、これ以上は出せない。",
+    ),
 }

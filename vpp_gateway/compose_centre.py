@@ -41,6 +41,8 @@ def policy_of(settings: Settings) -> Policy:
         bridge_reserve=dispatch.bridge_reserve,
         prepare_lead_s=dispatch.prepare_lead_s,
         replan_s=dispatch.replan_s,
+        return_within_s=dispatch.return_within_s,
+        hold_rebound=dispatch.hold_rebound,
         reversion_s=settings.timing.reversion_s,
         hold_s=settings.timing.hold_s,
         rolling=rolling_of(settings),

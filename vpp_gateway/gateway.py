@@ -19,6 +19,7 @@ from vpp_gateway.dispatch.battery import BatteryDispatch
 from vpp_gateway.dispatch.judge import Judge
 from vpp_gateway.dispatch.measured import Baselines, spoken_of
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.rebound import Rebounds
 from vpp_gateway.dispatch.rolling import Rolling
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.shift_levers import levers_of
@@ -94,8 +95,10 @@ class Gateway:
             host_of=host_of, commit_within_s=policy.commit_within_s, dwell_s=policy.shift_dwell_s
         )
         self.account = Account()
-        self.battery = BatteryDispatch(self.sites, self.timeline, self.baselines, self.shifts, policy)
-        self.rolling = Rolling(self.sites, self.timeline, self.baselines, self.shifts, policy, forecasts)
+        known = (self.sites, self.timeline, self.baselines, self.shifts)
+        self.rebounds = Rebounds(*known, policy, self.account.note)
+        self.battery = BatteryDispatch(*known, self.rebounds, policy)
+        self.rolling = Rolling(*known, self.rebounds, policy, forecasts)
         self.epoch = 0
         self.started_at: float | None = None
         self.last_problem: Problem | None = None
@@ -215,12 +218,12 @@ class Gateway:
         """Nothing is owed for this instruction any more: release what was ordered for it."""
         if self.timeline.withdraw(id) is None:
             return []
-        self.baselines.forget(id)
         self._prepared_for = None
         return [*self._release(id, now), *self._second(now, measured=False)]
 
     def _release(self, id: InstructionId, now: float) -> list[Shift]:
-        commands = self.shifts.release(id, now)
+        commands = self.rebounds.over(id, now)
+        self.baselines.forget(id)
         self._mark_disturbed(now)
         return commands
 
@@ -238,7 +241,7 @@ class Gateway:
         if measured:
             self.battery.measure(self.account, now)
         if not self._listening(now):
-            commands.extend(self._take_back_late(now))
+            commands.extend(self._take_back(now))
             schedules = self.battery.schedules(now, measured=measured, keep=self.rolling.keep(now))
             commands.extend(Arrange(schedule=s) for s in schedules)
             self.battery.note_first(self._begun, self.account, now)
@@ -259,7 +262,6 @@ class Gateway:
         for instruction in self.timeline.over(now, A_SECOND):
             self.account.ended(instruction.id, instruction.end_at or now, "completed")
             self.timeline.withdraw(instruction.id)
-            self.baselines.forget(instruction.id)
             commands.extend(self._release(instruction.id, now))
         rows = self.timeline.at(now)
         due = (*(row.instruction for row in rows), *self.timeline.begin(now, A_SECOND))
@@ -283,8 +285,7 @@ class Gateway:
         before, self._ruled = self._ruled, rows
         ids = dict.fromkeys((*begun, *(row.instruction.id for row in (*before, *rows))))
         for id, place, by in self.timeline.lost_to_others(ids, now):
-            values = (("place", place), ("event", by))
-            self.account.note(id, Reason(code="timeline.lost", values=values))
+            self.account.note(id, Reason(code="timeline.lost", values=(("place", place), ("event", by))))
 
     def _conclude(self) -> list[Command]:
         return [Conclude(record=record) for record in self.account.to_conclude()]
@@ -358,12 +359,12 @@ class Gateway:
         self._mark_disturbed(now)
         return list(commands)
 
-    def _take_back_late(self, now: float) -> list[Shift]:
-        """What should be active by now and is not makes room for something else."""
+    def _take_back(self, now: float) -> list[Shift]:
+        """What should be active by now and is not makes room for something else; what waits to return has its turn."""
         late = self.shifts.take_back_late({s.site.id for s in self.sites if s.linked}, now)
         for record, _ in late:
             self._troubled(record.order.instruction, record.trouble)
-        return [shift for _, shift in late]
+        return [*(shift for _, shift in late), *self.rebounds.second(now)]
 
     def _troubled(self, id: InstructionId, why: Reason) -> None:
         """Work that was counted on is missing: it is noted, and both plans are made again."""
@@ -372,7 +373,7 @@ class Gateway:
         self._replan = True
 
     def _mark_disturbed(self, now: float) -> None:
-        self.sites.disturb(self.shifts.disturbed_sites(now), self.shifts.active_w())
+        self.sites.disturb(self.shifts.disturbed_sites(now) | self.rebounds.owing(), self.shifts.active_w())
         self.battery.expect(now)
 
     # -- links and epochs -----------------------------------------------------------------------------------

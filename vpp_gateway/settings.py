@@ -24,6 +24,7 @@ from vpp_gateway.settings_files import missing_files, missing_names
 from vpp_gateway.settings_portfolio import (
     BlockedSettings,
     CapacitySettings,
+    DispatchSettings,
     FeederSettings,
     HorizonSettings,
     LinkSettings,
@@ -263,21 +264,6 @@ class TimingSettings(Section):
     """Seconds before an event's start at which batteries are made ready."""
     agent_restart_s: Annotated[Number, Field(ge=0.05, le=3600)] = 0.2
     """Seconds before a site agent that ended is started again; doubles while it keeps ending early."""
-
-
-class DispatchSettings(Section):
-    """How orders are carried out and measured."""
-
-    baseline_window_s: Seconds = 300.0
-    """Length of the undisturbed load just before an event whose mean is the baseline, s."""
-    opt_in_at_least: Share = 0.9
-    """Opt in when at least this share of the target can be held for the whole event (0..1)."""
-    bridge_reserve: Share = 0.5
-    """Share of battery power kept free for bridging and correction while workloads can carry the rest (0..1)."""
-    prepare_lead_s: Seconds = 5.0
-    """Seconds before an event's start at which workload shifts are planned and prepared."""
-    replan_s: Seconds = 5.0
-    """At most so many seconds between two plans of the workload tier during an event."""
 
 
 class RetentionSettings(Section):

@@ -15,6 +15,7 @@ from vpp_gateway.settings_words import (
     Moment,
     Number,
     Offset,
+    Seconds,
     Section,
     Share,
     Switch,
@@ -75,6 +76,26 @@ class BlockedSettings(Section):
     """Of that local time from UTC; it knows no summer time."""
     why: Text = "blocked"
     """Why, for whoever reads it later."""
+
+
+class DispatchSettings(Section):
+    """How orders are carried out and measured."""
+
+    baseline_window_s: Seconds = 300.0
+    """Length of the undisturbed load just before an event whose mean is the baseline, s."""
+    opt_in_at_least: Share = 0.9
+    """Opt in when at least this share of the target can be held for the whole event (0..1)."""
+    bridge_reserve: Share = 0.5
+    """Share of battery power kept free for bridging and correction while workloads can carry the rest (0..1)."""
+    prepare_lead_s: Seconds = 5.0
+    """Seconds before an event's start at which workload shifts are planned and prepared."""
+    replan_s: Seconds = 5.0
+    """At most so many seconds between two plans of the workload tier during an event."""
+    return_within_s: Annotated[Number, Field(ge=0, le=3600)] = 300.0
+    """After an event, shifted work whose return would lift a site above its baseline waits for its turn, at most so many
+    seconds; 0 = all of it returns at once."""
+    hold_rebound: Switch = True
+    """While shifted work comes back, batteries hold the import of its sites at their baseline."""
 
 
 class HorizonSettings(Section):

@@ -19,6 +19,8 @@ from vpp_gateway.console.status import (
     SiteView,
 )
 from vpp_gateway.dispatch.doubt import Doubt
+from vpp_gateway.dispatch.rebound import Holding
+from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.reading import Health
 from vpp_gateway.identity import expiry_step
 
@@ -26,6 +28,8 @@ _EXPIRY: dict[int, Severity] = {60: "warning", 30: "warning", 14: "alarm", 7: "a
 """`identity.EXPIRY_DAYS` -> how urgent; each step is an alarm of its own, so that it is heard again."""
 _ROOMS = {"openadr2": "room", "plugin": "plugin", "solver": "solver", "planner": "planner"}
 """Kind of a link -> code of its alarm."""
+REBOUND_SHARE = 0.05
+"""Of its baseline: an import of a site that is lifted above it by so much is worth an alarm."""
 Row = tuple[str, Severity, str, dict[str, str]]
 """Code, severity, whose it is, words for the text; where `why_ja` is among them, it is `why` in Japanese."""
 
@@ -118,6 +122,15 @@ def of_doubts(doubts: Iterable[Doubt]) -> Iterator[Row]:
     for doubt in doubts:
         words = {"plugin": doubt.name, "why": doubt.said, "why_ja": retell(doubt.said, "ja")}
         yield "plugin_doubted", "warning", doubt.name, words
+
+
+def of_rebounds(holding: Mapping[SiteId, Holding]) -> Iterator[Row]:
+    """Alarms on sites that shifted work, coming back, lifts above their baseline by more than batteries can hold."""
+    for site, one in holding.items():
+        over_w = one.above_w - one.held_w
+        if over_w > REBOUND_SHARE * max(one.level_w, 0.0):
+            words = {"site": str(site), "kw": f"{over_w / 1000:.0f}", "held": f"{one.held_w / 1000:.0f}"}
+            yield "rebound", "warning", str(site), words
 
 
 def expiring(days_left: Mapping[str, float]) -> list[Row]:

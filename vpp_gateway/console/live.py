@@ -185,6 +185,7 @@ class LiveSource:
             if abs(w) > 1.0:
                 rows.append(("shortfall", "trip", id, {"event": id, "kw": f"{abs(w) / 1000:.1f}"}))
         rows += alarms.of_doubts(engine.gateway.shifts.doubts.running(engine.clock.utc()))
+        rows += alarms.of_rebounds(engine.gateway.rebounds.holding)
         rows += alarms.expiring(self._days_left)
         for name, notes in self._credentials().items():
             rows.append(("credentials", "warning", name, {"room": name, "why": "; ".join(notes)}))

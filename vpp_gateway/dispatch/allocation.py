@@ -360,6 +360,47 @@ def forecast_problem(
     )
 
 
+def rebound_problem(
+    sites: Sites,
+    state: SiteState,
+    regulation_w: float,
+    most_w: Mapping[DeviceId, float],
+    by: InstructionId,
+    bounds: Iterable[Bound],
+    now: float,
+) -> Problem:
+    """What batteries of one site give together that nobody rules, each at most so much.
+
+    Args:
+        regulation_w: To be given, W (>= 0).
+        most_w: Power of each battery that takes part, W.
+        by: Stands where another problem names its instruction.
+    """
+    behind = _behind(state.site)
+    free = [battery for battery in state.site.batteries if battery.id in most_w]
+    resources = tuple(
+        _resource(
+            battery,
+            behind.get(battery.id),
+            replace(battery_room(battery, state.usable[battery.id], LIMIT_HOLD_S), down_w=most_w[battery.id]),
+            most_w[battery.id],
+            0.0,
+        )
+        for battery in free
+    )
+    bounds = tuple(bounds)
+    return Problem(
+        id="rebound",
+        at=now,
+        tiers=sites.fleet.tiers,
+        targets=(Target(instruction=by, sites=(state.site.id,), regulation_w=regulation_w),),
+        resources=_limited(resources, bounds),
+        levers=(),
+        bounds=_bounds(sites, bounds, {}),
+        feeders=_feeders(sites),
+    )
+
+
 def _batteries_of(row: InForce, sites: Sites) -> Iterator[tuple[SiteState, Battery]]:
     """Batteries that give for one instruction."""
     for state in (sites[id] for id in row.sites):

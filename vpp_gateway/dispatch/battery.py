@@ -13,6 +13,7 @@ from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.limits import keep_limits, kept_now
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.rebound import Rebounds
 from vpp_gateway.dispatch.recharge import Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
@@ -33,7 +34,13 @@ class BatteryDispatch:
     """Keeps what the battery tier needs between two seconds."""
 
     def __init__(
-        self, sites: Sites, timeline: Timeline, baselines: Baselines, shifts: Shifts, policy: Policy
+        self,
+        sites: Sites,
+        timeline: Timeline,
+        baselines: Baselines,
+        shifts: Shifts,
+        rebounds: Rebounds,
+        policy: Policy,
     ) -> None:
         self._sites = sites
         self._shifts = shifts
@@ -47,6 +54,7 @@ class BatteryDispatch:
         self._segments: tuple[Segment, ...] = ()
         self.problem: Problem | None = None
         """What was asked of the batteries in the last second; None: nothing."""
+        self._rebounds = rebounds
         self._recharge = Recharge()
         self._lent: Mapping[DeviceId, tuple[float, InstructionId]] = {}
         self._short: Mapping[SiteId, InstructionId] = {}
@@ -159,12 +167,16 @@ class BatteryDispatch:
             self._short = {}
             self._lend({})
         back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
+        back.update(self._rebounds.steps(rows, keep, now))
         self._forecast(now)
         result = []
         for id in self._sites.ids:
             state = self._sites[id]
-            # A limit that holds a battery goes before its charge.
-            steps = (*current.get(id, back.get(id, ())), *self._later.get(id, ()))
+            # What an instruction or a limit has a battery do goes before its charge.
+            ruled = current.get(id, ())
+            used = {step.device for step in ruled}
+            free = (step for step in back.get(id, ()) if step.device not in used)
+            steps = (*ruled, *free, *self._later.get(id, ()))
             # What a credited site holds is what we count on: it is not changed before the site has spoken.
             counted_on = bool(steps) and state.credited(now, self._policy)
             if not state.linked and (measured or counted_on):

@@ -312,13 +312,14 @@ class Judge:
         return asked_w
 
     def _work_w(self, asked: _Asked) -> float:
-        """Workload offers that reach the free sites, and orders that stand there for this instruction.
+        """Workload offers that reach the free sites, and orders that stand there for this instruction or wait to return.
 
         An offer counts that can be held from the start of the event on: it may be called then.
         """
         whole = {site for site, device in self.timeline.claim_of(asked.instruction) if device is None}
         free = asked.free.keys() & whole
-        lasting_s = asked.hold.until - max(self.now, asked.instruction.start_at)
+        begin_at = max(self.now, asked.instruction.start_at)
+        lasting_s = asked.hold.until - begin_at
         links = self._links_w()
         offers = (
             _carried(offer, links)
@@ -329,7 +330,14 @@ class Judge:
         orders = (
             math.fsum(record.regulation_w(site) for site in free)
             for record in self.shifts.standing()
-            if record.committed and record.order.instruction == asked.instruction.id
+            if record.committed
+            and (
+                record.order.instruction == asked.instruction.id
+                or (
+                    self.timeline.get(record.order.instruction) is None
+                    and record.lasts_s(begin_at) >= lasting_s
+                )
+            )
         )
         return math.fsum(max(0.0, asked.sign * net) for net in (*offers, *orders))
 

@@ -11,7 +11,7 @@ site, for a setpoint too, though the meter shows the sum. Else the site would un
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.policy import Policy
@@ -56,6 +56,10 @@ class Baselines:
             value = self.of(instruction, state)
             if state.site.id not in known and value is not None:
                 known[state.site.id] = value
+
+    def frozen(self, instruction: InstructionId) -> Mapping[SiteId, float]:
+        """What is frozen for it, W of import by site."""
+        return self._frozen.get(instruction, {})
 
     def knows(self, instruction: InstructionId) -> bool:
         """Whether something is frozen for it."""

@@ -51,6 +51,11 @@ class Policy:
     """An agent without the centre carries its schedule on for so long."""
     commit_within_s: float = 5.0
     """A shift order that has not begun after this is not begun any more."""
+    return_within_s: float = 300.0
+    """When its instruction is over, shifted work whose return would lift a site above its baseline waits for its turn,
+    at most so long; 0 = all of it returns at once."""
+    hold_rebound: bool = True
+    """While shifted work comes back, batteries hold the import of its sites at their baseline."""
     listen_s: float = 1.0
     """After a start, the sites are heard before they are ordered anything: until all have spoken, at most so long."""
     start_grace_s: float = 10.0

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.policy import RollingPolicy
+from vpp_gateway.dispatch.schedule import LEASE_S, leased
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
@@ -29,7 +30,6 @@ CLEAR_S = 900.0
 """So long before the next instruction charging ends: the load just before it is its baseline."""
 BAND = 0.02
 """State of charge that a battery must lack before it is charged."""
-LEASE_S = 60.0
 IMPORT_SHARE = 0.9
 """Of what the grid connection could take more: the load may rise meanwhile."""
 
@@ -58,7 +58,8 @@ class Recharge:
             wanted_w = _carried(state, timeline, self._wanted(state, rolling, keep), now)
             if state.fresh and any(wanted_w.values()):
                 share = _share(state, timeline, math.fsum(wanted_w.values()), now)
-                found[state.site.id] = _steps({id: w * share for id, w in wanted_w.items()}, now)
+                charged = {id: -w * share for id, w in wanted_w.items() if w * share > 0.0}
+                found[state.site.id] = leased(charged, RECHARGE, now)
         return found
 
     def _wanted(
@@ -108,19 +109,3 @@ def _share(state: SiteState, timeline: Timeline, asked_w: float, now: float) -> 
     limits = [bound.import_max_w for bound in here if bound.import_max_w is not None]
     room_w = site_bounds(state.site, state.load_w, min(limits, default=None), None).up_max_w
     return min(1.0, IMPORT_SHARE * room_w / asked_w)
-
-
-def _steps(charge_w: Mapping[DeviceId, float], now: float) -> tuple[Step, ...]:
-    begun = math.floor(now / LEASE_S) * LEASE_S
-    return tuple(
-        Step(
-            device=id,
-            start_at=begun,
-            end_at=begun + 2 * LEASE_S,
-            discharge_w=-w,
-            instruction=RECHARGE,
-            modification=0,
-        )
-        for id, w in charge_w.items()
-        if w > 0.0
-    )

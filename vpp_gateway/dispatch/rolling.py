@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
+from vpp_gateway.dispatch.rebound import Rebounds
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.shift_levers import HELD_COST
 from vpp_gateway.dispatch.shift_record import ShiftRecord, held_id
@@ -38,7 +39,7 @@ from vpp_gateway.domain.fact import (
 from vpp_gateway.domain.fleet import BATTERY, WORKLOAD
 from vpp_gateway.domain.horizon import HorizonPlan, HorizonProblem, Work
 from vpp_gateway.domain.instruction import InstructionId, SiteId
-from vpp_gateway.domain.order import Offer, OfferId, OrderId, ShiftState, ShiftVerb
+from vpp_gateway.domain.order import Offer, OfferId, ShiftState, ShiftVerb
 from vpp_gateway.domain.plan import Call, MoveLeg, Plan, Reason
 from vpp_gateway.optimise.handover import due, hand_over
 from vpp_gateway.optimise.step_grid import step_lengths
@@ -65,17 +66,6 @@ LEAST_SHARE = 0.02
 """A smaller share of an offer is not worth its first step; the batteries carry it."""
 HELD_LEAST = 0.5
 """An order of which the plan keeps more than this goes on: it can be given back whole only."""
-REBOUND_S = 1800.0
-"""Shifted work that has ended comes back within so long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Debt:
-    """What work that was given back still takes."""
-
-    legs: tuple[MoveLeg, ...]
-    owed_wh: float
-    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +91,12 @@ class Rolling:
         timeline: Timeline,
         baselines: Baselines,
         shifts: Shifts,
+        rebounds: Rebounds,
         policy: Policy,
         forecasts: ForecastSource,
     ) -> None:
         self._sites, self._timeline, self._baselines, self._shifts = sites, timeline, baselines, shifts
-        self._policy, self._forecasts = policy, forecasts
+        self._rebounds, self._policy, self._forecasts = rebounds, policy, forecasts
         self._horizon_s = 0.0 if policy.rolling is None else policy.rolling.ahead_s
         self.plan: HorizonPlan | None = None
         """The last good one, however old."""
@@ -116,23 +107,17 @@ class Rolling:
         self._asked_at = -math.inf
         self._changed = False
         self._epoch, self._counter = 0, 0
-        self._debts: dict[OrderId, _Debt] = {}
 
     def begin(self, epoch: int) -> None:
         """A new centre took over: it plans anew."""
         self._epoch, self._counter, self._in_hand, self._asked_at = epoch, 0, None, -math.inf
-        self.plan, self.trouble, self._basis, self._debts = None, "", frozenset(), {}
+        self.plan, self.trouble, self._basis = None, "", frozenset()
 
     def notice(self, fact: Fact) -> None:
-        """Look at a fact before it is folded: what changes the coming hour, and what shifted work owes."""
-        match fact:
-            case Instructed() | Withdrawn() | Offered() | Linked() | Refused() | Lost():
-                self._changed = True
-            case Shifted():
-                self._changed = True
-                record = self._shifts.orders.get(fact.order)
-                if fact.state is ShiftState.RETURNED and record is not None:
-                    self._owe(record, fact.at)
+        """Look at a fact before it is folded: whether it changes the coming hour, and what comes back in it."""
+        self._rebounds.notice(fact)
+        if isinstance(fact, Instructed | Withdrawn | Offered | Linked | Refused | Lost | Shifted):
+            self._changed = True
 
     def stir(self) -> None:
         """Something is other than the plan in force takes it to be: make the next one soon."""
@@ -304,24 +289,17 @@ class Rolling:
 
     def _owing(self, now: float, steps: int) -> Iterator[Work]:
         """Work that was given back and still returns: nothing of it can be called."""
-        self._debts = {id: debt for id, debt in self._debts.items() if now < debt.since + REBOUND_S}
-        for id, debt in self._debts.items():
-            left_s = debt.since + REBOUND_S - now
-            yield Work(
-                offer=OfferId(f"debt:{id}"),
-                tier=WORKLOAD,
-                legs=debt.legs,
-                share_max=(0.0,) * steps,
-                owed_wh=debt.owed_wh * left_s / REBOUND_S,
-                rebound_within_s=left_s,
-            )
-
-    def _owe(self, record: ShiftRecord, at: float) -> None:
-        if record.active_at is None or record.offer.rebound_wh <= 0.0 or record.offer.sustain_s <= 0.0:
-            return
-        held = min(1.0, max(0.0, at - record.active_at) / record.offer.sustain_s)
-        wh = record.offer.rebound_wh * record.share * held
-        self._debts[record.order.id] = _Debt(legs=_legs(record), owed_wh=wh, since=at)
+        for id, debt in self._rebounds.debts.items():
+            left_s = debt.left_s(now)
+            if left_s > 0.0:
+                yield Work(
+                    offer=OfferId(f"debt:{id}"),
+                    tier=WORKLOAD,
+                    legs=debt.legs,
+                    share_max=(0.0,) * steps,
+                    owed_wh=debt.left_wh(now),
+                    rebound_within_s=left_s,
+                )
 
     # -- orders ahead of the need ---------------------------------------------------------------------------
 

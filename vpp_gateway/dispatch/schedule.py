@@ -8,11 +8,12 @@ A new schedule is sent when a step appears, ends, moves in time, or its setpoint
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vpp_gateway.domain.fleet import Battery
-from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.plan import Plan
 from vpp_gateway.portfolio.timeline import InForce
@@ -41,6 +42,27 @@ def steps_of(
     return {site: tuple(steps) for site, steps in result.items()}
 
 
+def leased(discharge_w: Mapping[DeviceId, float], by: InstructionId, now: float) -> tuple[Step, ...]:
+    """Steps that nobody's instruction bounds: they end by themselves within two minutes, should the centre be lost.
+
+    Args:
+        by: Stands where other steps name their instruction.
+    """
+    begun = math.floor(now / LEASE_S) * LEASE_S
+    return tuple(
+        Step(
+            device=id,
+            start_at=begun,
+            end_at=begun + 2 * LEASE_S,
+            discharge_w=w,
+            instruction=by,
+            modification=0,
+        )
+        for id, w in discharge_w.items()
+    )
+
+
+LEASE_S = 60.0
 WISH_EVERY_S, WISH_SHARE = 5.0, 0.02
 """How often a schedule is sent again for its `alone_import_w` alone, and from what change of it on (of battery power)."""
 

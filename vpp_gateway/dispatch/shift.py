@@ -12,7 +12,7 @@ not called for a while, and then nothing that works is given back for it before 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -273,9 +273,9 @@ class Shifts:
             if not record.committed and record.prepared_for <= now
         ]
 
-    def release(self, instruction: InstructionId, now: float) -> list[Shift]:
-        """The instruction is over: take back every order made for it."""
-        return [self._roll_back(r, now) for r in list(self.standing()) if r.order.instruction == instruction]
+    def give_back(self, records: Iterable[ShiftRecord], now: float) -> list[Shift]:
+        """Take these orders back: what they were made for is over."""
+        return [self._roll_back(record, now) for record in records]
 
     def again(self, host: SiteId, now: float) -> list[Shift]:
         """The agent of a site was away: repeat what the plug-ins there were ordered (idempotent by id)."""

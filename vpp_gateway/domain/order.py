@@ -117,3 +117,5 @@ class Offer:
     sla_tier: int = 0
     """How much was promised to whom this disturbs: 0 is called first, before any cost is compared."""
     rebound_wh: float = 0.0
+    rebound_within_s: float = 1800.0
+    """So long after it was given back all of that has come back."""

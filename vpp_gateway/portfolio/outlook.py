@@ -69,6 +69,7 @@ def work_of(
         called_s=called_s,
         start_within_s=max(0.0, offer.valid_until - now),
         rebound=offer.rebound_wh / shifted_wh if shifted_wh > 0 else 0.0,
+        rebound_within_s=offer.rebound_within_s,
         owed_wh=owed_wh,
     )
 

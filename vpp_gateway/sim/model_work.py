@@ -245,6 +245,7 @@ class ModelWork:
                     cost=spec.cost,
                     downtime_s=spec.downtime_s,
                     rebound_wh=spec.rebound_share * spec.w * left / spec.units * spec.sustain_s / 3600.0,
+                    rebound_within_s=spec.rebound_within_s,
                 )
             )
         self._on_offered(Offered(at=now, plugin=self.name, offers=tuple(offers)))

@@ -58,6 +58,8 @@ def _fault(offer: Offer, spec: PluginSpec, now: float) -> str:
     for name in ("sustain_s", "min_dwell_s", "cost", "downtime_s", "rebound_wh"):
         if not 0 <= getattr(offer, name) < math.inf:
             return f"{name} is {getattr(offer, name)}, allowed are values >= 0"
+    if not 0 < offer.rebound_within_s < math.inf:
+        return f"rebound_within_s is {offer.rebound_within_s}, allowed are values > 0"
     if offer.min_dwell_s > offer.sustain_s:
         return f"min_dwell_s is {offer.min_dwell_s}, it can be held for {offer.sustain_s} s only (sustain_s)"
     if not 0 <= offer.sla_tier <= SLA_TIER_MAX:

@@ -1,0 +1,346 @@
+"""What comes back when shifted work ends, and what is done so that the end of an event makes no peak.
+
+    work is given back           -> a debt: what its sites will take on top, for as long as its offer says
+    its instruction is over      -> work that would lift a site above its baseline waits for its turn, for at most
+                                    `return_within_s`: what still stands pays for what comes back
+    while debts run              -> batteries hold the import of a site that nobody rules at its baseline, as their energy
+                                    lasts; they are not recharged, and what the site takes is nobody's baseline
+
+A site that another instruction rules is that one's affair: its meter shows the rebound, and the batteries follow it.
+Work that owes nothing is given back at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from vpp_gateway.dispatch.allocation import rebound_problem
+from vpp_gateway.dispatch.keep import Keep
+from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
+from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.schedule import leased
+from vpp_gateway.dispatch.shift import METER_LAG_S, Shifts
+from vpp_gateway.dispatch.shift_record import ShiftRecord
+from vpp_gateway.dispatch.sites import Sites, SiteState
+from vpp_gateway.domain.command import Shift
+from vpp_gateway.domain.fact import Fact, Shifted
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
+from vpp_gateway.domain.order import OrderId, ShiftState, Step
+from vpp_gateway.domain.plan import MoveLeg, Reason
+from vpp_gateway.optimise.allocate import closed_form
+from vpp_gateway.portfolio.envelope import battery_room
+from vpp_gateway.portfolio.timeline import InForce, Timeline
+
+REBOUND = InstructionId("rebound")
+"""Stands where other steps name their instruction."""
+TOLERANCE = 0.02
+"""Of the baseline: an import above it by so little is no peak."""
+QUIET_S = 60.0
+"""Batteries are let go so long after the import was last above its baseline."""
+HOLD_LEAST_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """What work that was given back still takes."""
+
+    legs: tuple[MoveLeg, ...]
+    """What it gave where, W of regulation: its energy comes back at the same places."""
+    owed_wh: float
+    """In all, at its larger leg."""
+    since: float
+    """UTC (Unix s)."""
+    within_s: float
+
+    def left_s(self, now: float) -> float:
+        return self.since + self.within_s - now
+
+    def left_wh(self, now: float) -> float:
+        """What is still to come if it comes evenly, Wh."""
+        return self.owed_wh * min(1.0, max(0.0, self.left_s(now)) / self.within_s)
+
+    def part(self, site: SiteId) -> float:
+        """Part of it that one site takes on top, 0..1."""
+        largest = max((abs(leg.regulation_w) for leg in self.legs), default=0.0)
+        here = math.fsum(leg.regulation_w for leg in self.legs if leg.site == site)
+        return max(0.0, here) / largest if largest > 0.0 else 0.0
+
+
+def debt_of(record: ShiftRecord, now: float) -> Debt | None:
+    """What an order owes if it is given back now; None: nothing."""
+    offer = record.offer
+    if record.active_at is None or min(offer.rebound_wh, offer.sustain_s, offer.rebound_within_s) <= 0.0:
+        return None
+    held = min(1.0, max(0.0, now - record.active_at) / offer.sustain_s)
+    sites = dict.fromkeys(leg.site for leg in offer.legs)
+    return Debt(
+        legs=tuple(MoveLeg(site=site, regulation_w=record.regulation_w(site)) for site in sites),
+        owed_wh=offer.rebound_wh * record.share * held,
+        since=now,
+        within_s=offer.rebound_within_s,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How one site is held this second."""
+
+    level_w: float
+    """Import that it is held at."""
+    above_w: float
+    """What it would take above that without batteries."""
+    held_w: float
+    """What of it batteries are ordered to give."""
+    until: float
+    """UTC (Unix s): by then all that is owed has come back."""
+
+
+@dataclass(slots=True)
+class Rebounds:
+    """Debts, work that waits to be given back, and the sites that are held meanwhile."""
+
+    sites: Sites
+    timeline: Timeline
+    baselines: Baselines
+    shifts: Shifts
+    policy: Policy
+    note: Callable[[InstructionId, Reason], None]
+    """Keeps a remark with an instruction."""
+    debts: dict[OrderId, Debt] = field(default_factory=dict)
+    holding: dict[SiteId, Holding] = field(default_factory=dict)
+    """Sites that are held this second; also those that need nothing now."""
+    _levels: dict[SiteId, float] = field(default_factory=dict)
+    """Baseline of sites whose instruction is over, W."""
+    _waiting: dict[OrderId, float] = field(default_factory=dict)
+    """Orders whose instruction is over, and until when they may wait, UTC (Unix s)."""
+    _above_at: dict[SiteId, float] = field(default_factory=dict)
+    _returned_wh: dict[SiteId, float] = field(default_factory=dict)
+    """What a site has taken above its level since that was fixed."""
+    _looked_at: float | None = None
+
+    def notice(self, fact: Fact) -> None:
+        """Look at a fact before it is folded: an order that ends owes from now on."""
+        if isinstance(fact, Shifted) and fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
+            record = self.shifts.orders.get(fact.order)
+            if record is not None:
+                self._owe(record, fact.at)
+
+    def _owe(self, record: ShiftRecord, now: float) -> None:
+        debt = debt_of(record, now)
+        if debt is not None:
+            self.debts[record.order.id] = debt
+
+    # -- the end of an instruction --------------------------------------------------------------------------
+
+    def over(self, id: InstructionId, now: float) -> list[Shift]:
+        """An instruction is over: give back at once what was ordered for it, or have it wait for its turn.
+
+        To be called while its baselines are known.
+        """
+        touched = self.owing() | {leg.site for r in self.shifts.orders.values() for leg in r.offer.legs}
+        for site, level_w in self.baselines.frozen(id).items():
+            if site in touched and site not in self._levels:
+                self._levels[site], self._returned_wh[site] = level_w, 0.0
+        orders = [record for record in self.shifts.standing() if record.order.instruction == id]
+        for record in orders:
+            if self.policy.return_within_s > 0.0 and debt_of(record, now) is not None:
+                lasts_s = min(self.policy.return_within_s, record.lasts_s(now))
+                self._waiting[record.order.id] = now + lasts_s
+        self._tell(id, orders, now)
+        self._hand_on(now)
+        at_once = [r for r in orders if r.order.instruction == id and r.order.id not in self._waiting]
+        return [*self.shifts.give_back(at_once, now), *self._give_back(now)]
+
+    def _tell(self, id: InstructionId, orders: Iterable[ShiftRecord], now: float) -> None:
+        """What its work owes its sites, with the instruction."""
+        owed: dict[SiteId, tuple[float, float]] = {}
+        for debt in filter(None, (debt_of(record, now) for record in orders)):
+            for site in (leg.site for leg in debt.legs if debt.part(leg.site) > 0.0):
+                wh, within_s = owed.get(site, (0.0, 0.0))
+                owed[site] = wh + debt.part(site) * debt.owed_wh, max(within_s, debt.within_s)
+        for site, (wh, within_s) in owed.items():
+            values = (("site", str(site)), ("kwh", f"{wh / 1000:.1f}"), ("minutes", f"{within_s / 60:.0f}"))
+            held = site in self._levels and self.policy.hold_rebound
+            self.note(id, Reason(code="rebound.held" if held else "rebound.owed", values=values))
+
+    def second(self, now: float) -> list[Shift]:
+        """Forget what has come back, and give back what has waited long enough or has its turn now."""
+        for record in self.shifts.orders.values():
+            if record.taken_back and record.order.id not in self.debts:
+                self._owe(record, now)
+        if not self.debts and not self._waiting:
+            if self._levels:
+                self._levels.clear()
+                self._above_at.clear()
+            return []
+        self.debts = {id: debt for id, debt in self.debts.items() if debt.left_s(now) > 0.0}
+        self._hand_on(now)
+        shifts = self._give_back(now)
+        owing = self.owing()
+        self._levels = {site: w for site, w in self._levels.items() if site in owing}
+        return shifts
+
+    def owing(self) -> set[SiteId]:
+        """Sites that take more than they would without what we did, or soon will."""
+        legs = [leg for debt in self.debts.values() for leg in debt.legs]
+        waiting = (self.shifts.orders[id] for id in self._waiting if id in self.shifts.orders)
+        return {leg.site for leg in legs} | {leg.site for r in waiting for leg in r.offer.legs}
+
+    def _hand_on(self, now: float) -> None:
+        """What waits at a site that is ruled anew serves him who rules it now, or returns at once if it would work against
+        him."""
+        ruler = {site: row for row in self.timeline.at(now) for site in row.sites}
+        for id in list(self._waiting):
+            record = self.shifts.orders.get(id)
+            if record is None or not record.open:
+                del self._waiting[id]
+                continue
+            site = next((leg.site for leg in record.offer.legs if leg.site in ruler), None)
+            if site is None:
+                continue
+            asked_w = asked_in_force_w(ruler[site], self.sites, self.baselines) or 0.0
+            if asked_w * record.regulation_w(site) > 0.0:
+                record.order = replace(record.order, instruction=ruler[site].instruction.id)
+                del self._waiting[id]
+            else:
+                self._waiting[id] = now
+
+    def _give_back(self, now: float) -> list[Shift]:
+        """Orders whose turn it is: the dearest first, as long as every site stays at its baseline with what its batteries
+        can give; where nothing else comes back, waiting would change nothing."""
+        records = [r for id in self._waiting if (r := self.shifts.orders.get(id)) is not None and r.open]
+        turn: list[ShiftRecord] = []
+        if not records:
+            return []
+        room_w = {site: self._room_w(site, now) for site in self._levels}
+        busy = {leg.site for debt in self.debts.values() for leg in debt.legs}
+        busy |= {leg.site for r in self.shifts.orders.values() if r.taken_back for leg in r.offer.legs}
+        for record in sorted(records, key=_dearest):
+            more_w = _comes_back_w(record, now)
+            fits = all(w <= room_w.get(site, math.inf) for site, w in more_w.items() if w > 0.0)
+            if fits or busy.isdisjoint(more_w) or now >= self._waiting[record.order.id]:
+                turn.append(record)
+                busy.update(more_w)
+                del self._waiting[record.order.id]
+                for site, w in more_w.items():
+                    room_w[site] = room_w.get(site, math.inf) - w
+                self._owe(record, now)
+        return self.shifts.give_back(turn, now)
+
+    def _room_w(self, site: SiteId, now: float) -> float:
+        """What more a site may take, batteries helping, W; unlimited where nobody can see it."""
+        state, level_w = self.sites[site], self._levels[site]
+        if state.load_w is None or not state.fresh:
+            return math.inf
+        coming_w = 0.0
+        for record in self.shifts.orders.values():
+            if record.taken_back:
+                coming_w += _comes_back_w(record, now).get(site, 0.0)
+        for id, debt in self.debts.items():
+            # It has just come back, and the meter may not show it yet.
+            if id not in self.shifts.orders and now < debt.since + METER_LAG_S:
+                coming_w += debt.part(site) * max((abs(leg.regulation_w) for leg in debt.legs), default=0.0)
+                coming_w += debt.part(site) * debt.owed_wh * 3600.0 / debt.within_s
+        lasting_s = max((d.left_s(now) for d in self.debts.values()), default=0.0)
+        lasting_s = max(lasting_s, *(self._within_s(id) for id in self._waiting), HOLD_LEAST_S)
+        cover_w = math.fsum(self._lasting_w(state, lasting_s, None).values())
+        return level_w * (1.0 + TOLERANCE) - state.load_w - coming_w + cover_w
+
+    def _within_s(self, id: OrderId) -> float:
+        record = self.shifts.orders.get(id)
+        return 0.0 if record is None else record.offer.rebound_within_s
+
+    # -- holding a site -------------------------------------------------------------------------------------
+
+    def steps(self, rows: Iterable[InForce], keep: Keep | None, now: float) -> dict[SiteId, tuple[Step, ...]]:
+        """What batteries give so that no site that owes is above its baseline; a site that needs nothing has no steps.
+
+        Args:
+            keep: Floors of the plan of the hour: what armed products need is not used.
+        """
+        passed_s = 0.0 if self._looked_at is None else min(max(0.0, now - self._looked_at), 2.0)
+        self._looked_at = now
+        if not self._levels or not self.policy.hold_rebound:
+            self.holding = {}
+            return {}
+        rows = tuple(rows)
+        ruled = {site for row in rows for site in row.sites}
+        alone = {device for row in rows for device in row.devices}
+        found: dict[SiteId, tuple[Step, ...]] = {}
+        holding: dict[SiteId, Holding] = {}
+        for site, level_w in self._levels.items():
+            state = self.sites[site]
+            if site in ruled or state.load_w is None or not state.fresh or not state.linked:
+                continue
+            above_w = max(0.0, state.load_w - level_w * (1.0 + TOLERANCE))
+            self._returned_wh[site] = (
+                self._returned_wh.get(site, 0.0) + max(0.0, state.load_w - level_w) * passed_s / 3600.0
+            )
+            if above_w > 0.0:
+                self._above_at[site] = now
+            given = self._hold(state, above_w, alone, keep, now)
+            found[site] = ()
+            if now <= self._above_at.get(site, -math.inf) + QUIET_S:
+                found[site] = leased(given, REBOUND, now)
+            holding[site] = Holding(
+                level_w=level_w,
+                above_w=above_w,
+                held_w=math.fsum(given.values()),
+                until=max(
+                    (d.since + d.within_s for d in self.debts.values() if d.part(site) > 0.0), default=now
+                ),
+            )
+        self.holding = holding
+        return found
+
+    def _hold(
+        self, state: SiteState, above_w: float, alone: set[DeviceId], keep: Keep | None, now: float
+    ) -> dict[DeviceId, float]:
+        """Power of each battery that is free, W: all of what is above, or as much as lasts until all is back."""
+        site = state.site.id
+        left_wh = math.fsum(d.part(site) * d.owed_wh for d in self.debts.values()) - self._returned_wh[site]
+        left_s = max((d.left_s(now) for d in self.debts.values() if d.part(site) > 0.0), default=0.0)
+        if above_w > 0.0 and left_wh > 0.0:
+            left_s = min(left_s, left_wh / above_w * 3600.0)
+        most_w = self._lasting_w(state, max(HOLD_LEAST_S, left_s), keep, alone)
+        asked_w = min(above_w, math.fsum(most_w.values()))
+        bounds = tuple(bound for bound in self.timeline.bounds_at(now) if bound.site == site)
+        plan = closed_form(
+            rebound_problem(self.sites, state, asked_w, most_w, REBOUND, bounds, now), explain=False
+        )
+        return {share.id: share.regulation_w for share in plan.shares}
+
+    @staticmethod
+    def _lasting_w(
+        state: SiteState, lasting_s: float, keep: Keep | None, alone: Iterable[DeviceId] = ()
+    ) -> dict[DeviceId, float]:
+        """Power that each usable battery can give for so long, W."""
+        found = {}
+        for battery in state.site.batteries:
+            reading = state.usable.get(battery.id)
+            if reading is None or battery.id in alone:
+                continue
+            room_w = battery_room(battery, reading, lasting_s).down_w
+            bounds = None if keep is None else keep.stores.get(battery.id)
+            if bounds is not None:
+                free_wh = max(0.0, reading.soc * battery.energy_wh - bounds.floor_wh)
+                room_w = min(room_w, free_wh * battery.efficiency * 3600.0 / lasting_s)
+            found[battery.id] = room_w
+        return found
+
+
+def _dearest(record: ShiftRecord) -> tuple[int, float, float]:
+    """First whose absence disturbs most."""
+    return -record.offer.sla_tier, -record.offer.cost, -record.offer.downtime_s
+
+
+def _comes_back_w(record: ShiftRecord, now: float) -> Mapping[SiteId, float]:
+    """Import that an order adds to each of its sites when it is given back: what it gave, and what it owes, W."""
+    debt = debt_of(record, now)
+    rows = {leg.site: record.regulation_w(leg.site) for leg in record.offer.legs}
+    if debt is None:
+        return rows
+    owed_w = debt.owed_wh * 3600.0 / debt.within_s
+    return {site: w + debt.part(site) * owed_w for site, w in rows.items()}
