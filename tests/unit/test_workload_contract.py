@@ -213,6 +213,10 @@ WRONG: dict[str, tuple[Offer, str]] = {
     "no end of validity": (replace(OFFER, valid_until=math.nan), "valid_until"),
     "longer dwell than hold": (replace(OFFER, min_dwell_s=3601.0), "min_dwell_s is 3601.0"),
     "negative rebound": (replace(OFFER, rebound_wh=-1.0), "rebound_wh is -1.0"),
+    "rebound in no time": (
+        replace(OFFER, rebound_within_s=0.0),
+        "rebound_within_s is 0.0, allowed are values > 0",
+    ),
     "SLA tier": (replace(OFFER, sla_tier=-1), "sla_tier is -1, allowed are 0 to 9"),
     "no steps": (replace(OFFER, steps=()), "the last must be 1"),
     "last step": (replace(OFFER, steps=(0.5, 0.9)), "the last must be 1"),

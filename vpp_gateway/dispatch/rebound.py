@@ -35,7 +35,7 @@ from vpp_gateway.portfolio.timeline import InForce, Timeline
 
 REBOUND = InstructionId("rebound")
 """Stands where other steps name their instruction."""
-TOLERANCE = 0.02
+TOLERANCE = 0.01
 """Of the baseline: an import above it by so little is no peak."""
 QUIET_S = 60.0
 """Batteries are let go so long after the import was last above its baseline."""
