@@ -28,6 +28,11 @@ Number = TypeVar("Number", bound=np.generic)
 SCALE = 0.01
 """Of the costs that HiGHS sees: its dual simplex takes a quarter fewer pivots where the dearest is some 10 000, and none
 is so small that its tolerance (1e-7) would swallow it. Its presolve costs more time here than it saves."""
+TRIES: tuple[dict[str, object], ...] = (
+    {"presolve": False, "dual_feasibility_tolerance": 1e-9},
+    {"presolve": True},
+)
+"""Once in thousands of programs HiGHS does not know what its last basis is worth (its status 15): then another way."""
 TIME_OUT = 1
 """scipy's status when the time limit ended the solve; it has no incumbent then."""
 
@@ -146,6 +151,9 @@ class Blocks:
     def solve(self, time_limit_s: float) -> Optimum:
         """Ask HiGHS.
 
+        Args:
+            time_limit_s: Of each of two tries; there is hardly ever more than one.
+
         Raises:
             ArithmeticError: a number is not finite, or there is no answer in time.
         """
@@ -159,19 +167,22 @@ class Blocks:
             raise ArithmeticError("the program holds a number that is not finite")
         if not cost.size:
             return Optimum(x=cost, cost=0.0, upper=cost, lower=cost, at_most=rhs[1] * 0.0, equal=rhs[0] * 0.0)
-        answer = linprog(  # type: ignore[call-overload]  # the stubs refuse an array as bounds, scipy takes it
-            SCALE * cost,
-            A_eq=matrices[0],
-            b_eq=rhs[0],
-            A_ub=matrices[1],
-            b_ub=rhs[1],
-            bounds=np.column_stack([lower, upper]),
-            method="highs",
-            options={"time_limit": time_limit_s, "presolve": False, "dual_feasibility_tolerance": 1e-9},
-        )
-        if answer.status == TIME_OUT:
-            raise ArithmeticError(f"no plan within {time_limit_s:g} s")
-        if answer.x is None:
+        for options in TRIES:
+            answer = linprog(  # type: ignore[call-overload]  # the stubs refuse an array as bounds, scipy takes it
+                SCALE * cost,
+                A_eq=matrices[0],
+                b_eq=rhs[0],
+                A_ub=matrices[1],
+                b_ub=rhs[1],
+                bounds=np.column_stack([lower, upper]),
+                method="highs",
+                options={"time_limit": time_limit_s, **options},
+            )
+            if answer.status == TIME_OUT:
+                raise ArithmeticError(f"no plan within {time_limit_s:g} s")
+            if answer.x is not None:
+                break
+        else:
             raise ArithmeticError(answer.message)
         return Optimum(
             x=answer.x,
