@@ -9,6 +9,8 @@ import pytest
 
 from tests.unit.fleets import SITES, fleet, instruction
 from tests.unit.test_gateway import LEVER, House, offer
+from vpp_gateway.catalogue import text
+from vpp_gateway.console.alarms import of_rebounds
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.policy import Policy, RollingPolicy
 from vpp_gateway.dispatch.rebound import REBOUND, TOLERANCE
@@ -305,3 +307,27 @@ def test_replay_gives_identical_orders_over_a_restart() -> None:
     twin = Gateway(fleet(power_w=100_000.0), Policy(), {LEVER: A})
     for fact, now, commands in house.log:
         assert twin.step(fact, now) == commands
+
+
+def test_the_operator_is_told_when_batteries_cannot_hold_it() -> None:
+    house = house_of(work("a", 150_000.0, 12_500.0), w=150_000.0)
+    house.run_until(END_AT + 10.0)
+    assert not list(of_rebounds(house.gateway.rebounds.holding))
+    for battery in house.plant.sites[A].batteries.values():
+        battery.soc = 0.1
+    house.run_until(END_AT + 13.0)
+    ((code, severity, site, words),) = of_rebounds(house.gateway.rebounds.holding)
+    assert (code, severity, site) == ("rebound", "warning", A)
+    assert float(words["kw"]) == pytest.approx(146.0, abs=1.0) and words["held"] == "0"
+    for lang in ("en", "ja"):
+        assert words["kw"] in text("alarm.rebound", lang, **words)
+
+
+@pytest.mark.parametrize(("held", "code"), [(True, "rebound.held"), (False, "rebound.owed")])
+def test_the_record_tells_what_was_owed(held: bool, code: str) -> None:
+    house = house_of(work("a", 150_000.0, 12_500.0), w=150_000.0, policy=Policy(hold_rebound=held))
+    house.run_until(END_AT + 3.0)
+    record = next(iter(house.gateway.account.records()))
+    (said,) = [reason for reason in record.why if reason.code.startswith("rebound.")]
+    assert said.code == code
+    assert dict(said.values) == {"site": A, "kwh": "12.5", "minutes": "5"}

@@ -128,7 +128,7 @@ def of_rebounds(holding: Mapping[SiteId, Holding]) -> Iterator[Row]:
     """Alarms on sites that shifted work, coming back, lifts above their baseline by more than batteries can hold."""
     for site, one in holding.items():
         over_w = one.above_w - one.held_w
-        if over_w > REBOUND_SHARE * max(one.level_w, 0.0):
+        if over_w > REBOUND_SHARE * abs(one.level_w):
             words = {"site": str(site), "kw": f"{over_w / 1000:.0f}", "held": f"{one.held_w / 1000:.0f}"}
             yield "rebound", "warning", str(site), words
 

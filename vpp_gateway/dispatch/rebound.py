@@ -117,7 +117,7 @@ class Rebounds:
     """Orders whose instruction is over, and until when they may wait, UTC (Unix s)."""
     _above_at: dict[SiteId, float] = field(default_factory=dict)
     _returned_wh: dict[SiteId, float] = field(default_factory=dict)
-    """What a site has taken above its level since that was fixed."""
+    """What a site has taken above its level for the debts that run."""
     _looked_at: float | None = None
 
     def notice(self, fact: Fact) -> None:
@@ -175,7 +175,10 @@ class Rebounds:
                 self._levels.clear()
                 self._above_at.clear()
             return []
-        self.debts = {id: debt for id, debt in self.debts.items() if debt.left_s(now) > 0.0}
+        for id in [id for id, debt in self.debts.items() if debt.left_s(now) <= 0.0]:
+            debt = self.debts.pop(id)
+            for site, wh in self._returned_wh.items():
+                self._returned_wh[site] = max(0.0, wh - debt.part(site) * debt.owed_wh)
         self._hand_on(now)
         shifts = self._give_back(now)
         owing = self.owing()
@@ -245,8 +248,10 @@ class Rebounds:
                 coming_w += debt.part(site) * debt.owed_wh * 3600.0 / debt.within_s
         lasting_s = max((d.left_s(now) for d in self.debts.values()), default=0.0)
         lasting_s = max(lasting_s, *(self._within_s(id) for id in self._waiting), HOLD_LEAST_S)
-        cover_w = math.fsum(self._lasting_w(state, lasting_s, None).values())
-        return level_w * (1.0 + TOLERANCE) - state.load_w - coming_w + cover_w
+        cover_w = 0.0
+        if self.policy.hold_rebound:
+            cover_w = math.fsum(self._lasting_w(state, lasting_s, None).values())
+        return _at_most_w(level_w) - state.load_w - coming_w + cover_w
 
     def _within_s(self, id: OrderId) -> float:
         record = self.shifts.orders.get(id)
@@ -274,7 +279,7 @@ class Rebounds:
             state = self.sites[site]
             if site in ruled or state.load_w is None or not state.fresh or not state.linked:
                 continue
-            above_w = max(0.0, state.load_w - level_w * (1.0 + TOLERANCE))
+            above_w = max(0.0, state.load_w - _at_most_w(level_w))
             self._returned_wh[site] = (
                 self._returned_wh.get(site, 0.0) + max(0.0, state.load_w - level_w) * passed_s / 3600.0
             )
@@ -329,6 +334,11 @@ class Rebounds:
                 room_w = min(room_w, free_wh * battery.efficiency * 3600.0 / lasting_s)
             found[battery.id] = room_w
         return found
+
+
+def _at_most_w(level_w: float) -> float:
+    """What a site may take that is held at this import."""
+    return level_w + TOLERANCE * abs(level_w)
 
 
 def _dearest(record: ShiftRecord) -> tuple[int, float, float]:
