@@ -75,6 +75,10 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
         "{site} is ordered {kw} of {total_kw} kW and no more: its contracted import binds, so other sites give the rest.",
         "{site} への命令は {total_kw} kW のうち {kw} kW まで: 契約電力に達したため、残りは他の拠点が出す。",
     ),
+    "why.site.wear": (
+        "{site} is ordered {kw} of {total_kw} kW: batteries that wear less come first; those that wear alike share by energy.",
+        "{site} に {total_kw} kW のうち {kw} kW を命令: 劣化の少ない蓄電池を先に使い、劣化が同じものは余力エネルギーで分担する。",
+    ),
     "why.site.idle": ("{site} is not needed.", "{site} は不要。"),
     "why.site.none": (
         "{site} gives nothing: none of its batteries has room.",
@@ -202,6 +206,12 @@ CHRONICLE: Final[Mapping[str, tuple[str, str]]] = {
     "why.hand_over": (
         "Hand-over of {kw} kW done {seconds} s after the order: the meters show {total_kw} kW more of work, the batteries are down to {other_kw} kW.",
         "引き継ぎ完了: 命令の {seconds} 秒後に {kw} kW。メーターに新たに {total_kw} kW が現れ、蓄電池は {other_kw} kW に下がった。",
+    ),
+    "why.share.wear": (
+        "{device} at {site} is spared: {kw} of the {room_kw} kW it could give. It wears more (wear cost {wear}) than {other} "
+        "({other_wear}), which comes first.",
+        "{site} の {device} は温存: 余力 {room_kw} kW のうち {kw} kW を命令。劣化コスト {wear} が {other}({other_wear})より高く、"
+        "劣化の少ない蓄電池を先に使う。",
     ),
     "why.share.unusable": (
         "{device} at {site} gives nothing: it cannot be used ({why}).",

@@ -181,6 +181,8 @@ class BatterySettings(DeviceSettings):
     """Seconds from an order to the first change at the meter, as measured when it was commissioned."""
     ramp_kw_per_s: Annotated[Kw, Field(gt=0)] | None = None
     """How fast its power changes then, kW per second; without it, at once."""
+    wear_cost: Annotated[Number, Field(ge=0, le=1e6)] = 0.0
+    """What a kWh through it wears, in or out, against the others; of equals the least is used first (docs/operate.md)."""
 
 
 class SiteSettings(Section):
@@ -347,10 +349,7 @@ def settings_schema() -> dict[str, object]:
 
 def fleet(settings: Settings) -> Fleet:
     """The portfolio in W and Wh."""
-    return Fleet(
-        sites=tuple(_site(site) for site in settings.sites),
-        links=tuple(site_link(row) for row in settings.links),
-    )
+    return Fleet(sites=tuple(map(_site, settings.sites)), links=tuple(map(site_link, settings.links)))
 
 
 def _site(site: SiteSettings) -> Site:
@@ -382,4 +381,5 @@ def _battery(site: str, battery: BatterySettings) -> Battery:
         efficiency=battery.efficiency,
         response_s=battery.response_s,
         ramp_w_per_s=None if battery.ramp_kw_per_s is None else battery.ramp_kw_per_s * 1000,
+        wear_cost=battery.wear_cost,
     )

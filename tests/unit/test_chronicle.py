@@ -110,6 +110,21 @@ def test_why_one_site_gives_less_than_another() -> None:
     assert "its export limit binds, so other sites give the rest" in said(shares)[0]
 
 
+def test_where_a_battery_is_spared_for_its_wear_no_site_gives_by_its_energy() -> None:
+    look = second(
+        0,
+        sites=(site("a"), site("b"), site("c")),
+        batteries=(
+            battery("a-1", 200_000.0, code="full"),
+            battery("b-1", 150_000.0, code="proportional"),
+            battery("c-1", 0.0, code="wear"),
+        ),
+    )
+    (shares,) = (row for row in told(look) if row.kind == "shares")
+    assert [reason.code for reason in shares.why] == ["site.full", "site.wear", "site.wear"]
+    assert "c is ordered 0.0 of 350.0 kW: batteries that wear less come first" in said(shares)[2]
+
+
 def test_a_limit_that_binds_must_last_to_be_told_and_carries_its_first_second() -> None:
     tight = {"sites": (site("a", cap_w=100_000.0), site("b"))}
     blink = told(second(0), second(1, **tight), second(2), *(second(at) for at in range(3, 9)))

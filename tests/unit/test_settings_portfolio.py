@@ -19,6 +19,7 @@ MORE = """\
         efficiency: 0.95
         response_s: 1.5
         ramp_kw_per_s: 500
+        wear_cost: 6.5
     feeders:
       - {id: east, devices: [b1], import_max_kw: 900, export_max_kw: 800, load_min_kw: 10, load_max_kw: 50}
     blocked:
@@ -64,6 +65,7 @@ def test_the_full_file_is_good_and_becomes_watts_and_utc(tmp_path: Path) -> None
     )
     assert (site.batteries[0].response_s, site.batteries[0].ramp_w_per_s) == (1.5, 500e3)
     assert (other.batteries[0].response_s, other.batteries[0].ramp_w_per_s) == (2.0, None)
+    assert (site.batteries[0].wear_cost, other.batteries[0].wear_cost) == (6.5, 0.0)
     noon = 1798081200.0  # 2026-12-24 12:00 JST, a Thursday
     assert site.is_blocked(device, noon, noon) and not site.is_blocked(
         device, noon + 6 * 3600, noon + 7 * 3600
@@ -117,6 +119,11 @@ def test_awards_and_products_become_a_policy(tmp_path: Path) -> None:
         ("quantity_kw: 500", "quantity_kw: .nan", "quantity_kw: §.nan", "finite", "capacity.awards[0].quantity_kw"),
         ("quantity_kw: 500", "quantity_kw: 0", "quantity_kw: §0", "range", "capacity.awards[0].quantity_kw"),
         ("confidence: 0.95", "confidence: 95", "confidence: §95", "percent", "capacity.confidence"),
+        ("wear_cost: 6.5", "wear_cost: -1", "wear_cost: §-1", "range", "sites[0].batteries[0].wear_cost"),
+        ("wear_cost: 6.5", "wear_cost: .nan", "wear_cost: §.nan", "finite", "sites[0].batteries[0].wear_cost"),
+        ("wear_cost: 6.5", "wear_cost: .inf", "wear_cost: §.inf", "finite", "sites[0].batteries[0].wear_cost"),
+        ("wear_cost: 6.5", "wear_cost: 1e7", "wear_cost: §1e7", "range", "sites[0].batteries[0].wear_cost"),
+        ("wear_cost: 6.5", "wear_cost: cheap", "wear_cost: §cheap", "type.number", "sites[0].batteries[0].wear_cost"),
         ("ramp_kw_per_s: 500", "ramp_kw_per_s: 0", "ramp_kw_per_s: §0", "range", "sites[0].batteries[0].ramp_kw_per_s"),
     ],
 )  # fmt: skip

@@ -129,13 +129,15 @@ def passed(look: Look) -> Iterator[Reason]:
 
 
 def sites(look: Look) -> Iterator[Reason]:
-    """Why each site is ordered what it is ordered: by the energy that its batteries can spare, or by what bounds it."""
+    """Why each site is ordered what it is ordered: by the energy that its batteries can spare, by their wear, or by what
+    bounds it."""
     given = {site.id: 0.0 for site in look.sites}
     energy = dict(given)
     for battery in look.batteries:
         given[battery.site] += abs(battery.regulation_w)
         energy[battery.site] += battery.energy_wh if battery.room_w > 0.0 else 0.0
     total_w, total_wh = math.fsum(given.values()), math.fsum(energy.values())
+    spared = {battery.site for battery in look.batteries if battery.reason.code == "share.wear"}
     for site in look.sites:
         mine = [battery for battery in look.batteries if battery.site == site.id]
         values = (("site", site.id), ("w", f"{given[site.id]:.0f}"), ("total_w", f"{total_w:.0f}"))
@@ -147,6 +149,8 @@ def sites(look: Look) -> Iterator[Reason]:
             yield Reason(code=f"site.{limit(look, site)}", values=values)
         elif all(battery.state == "full" for battery in mine if battery.room_w > 0.0):
             yield Reason(code="site.full", values=values)
+        elif site.id in spared or (spared and given[site.id] > 0.0):
+            yield Reason(code="site.wear", values=values)
         elif given[site.id] <= 0.0:
             yield Reason(code="site.idle", values=values[:1])
         else:

@@ -218,8 +218,18 @@ def _behind(site: Site) -> dict[DeviceId, FeederId]:
 
 
 def _resource(
-    battery: Battery, feeder: FeederId | None, room: Room, easy_down_w: float, easy_up_w: float
+    battery: Battery,
+    feeder: FeederId | None,
+    room: Room,
+    easy_down_w: float,
+    easy_up_w: float,
+    lasting: Room | None = None,
 ) -> Resource:
+    """One battery in a problem.
+
+    Args:
+        lasting: What its energy carries to the end of what it gives for; None = nothing is known of an end.
+    """
     return Resource(
         id=battery.id,
         site=battery.site,
@@ -231,6 +241,9 @@ def _resource(
         weight_down=max(room.energy_down_wh, MIN_WEIGHT_WH),
         weight_up=max(room.energy_up_wh, MIN_WEIGHT_WH),
         feeder=feeder,
+        wear_cost=battery.wear_cost,
+        lasting_down_w=math.inf if lasting is None else lasting.down_w,
+        lasting_up_w=math.inf if lasting is None else lasting.up_w,
     )
 
 
@@ -284,7 +297,8 @@ def _resources(
             instant = battery_room(battery, reading, min(hold, 60.0)) if reading else NO_ROOM
             easy_down = min(instant.down_w * easy, down_w)
             easy_up = min(instant.up_w * easy, up_w)
-            rows.append(_resource(battery, behind.get(battery.id), instant, easy_down, easy_up))
+            lasting = battery_room(battery, reading, hold) if sites.worn else None
+            rows.append(_resource(battery, behind.get(battery.id), instant, easy_down, easy_up, lasting))
     return tuple(rows)
 
 
@@ -347,7 +361,9 @@ def forecast_problem(
             if state.reading is None:
                 room = nameplate_room(battery, 60.0)
             line = _behind(state.site).get(battery.id)
-            resources.append(_resource(battery, line, room, room.down_w, room.up_w))
+            hold = hold_s(row.instruction.end_at, at)
+            lasting = battery_room(battery, reading, hold) if sites.worn and reading else None
+            resources.append(_resource(battery, line, room, room.down_w, room.up_w, lasting))
     return Problem(
         id="forecast",
         at=at,

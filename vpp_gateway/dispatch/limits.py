@@ -195,7 +195,9 @@ def _left(problem: Problem, plan: Plan, given: Mapping[SiteId, float]) -> Proble
         w = gives.get(one.id, 0.0)
         on_line[one.feeder] = on_line.get(one.feeder, 0.0) + w
         down_w, up_w = max(0.0, one.down_room_w - w), max(0.0, one.up_room_w + w)
-        resources.append(replace(one, down_room_w=down_w, up_room_w=up_w, easy_down_w=down_w, easy_up_w=up_w))
+        left = replace(one, down_room_w=down_w, up_room_w=up_w, easy_down_w=down_w, easy_up_w=up_w)
+        lasting_down_w, lasting_up_w = one.lasting_down_w - w, one.lasting_up_w + w
+        resources.append(replace(left, lasting_down_w=lasting_down_w, lasting_up_w=lasting_up_w))
     return replace(
         problem,
         resources=tuple(resources),

@@ -185,6 +185,8 @@ class Sites:
             for site in fleet.sites
         }
         self.batteries: dict[DeviceId, Battery] = {battery.id: battery for battery in fleet.batteries}
+        self.worn = len({battery.wear_cost for battery in fleet.batteries}) > 1
+        """Some batteries wear more than others."""
 
     def __getitem__(self, id: SiteId) -> SiteState:
         return self._states[id]

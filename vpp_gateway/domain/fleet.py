@@ -36,6 +36,8 @@ class Battery:
     """From an order to the first change at the meter."""
     ramp_w_per_s: float | None = None
     """How fast its power changes then; None = at once."""
+    wear_cost: float = 0.0
+    """What a kWh through it wears, in or out, against a kWh through another battery (>= 0); any one unit for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,12 @@ class Resource:
     weight_up: float
     feeder: FeederId | None = None
     """The line inside the site that it is behind; None = it stands at the grid connection."""
+    wear_cost: float = 0.0
+    """What a kWh through it wears, in any one unit: of those that are otherwise equal the least is used first."""
+    lasting_down_w: float = math.inf
+    """What its energy carries to the end of what it gives for. Wear decides about so much of it and no more: a battery
+    that is spent early is missing later."""
+    lasting_up_w: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

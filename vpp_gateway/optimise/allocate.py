@@ -8,7 +8,8 @@ back what a step is too much.
     easy part of batteries -> levers by cost -> those that would not last -> those that must prove themselves
                            -> rest of the batteries (kept for bridging)
 
-Levers of equal disruption are taken by their share of own sun. How batteries use it: `optimise.side`.
+Levers of equal disruption are taken by their share of own sun. How batteries use it, and that those which wear least
+go first, before charge decides: `optimise.side`.
 
 Levers with two legs (moves) couple targets: then `optimise.linear` decides how much of each is called, and this
 module only shares out what remains.
@@ -21,11 +22,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vpp_gateway.domain.fleet import FeederId
-from vpp_gateway.domain.instruction import InstructionId, SiteId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Call, Lever, Plan, Problem, Reason, Resource, Share, Target
 from vpp_gateway.optimise.overshoot import without_overshoot
-from vpp_gateway.optimise.side import EPSILON_W, Side, finite, own_first
+from vpp_gateway.optimise.side import EPSILON_W, Side, by_wear, finite, own_first
 from vpp_gateway.optimise.steps import Carried, step_up
 
 Used = dict[tuple[SiteId, FeederId | None, float], float]
@@ -133,6 +134,7 @@ def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId,
         caps=caps,
         feeders=feeders,
         own=own_first(spare, sign, caps),
+        kinds=by_wear(resources),
     )
 
 
@@ -209,6 +211,7 @@ def _fitting_step(lever: Lever, wanted: float, now: float, room: float, carried:
 
 def _shares(side: Side, explain: bool) -> list[Share]:
     rows = []
+    before = _before(side) if explain and side.kinds else {}
     for resource in side.resources:
         given = side.given.get(resource.id, 0.0)
         rows.append(
@@ -217,13 +220,25 @@ def _shares(side: Side, explain: bool) -> list[Share]:
                 site=resource.site,
                 tier=resource.tier,
                 regulation_w=side.sign * given if given else 0.0,
-                reason=_why(side, resource, given) if explain else None,
+                reason=_why(side, resource, given, before.get(resource.id)) if explain else None,
             )
         )
     return rows
 
 
-def _why(side: Side, resource: Resource, given: float) -> Reason:
+def _before(side: Side) -> dict[DeviceId, Resource]:
+    """Of each battery one that gives something and comes before it, for it wears less: the nearest to it in wear."""
+    found: dict[DeviceId, Resource] = {}
+    last: Resource | None = None
+    for kind in side.kinds:
+        members = [side.resources[i] for i in kind]
+        if last is not None:
+            found.update(dict.fromkeys((r.id for r in members), last))
+        last = next((r for r in members if side.given.get(r.id, 0.0) > EPSILON_W), last)
+    return found
+
+
+def _why(side: Side, resource: Resource, given: float, before: Resource | None) -> Reason:
     room = side.room(resource)
     values: tuple[tuple[str, str], ...]
     values = (("site", resource.site), ("w", f"{given:.0f}"), ("room_w", f"{room:.0f}"))
@@ -237,11 +252,18 @@ def _why(side: Side, resource: Resource, given: float) -> Reason:
         code = "share.bridging"
     elif resource.id in side.sunny:
         code = "share.own_sun"
+    elif before is not None and given < min(side.easy(resource), side.lasting(resource)) - EPSILON_W:
+        code, values = "share.wear", (*values, *_wears(resource, before))
     elif given > EPSILON_W:
         code = "share.proportional"
     else:
         code = "share.not_needed"
     return Reason(code=code, values=values)
+
+
+def _wears(resource: Resource, before: Resource) -> tuple[tuple[str, str], ...]:
+    wear, other = resource.wear_cost, before.wear_cost
+    return ("wear", f"{wear:g}"), ("other", before.id), ("other_wear", f"{other:g}")
 
 
 def _call(lever: Lever, calls: Mapping[OfferId, float]) -> Call:

@@ -57,6 +57,11 @@ def reasons_of(plan: Plan, target: Target, problem: Problem) -> tuple[Reason, ..
         for s in plan.shares
         if target.has(s.id, s.site) and s.reason is not None
     ]
-    idle = ("call.not_needed", "share.not_needed")
-    used = [reason for reason in (*calls, *shares) if reason.code not in idle]
-    return (*plan.binding, *used, *(reason for reason in (*calls, *shares) if reason.code in idle))
+    used = [reason for reason in (*calls, *shares) if not _idle(reason)]
+    return (*plan.binding, *used, *(reason for reason in (*calls, *shares) if _idle(reason)))
+
+
+def _idle(reason: Reason) -> bool:
+    """Nothing is wanted of it: it is not needed, or spared altogether."""
+    spared = reason.code == "share.wear" and dict(reason.values)["w"] == "0"
+    return spared or reason.code in ("call.not_needed", "share.not_needed")

@@ -15,6 +15,12 @@ Two passes over the levels of the tree, from the deepest to the roots:
     levels    only for the rank that a cut falls into: sum(min(u_i, level * w_i)) = amount, by Newton's method. The
               sum is concave in the level, so the steps rise towards the root from below, and the last one is exact
 
+Batteries that wear differently differ in rank: where (tier, wear) are the keys of each resource, most urgent first,
+
+    _, rank = np.unique(np.column_stack([tier, wear]), axis=0, return_inverse=True)      rank.reshape(-1) to compile_tree
+
+so wear orders inside a tier, and only resources of equal wear share by weight.
+
 What does not change each second is compiled once (`optimise.tree`); rooms, weights, caps and targets come with each
 call. Rounding aside the result does not depend on the order of resources.
 """

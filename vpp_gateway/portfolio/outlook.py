@@ -22,6 +22,7 @@ from vpp_gateway.domain.reading import BatteryReading
 from vpp_gateway.portfolio.availability import SiteNow
 from vpp_gateway.portfolio.forecast import ForecastSource, course_w
 from vpp_gateway.portfolio.timeline import Bound, InForce, Timeline
+from vpp_gateway.portfolio.wear import wear_prices
 
 AskedOf = Callable[[InForce], float | None]
 """A demand as regulation against the baseline, W; None while that cannot be known (`dispatch.allocation.asked_of_w`)."""
@@ -129,6 +130,7 @@ def outlook(
     known = tuple(sites)
     middles = tuple(_middles(now, lengths_s))
     ramps = ramp_w_per_s or {}
+    wear = wear_prices(battery for site in known for battery in site.site.batteries)
     apart = {device for at in middles for row in timeline.at(at) for device in row.devices}
     limits = [timeline.bounds_at(at) for at in middles]
     return HorizonProblem(
@@ -138,7 +140,9 @@ def outlook(
         tiers=tiers,
         asked=tuple(_asked(timeline, middles, asked_w, bridge_s)),
         stores=tuple(
-            _store(site.site.id, battery, reading, wanted_soc, ramps.get(battery.id))
+            _store(
+                site.site.id, battery, reading, wanted_soc, ramps.get(battery.id), wear.get(battery.id, 1.0)
+            )
             for site in known
             for battery in site.site.batteries
             if battery.id not in apart
@@ -177,7 +181,12 @@ def _asked(
 
 
 def _store(
-    site: SiteId, battery: Battery, reading: BatteryReading, wanted_soc: float, ramp: float | None
+    site: SiteId,
+    battery: Battery,
+    reading: BatteryReading,
+    wanted_soc: float,
+    ramp: float | None,
+    cost: float,
 ) -> Store:
     floor, ceiling = max(battery.soc_min, reading.soc_min), min(battery.soc_max, reading.soc_max)
     return Store(
@@ -194,6 +203,7 @@ def _store(
         charge_efficiency=battery.efficiency,
         discharge_w=reading.discharge_w,
         ramp_w_per_s=ramp,
+        cost=cost,
     )
 
 
