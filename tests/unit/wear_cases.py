@@ -8,7 +8,7 @@ Each purpose is a linear program of its own, on the optima of those before it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from tests.unit.test_feeders import random_tree, ways
+from vpp_gateway.domain.instruction import SiteId
 from vpp_gateway.domain.plan import Problem, Resource, Target
 from vpp_gateway.optimise.nested import allocate
 from vpp_gateway.optimise.tree import compile_tree
@@ -62,7 +63,7 @@ def random_worn(seed: int, *, lasting: bool = False, sun: bool = False) -> Probl
     return replace(case, bounds=bounds)
 
 
-def by_ranks(case: Problem, asked: Target, taken_w: dict[str, float] | None = None) -> dict[str, float]:
+def by_ranks(case: Problem, asked: Target, taken_w: Mapping[SiteId, float] | None = None) -> dict[str, float]:
     """One target by `optimise.nested` with ranks (part, wear). Where all wear alike nobody asks what lasts.
 
     Args:
