@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from vpp_gateway.dispatch.allocation import forecast_problem, now_problem
+from vpp_gateway.dispatch.allocation import now_problem
+from vpp_gateway.dispatch.allocation_beside import forecast_problem
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.limits import keep_limits, kept_now
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w, delivered_w, given_alone_w

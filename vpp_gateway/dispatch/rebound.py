@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from vpp_gateway.dispatch.allocation import rebound_problem
+from vpp_gateway.dispatch.allocation_beside import rebound_problem
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.policy import Policy
