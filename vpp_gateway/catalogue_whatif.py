@@ -152,6 +152,11 @@ WHATIF: Final[Mapping[str, tuple[str, str]]] = {
         "{name}: hand-over {number}: work of {mw} MW, ordered at {ordered} s ({after} s after the event's start), had taken over from the batteries {lasted} s later, at {real} s",
         "{name}: 引き継ぎ {number}: {ordered} 秒(イベント開始の {after} 秒後)に命令したワークロード {mw} MW が、{lasted} 秒かけて {real} 秒に蓄電池からの引き継ぎを完了",
     ),
+    "whatif.after": (
+        "{name}: after its end work came back at {site}, {mwh} MWh at up to {mw} MW until {until} s; the site was at most {above} MW "
+        "above its baseline (means of a minute)",
+        "{name}: 終了後、{site} に負荷が戻り、{until} 秒までに {mwh} MWh(最大 {mw} MW)を消費。受電はベースライン比で最大 {above} MW(1分平均)",
+    ),
     "whatif.failed": (
         "failure: {what} {where} ({how}) at {at} s{until}",
         "故障: {what} {where}({how})、{at} 秒{until}",

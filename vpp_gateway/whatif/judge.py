@@ -21,6 +21,7 @@ from vpp_gateway.domain.instruction import Demand, InstructionId, Limit, Setpoin
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import SETTLE_S, missing_w, within
 from vpp_gateway.metering.limit import LimitAccount
+from vpp_gateway.whatif.after import After, afters
 from vpp_gateway.whatif.course import Course, HandOver, Second
 from vpp_gateway.whatif.house import instruction_id
 from vpp_gateway.whatif.ruling import before, elsewhere, holders, limiters
@@ -66,6 +67,8 @@ class EventResult:
     excused: tuple[tuple[float, float], ...] = ()
     """[from, to] seconds of the play that do not count."""
     hand_overs: tuple[HandOver, ...] = ()
+    after: tuple[After, ...] = ()
+    """Sites to which work came back when it was over."""
     limits: Mapping[SiteId, LimitAccount] = field(default_factory=dict)
     """Of a limit that was opted in: how each of its sites kept it."""
     held_by: tuple[tuple[str, tuple[SiteId, ...]], ...] = ()
@@ -175,6 +178,7 @@ def _event(play: Play, course: Course, asked: Asked, excused: tuple[tuple[float,
         samples=samples,
         excused=excused,
         hand_overs=tuple(course.hand_overs.get(id, ())),
+        after=tuple(afters(play, course, asked)),
         limits=_limits(play, course, asked, excused) if opt == "in" else {},
         held_by=tuple(holders(play, course, asked)),
         limited_by=tuple(limiters(play, course, asked)),

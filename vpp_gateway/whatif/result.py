@@ -12,6 +12,7 @@ from vpp_gateway.domain.instruction import Limit
 from vpp_gateway.domain.plan import Reason
 from vpp_gateway.metering.delivery import within
 from vpp_gateway.optimise.explain import told
+from vpp_gateway.whatif.after import After
 from vpp_gateway.whatif.course import Course, HandOver
 from vpp_gateway.whatif.judge import TIERS, EventResult
 from vpp_gateway.whatif.remarks import elsewhere_s, held_by, remarks_on, ruled_elsewhere
@@ -35,6 +36,21 @@ class HandOverResult(_Model):
     """From the order to its being real, s."""
     grown_regulation_w: float
     """What the workload that was ordered gives more than before, W."""
+
+
+class AfterResult(_Model):
+    """A site to which work came back when the event was over."""
+
+    site: str
+    """Its id."""
+    until_s: float
+    """Looked at until another event rules it or the play is over, s from the start of the play."""
+    returned_wh: float
+    """What that work took on top until then, Wh."""
+    returned_w: float
+    """Its largest power, W."""
+    above_baseline_w: float
+    """Most that the site took above the baseline of the event in the mean of a minute, W; < 0: it stayed below."""
 
 
 class RuledElsewhere(_Model):
@@ -135,6 +151,8 @@ class SimulatedEvent(_Model):
     """What others ruled of it, how a limit was held, and why nothing can be judged, in words."""
     hand_overs: tuple[HandOverResult, ...]
     """When the workload took over from the batteries."""
+    after: tuple[AfterResult, ...]
+    """What came back when it was over."""
     met: bool | None
     """Opted in, and the mean lies within 10 % of the target, or the limit was held; null: it was taken, and no second
     of it counts, so that nothing can be said."""
@@ -252,6 +270,7 @@ def _event(play: Play, row: EventResult) -> SimulatedEvent:
         by_site_w={name.removeprefix("site."): w for name, w in means.items() if name.startswith("site.")},
         unreported_samples=len(row.unreported),
         hand_overs=tuple(_hand_over(over) for over in row.hand_overs),
+        after=tuple(_after(one) for one in row.after),
         samples_elsewhere=elsewhere_s(row),
         ruled_elsewhere=tuple(
             RuledElsewhere(site=site, event=event, seconds=seconds)
@@ -293,6 +312,16 @@ def _limit(row: EventResult) -> LimitResult | None:
 def _tiers(play: Play, row: EventResult, means: dict[str, float]) -> dict[str, float]:
     sunny = any(play.sites[site].pv for site in play.scope_of(row.asked))
     return {tier: means[f"tier.{tier}"] for tier in TIERS if means and (sunny or tier != "pv")}
+
+
+def _after(one: After) -> AfterResult:
+    return AfterResult(
+        site=one.site,
+        until_s=one.until_s,
+        returned_wh=one.returned_wh,
+        returned_w=one.returned_w,
+        above_baseline_w=one.above_w,
+    )
 
 
 def _hand_over(over: HandOver) -> HandOverResult:

@@ -58,6 +58,19 @@ def _remarks(play: Play, result: SimulationResult, lang: Lang) -> Iterator[str]:
             yield f"[{style}]{said}[/]" if style else said
         for number, over in enumerate(event.hand_overs, 1):
             yield escape(_hand_over(event, number, over, lang))
+        for one in event.after:
+            yield escape(
+                text(
+                    "whatif.after",
+                    lang,
+                    name=event.name,
+                    site=one.site,
+                    mwh=f"{one.returned_wh / 1e6:.3f}",
+                    mw=_mw(one.returned_w),
+                    above=_mw(one.above_baseline_w, signed=True),
+                    until=f"{one.until_s:.0f}",
+                )
+            )
         if event.unreported_samples:
             said = text("whatif.unreported", lang, name=event.name, count=event.unreported_samples)
             yield f"[red]{escape(said)}[/]"
