@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from vpp_gateway.errors import Implausible, Rejected
+from vpp_gateway.errors import Implausible, MisuseError, Rejected
 from vpp_gateway.southbound.modbus.measures import Measure, Role, points_of
 from vpp_gateway.southbound.modbus.point import Point
-from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.profile import DeviceProfile, model_of
 from vpp_gateway.southbound.modbus.sunspec import Tables
 
 FIXED_W_BIT = 1
@@ -115,25 +115,29 @@ def imagined(profile: DeviceProfile, models: Collection[int] | None = None) -> D
         models: numbers of the SunSpec models that it shall have, or at least be able to have; None = all.
 
     Raises:
-        Rejected: no device with these models is one of this profile.
+        MisuseError: no device with these models is one of this profile.
     """
     for way in profile.ways:
-        if models is None or way.needed <= {1, *models}:
-            return _imagined(way, models)
-    wanted = ", ".join(map(str, sorted(models or ())))
-    raise Rejected(f"no device with the models {wanted} is one of profile {profile.name}")
-
-
-def _imagined(way: DeviceProfile, models: Collection[int] | None) -> DeviceProfile:
-    allowed = None if models is None else {1, *models}
-    roles: dict[str, Role] = {}
-    for role, source in way.points.items():
-        found = _allowed(source, lambda name: allowed is None or int(name.split(".", 1)[0]) in allowed)
+        found = _imagined(way, models)
         if found is not None:
-            roles[role] = found
-        elif role in way.required:
-            raise Rejected(f"the device has none of {', '.join(points_of(source))}; profile {way.name}")
-    return _with(way, roles)
+            return found
+    wanted = ", ".join(map(str, sorted(models or ())))
+    raise MisuseError(
+        f"no device with the models {wanted} is one of profile {profile.name}; "
+        f"it speaks of {', '.join(map(str, sorted(profile.models))) or 'no SunSpec model'}"
+    )
+
+
+def _imagined(way: DeviceProfile, models: Collection[int] | None) -> DeviceProfile | None:
+    allowed = way.models if models is None else way.models & {1, *models}
+    if not way.needed <= allowed or (models is not None and not way.sunspec):
+        return None
+    roles = {
+        role: found
+        for role, source in way.points.items()
+        if (found := _allowed(source, lambda name: not way.sunspec or model_of(name) in allowed)) is not None
+    }
+    return _with(way, roles) if way.required <= set(roles) else None
 
 
 def _allowed(source: Role, allows: Callable[[str], bool]) -> Role | None:

@@ -304,18 +304,19 @@ class DeviceProfile(Profile):
         """All points that this profile speaks of, each once."""
         if self._ways:
             return tuple(dict.fromkeys(name for way in self._ways for name in way.names()))
-        return self._own_names()
+        measured = (name for role in self.points.values() for name in points_of(role))
+        return tuple(dict.fromkeys((*measured, *self._other_names())))
 
-    def _own_names(self) -> tuple[str, ...]:
-        found = [name for role in self.points.values() for name in points_of(role)]
-        found += list(self.identity)
+    def _other_names(self) -> list[str]:
+        """Points that no role is made of."""
+        found = list(self.identity)
         if self.command is not None:
             found += [*self.command.points, *self.command.read_back.values()]
         if self.heartbeat is not None:
             found.append(self.heartbeat.point)
         if self.reversion is not None and self.reversion.remaining is not None:
             found.append(self.reversion.remaining)
-        return tuple(dict.fromkeys(found))
+        return found
 
     @property
     def expected(self) -> dict[str, str]:
@@ -332,7 +333,7 @@ class DeviceProfile(Profile):
         """Numbers of all SunSpec models this profile speaks of, model 1 (identity) included; none of a plain device."""
         if not self.sunspec:
             return frozenset()
-        return frozenset({1, *map(_model, self.names())})
+        return frozenset({1, *map(model_of, self.names())})
 
     @property
     def needed(self) -> frozenset[int]:
@@ -341,15 +342,9 @@ class DeviceProfile(Profile):
             return frozenset.intersection(*(way.needed for way in self._ways))
         if not self.sunspec:
             return frozenset()
-        open_ = {
-            name
-            for role in self.points.values()
-            if isinstance(role, Measure)
-            for one in role.first_of
-            for name in points_of(one)
-        }
-        fixed = (name for name in self._own_names() if name not in open_)
-        return frozenset({1, *map(_model, fixed)}) - self.optional
+        settled = (role for role in self.points.values() if not (isinstance(role, Measure) and role.first_of))
+        measured = (name for role in settled for name in points_of(role))
+        return frozenset({1, *map(model_of, (*measured, *self._other_names()))}) - self.optional
 
     def reversion_s(self, wanted_s: float) -> float | None:
         """After how long the device falls back when `wanted_s` is asked for; None = never by itself.
@@ -369,7 +364,8 @@ class DeviceProfile(Profile):
         return min(max(wanted_s, self.reversion.least_s), self.reversion.most_s)
 
 
-def _model(name: str) -> int:
+def model_of(name: str) -> int:
+    """The SunSpec model of a point that is named `<model>.<point>`."""
     return int(name.split(".", 1)[0])
 
 
@@ -383,4 +379,4 @@ _ROLES: Mapping[str, tuple[str, ...]] = {
     "battery": get_args(BatteryRole),
     "meter": get_args(MeterRole),
 }
-__all__ = ["Command", "DeviceProfile", "Heartbeat", "Line", "Measure", "Reversion"]
+__all__ = ["Command", "DeviceProfile", "Heartbeat", "Line", "Measure", "Reversion", "model_of"]
