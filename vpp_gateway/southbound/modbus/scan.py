@@ -204,7 +204,7 @@ class Scan:
     def _note(self, block: Block, registers: Sequence[int]) -> None:
         assert self.result is not None
         for point in self._wanted:
-            index = self.result.address(point) - block.address
+            index = self.result.addresses[point.model] + point.offset - block.address
             if index >= 0 and index + point.size <= block.count:
                 self._raw[point.key] = decode(point, registers, index)
         if not self._blocks:
