@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import subprocess
+import sys
 
 import pytest
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
@@ -111,6 +115,29 @@ def test_an_independent_client_reads_a_simulated_meter(model: int) -> None:
             await asyncio.to_thread(found.close)
 
     asyncio.run(story())
+
+
+def vpp_gateway(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vpp_gateway.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_simulator_has_the_models_that_it_is_told() -> None:
+    command = [sys.executable, "-m", "vpp_gateway.cli", "device", "sim", "sunspec-meter", "--model", "203"]
+    with subprocess.Popen([*command, "--kw", "70"], stdout=subprocess.PIPE, text=True) as served:
+        try:
+            assert served.stdout is not None
+            (where,) = re.findall(r"127\.0\.0\.1\D+(\d+)", served.stdout.readline())
+            done = vpp_gateway("device", "read", f"127.0.0.1:{where}", "--profile", "sunspec-meter", "--json")
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout)["values"]["import_w"] == 70e3
+            done = vpp_gateway("device", "scan", f"127.0.0.1:{where}", "--json")
+            assert json.loads(done.stdout)["devices"][0]["sunspec"] == [1, 203]
+        finally:
+            served.terminate()
+    done = vpp_gateway("device", "sim", "sunspec-meter", "--model", "704")
+    assert done.returncode != 0
+    assert "no device with the models 704 is one of profile sunspec-meter" in done.stderr
 
 
 def test_a_scan_names_what_fits_best_first() -> None:
