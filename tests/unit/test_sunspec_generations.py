@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests.unit.modbus_playbook import profile
 from tests.unit.test_modbus_codec import walk
@@ -298,3 +299,33 @@ def test_inputs_that_fall_silent_under_an_order_are_found_out() -> None:
         rig.cycle()
     assert rig.health in (Health.REFUSING, Health.IMPLAUSIBLE)
     assert "delivers 0 W" in rig.reason or "state of charge" in rig.reason
+
+
+# --- what a profile may not say ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "wrong"),
+    [
+        (
+            {"first_of": ["103.W"], "plus": ["113.W"]},
+            "exactly one of plus/minus, product, magnitude, state, first_of",
+        ),
+        ({"first_of": []}, "exactly one of"),
+        ({"first_of": ["103.W"], "silence_is_zero": True}, "silence_is_zero: only of a sum"),
+        ({"first_of": [{"plus": ["103.W"], "silence_is_zero": 3}]}, "silence_is_zero"),
+    ],
+)
+def test_a_role_that_makes_no_sense_is_refused(role: dict[str, object], wrong: str) -> None:
+    with pytest.raises(ValidationError, match=wrong):
+        profile("sunspec-meter", points={"import_w": role})
+
+
+def test_the_model_of_a_place_that_is_open_need_not_be_there_and_any_other_must() -> None:
+    assert OLDER.needed == {1, 124}
+    assert METER.needed == {1}
+    assert GEN24.needed == {1, 120, 124, 160}
+    assert NEWER.needed == {1, 701, 702, 704, 713, 715}, "802 is optional"
+    assert EITHER.needed == {1}
+    assert EITHER.models == OLDER.models | NEWER.models
+    assert profile("growatt-vpp").needed == frozenset()
