@@ -171,6 +171,8 @@ SAID: Final[Mapping[str, tuple[str, str]]] = {
     "said.no_sunspec": ("not a SunSpec device", "SunSpec 機器ではない"),
     "said.endless_map": ("the chain of SunSpec models does not end", "SunSpec モデルの連鎖が終わらない"),
     "said.no_model": ("the device lacks SunSpec model {models}", "機器に SunSpec モデル {models} がない"),
+    "said.none_of": ("the device has none of {points}", "機器に {points} のいずれもない"),
+    "said.of_profile": ("profile {name}", "プロファイル {name}"),
     "said.stranger": (
         "{point} is {found}, profile {profile} expects {expected}",
         "{point} が {found}(プロファイル {profile} では {expected})",

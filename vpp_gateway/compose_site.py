@@ -8,12 +8,12 @@ from pathlib import Path
 from vpp_gateway.clock import Clock, Rng
 from vpp_gateway.domain.instruction import DeviceId, SiteId
 from vpp_gateway.domain.order import PluginName
-from vpp_gateway.profile import load_profile
 from vpp_gateway.settings import DeviceSettings, PluginSettings, Settings, SiteSettings, fleet
 from vpp_gateway.site.agent import Holding, SiteAgent
 from vpp_gateway.site.store import AgentStore
 from vpp_gateway.southbound.modbus.client import Address, BatteryClient, MeterClient, Timing
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.shelf import load_device
 from vpp_gateway.southbound.workload.host import PluginHost
 from vpp_gateway.southbound.workload.spec import PluginSpec, TransportFactory
 from vpp_gateway.southbound.workload.spec import Timing as PluginTiming
@@ -118,7 +118,7 @@ def _meter(
 
 
 def _profile(settings: Settings, row: DeviceSettings) -> DeviceProfile:
-    profile = load_profile("devices", row.profile, DeviceProfile, settings.gateway.profile_dirs)
+    profile = load_device(row.profile, settings.gateway.profile_dirs)
     return profile.model_copy(update={"unit": row.unit})
 
 

@@ -26,6 +26,7 @@ from vpp_gateway.southbound.modbus.profile import DeviceProfile
 SHIPPED = [profile(path.stem) for path in sorted(PROFILES.glob("*.yaml"))]
 BATTERIES = [pytest.param(one, id=one.name) for one in (*SHIPPED, *IDIOMS) if one.kind == "battery"]
 SUNSPEC, METER = profile("sunspec-700-battery"), profile("sunspec-meter")
+OLDER, EITHER = profile("sunspec-storage-legacy"), profile("sunspec-battery")
 PLATE = BatteryPlate(discharge_max_w=10e3, charge_max_w=10e3, energy_wh=20e3, ramp_w_per_s=5e3)
 BUILT = Nameplate(discharge_max_w=10e3, charge_max_w=10e3, energy_wh=20e3)
 TIMING = Timing(refresh_s=5.0, reversion_s=30.0)
@@ -46,9 +47,13 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_bench(chosen: DeviceProfile, faults: Faults) -> AsyncIterator[Bench]:
+async def a_bench(
+    chosen: DeviceProfile, faults: Faults, models: tuple[int, ...] | None = None
+) -> AsyncIterator[Bench]:
     clock = LoopClock(asyncio.get_running_loop(), 1e9)
-    device, behaviour = battery(chosen, PLATE, soc=0.5, clock=clock, faults=faults, local_w=300.0)
+    device, behaviour = battery(
+        chosen, PLATE, soc=0.5, clock=clock, faults=faults, local_w=300.0, models=models
+    )
     site = SitePlant(load=ConstantLoad(20e3), batteries=[Source(behaviour)])
     async with (
         Served(device) as one,
@@ -80,12 +85,18 @@ def assert_released(bench: Bench) -> None:
     assert not bench.behaviour.armed or abs(bench.behaviour.plant.look(bench.clock.utc())) < 1.0
 
 
-def stepped(chosen: DeviceProfile, fault: str = "", value: float | None = None) -> tuple[Step, ...]:
+def stepped(
+    chosen: DeviceProfile,
+    fault: str = "",
+    value: float | None = None,
+    *,
+    models: tuple[int, ...] | None = None,
+) -> tuple[Step, ...]:
     async def story() -> tuple[Step, ...]:
         faults = Faults(delay_ms=20)
         if fault:
             faults.set(fault, value)
-        async with a_bench(chosen, faults) as bench:
+        async with a_bench(chosen, faults, models) as bench:
             steps = await step_test(bench.setup, STEPS_W, hold_s=8.0, clock=bench.clock, rng=bench.rng)
             assert_released(bench)
             return steps
@@ -93,12 +104,18 @@ def stepped(chosen: DeviceProfile, fault: str = "", value: float | None = None) 
     return run(story, max_virtual_s=600)
 
 
-def left_alone(chosen: DeviceProfile, fault: str = "", value: float | None = None) -> FailsafeResult:
+def left_alone(
+    chosen: DeviceProfile,
+    fault: str = "",
+    value: float | None = None,
+    *,
+    models: tuple[int, ...] | None = None,
+) -> FailsafeResult:
     async def story() -> FailsafeResult:
         faults = Faults(delay_ms=20)
         if fault:
             faults.set(fault, value)
-        async with a_bench(chosen, faults) as bench:
+        async with a_bench(chosen, faults, models) as bench:
             result = await failsafe_test(bench.setup, 3000.0, clock=bench.clock, rng=bench.rng)
             assert_released(bench)
             return result
@@ -166,7 +183,7 @@ LIARS: tuple[tuple[str, float | None, Verdict], ...] = (
 
 
 @pytest.mark.parametrize(("fault", "value", "verdict"), LIARS)
-@pytest.mark.parametrize("chosen", [SUNSPEC, SIGNED], ids=["sunspec", "plain"])
+@pytest.mark.parametrize("chosen", [SUNSPEC, OLDER, SIGNED], ids=["sunspec", "older", "plain"])
 def test_every_liar_is_found(
     chosen: DeviceProfile, fault: str, value: float | None, verdict: Verdict
 ) -> None:
@@ -177,6 +194,17 @@ def test_every_liar_is_found(
     result = left_alone(chosen, fault, value)
     assert result.verdict == verdict, result
     assert not result.passed
+
+
+@pytest.mark.parametrize("models", [(103, 120, 124), (113, 124, 802)], ids=["integer", "float"])
+def test_a_battery_of_the_older_generation_is_commissioned_without_saying_which(
+    models: tuple[int, ...],
+) -> None:
+    steps = stepped(EITHER, models=models)
+    assert [step.faults for step in steps] == [(), (), ()], [step.refusal for step in steps]
+    result = left_alone(EITHER, models=models)
+    assert result.verdict == "falls_back", result
+    assert result.counted_down is None, "the older one has no countdown"
 
 
 def test_a_heartbeat_that_nobody_misses_is_found() -> None:

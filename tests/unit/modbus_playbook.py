@@ -14,6 +14,7 @@ from vpp_gateway.sim.image import Image
 from vpp_gateway.southbound.modbus.codec import decode
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.session import BatterySession
+from vpp_gateway.southbound.modbus.shelf import with_generations
 from vpp_gateway.southbound.modbus.tables import tables_of
 from vpp_gateway.southbound.modbus.wire import DeviceOrder, Purpose, Read, Request, Timing, Write
 
@@ -26,7 +27,7 @@ BATTERY = Battery(
 def profile(name: str, **changes: object) -> DeviceProfile:
     """A shipped profile, with some fields changed."""
     document = YAML(typ="safe").load((PROFILES / f"{name}.yaml").read_text(encoding="utf-8"))
-    return DeviceProfile.model_validate(document | changes)
+    return with_generations(DeviceProfile.model_validate(document | changes))
 
 
 def battery_profile(

@@ -28,6 +28,7 @@ from vpp_gateway.southbound.modbus.codec import (
 from vpp_gateway.southbound.modbus.point import Point
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.scan import Scan
+from vpp_gateway.southbound.modbus.shelf import with_generations
 from vpp_gateway.southbound.modbus.tables import load_models, tables_of
 
 PROFILES = Path(__file__).parents[2] / "profiles" / "devices"
@@ -35,7 +36,7 @@ PROFILES = Path(__file__).parents[2] / "profiles" / "devices"
 
 def profile(name: str, **changes: object) -> DeviceProfile:
     document = YAML(typ="safe").load((PROFILES / f"{name}.yaml").read_text(encoding="utf-8"))
-    return DeviceProfile.model_validate(document | changes)
+    return with_generations(DeviceProfile.model_validate(document | changes))
 
 
 def a_point(type: str, size: int) -> Point:
@@ -257,7 +258,7 @@ def test_a_device_that_is_not_the_expected_one_is_rejected_in_words() -> None:
     with pytest.raises(Rejected, match="no SunSpec map"):
         walk(meter_scan(bases=[0]), dict.fromkeys(range(10), 7))
     with pytest.raises(Rejected, match="lacks SunSpec model 213"):
-        walk(meter_scan(), meter_map(40000, model=203))
+        walk(meter_scan(points={"import_w": "213.W"}), meter_map(40000, model=203))
     with pytest.raises(Rejected, match=r"1\.Mn is 'Acme', profile sunspec-meter expects '\^Other'"):
         walk(meter_scan(identity={"1.Mn": {"matches": "^Other", "example": "Other"}}), meter_map(40000))
 

@@ -23,6 +23,7 @@ from vpp_gateway.cli.device_options import folder_option, known
 from vpp_gateway.cli.device_sim import sim
 from vpp_gateway.profile import read_profile
 from vpp_gateway.southbound.modbus.profile import DeviceProfile, device_schema
+from vpp_gateway.southbound.modbus.shelf import with_generations
 from vpp_gateway.yaml_source import Document, read_yaml
 from vpp_gateway.yaml_validate import validate
 
@@ -110,7 +111,7 @@ def check(
 
     path = Path(profile)
     document = read_yaml(path) if path.suffix == ".yaml" else read_profile("devices", profile, folders)
-    found = validate(document, DeviceProfile)
+    found = with_generations(validate(document, DeviceProfile), folders)
     results = list(play(found))
     failed = [(one.name, wrong) for one, wrong in results if wrong]
     if as_json:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vpp_gateway.profile import list_profiles, load_profile
+from vpp_gateway.profile import list_profiles
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
+from vpp_gateway.southbound.modbus.shelf import load_device, with_generations
 from vpp_gateway.yaml_source import read_yaml
 from vpp_gateway.yaml_validate import validate
 
@@ -50,14 +51,14 @@ def point_at(host: str, port: int) -> Address:
 def known(folders: tuple[Path, ...]) -> tuple[DeviceProfile, ...]:
     """All profiles. Raises InvalidFile when one of them is wrong."""
     names = list_profiles("devices", folders)
-    return tuple(load_profile("devices", name, DeviceProfile, folders) for name in names)
+    return tuple(load_device(name, folders) for name in names)
 
 
 def the_profile(name: str, folders: tuple[Path, ...], unit: int | None) -> DeviceProfile:
     """A profile by name or file, for a device of that unit id. Raises InvalidFile."""
     path = Path(name)
     if path.suffix == ".yaml":
-        profile = validate(read_yaml(path), DeviceProfile)
+        profile = with_generations(validate(read_yaml(path), DeviceProfile), folders)
     else:
-        profile = load_profile("devices", name, DeviceProfile, folders)
+        profile = load_device(name, folders)
     return profile if unit is None else profile.model_copy(update={"unit": unit})

@@ -14,6 +14,7 @@ import click
 from vpp_gateway.catalogue import Lang, text
 from vpp_gateway.cli.common import lang_option, language, say
 from vpp_gateway.cli.device_options import folder_option, the_profile
+from vpp_gateway.southbound.modbus.choice import imagined
 
 if TYPE_CHECKING:
     from vpp_gateway.commission.simulated import Faults
@@ -35,6 +36,10 @@ _KW = click.FloatRange(min=0.001, max=1e6)
 @click.option(
     "--local-kw", type=float, default=0.0, show_default=True, help="Battery: discharge of its own control."
 )
+@click.option(
+    "--model", "models", multiple=True, type=click.IntRange(1, 65534),
+    help="SunSpec model that it may have, where the profile leaves it open; may be given more than once.",
+)  # fmt: skip
 @click.option("--fault", "faults", multiple=True, help="Fault from the start: NAME or NAME=VALUE.")
 @click.option("--faults", "list_them", is_flag=True, help="List all faults, and end.")
 @folder_option
@@ -49,6 +54,7 @@ def sim(
     kwh: float,
     soc: float,
     local_kw: float,
+    models: tuple[int, ...],
     faults: tuple[str, ...],
     list_them: bool,
     folders: tuple[Path, ...],
@@ -72,7 +78,7 @@ def sim(
             switch(active, line.replace("=", " "))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--fault") from None
-    chosen = the_profile(profile, folders, None)
+    chosen = imagined(the_profile(profile, folders, None), models or None)
     plate = Plate(power_w=kw * 1e3, energy_wh=kwh * 1e3, soc=soc / 100.0, local_w=local_kw * 1e3)
 
     def ready(found: tuple[str, int]) -> None:

@@ -14,7 +14,7 @@ from vpp_gateway.commission.meter_rig import MeterRig
 from vpp_gateway.commission.rig import REVERSION_S, BatteryRig, Breach
 from vpp_gateway.domain.fact import Obeyed, Refused
 from vpp_gateway.domain.reading import Health
-from vpp_gateway.southbound.modbus.measures import points_of
+from vpp_gateway.southbound.modbus.measures import Measure, points_of
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.states import State
 from vpp_gateway.southbound.modbus.wire import Purpose, Read, Write
@@ -163,8 +163,10 @@ def _taken_away(profile: DeviceProfile) -> None:
 
 def _nonsense(profile: DeviceProfile) -> None:
     faults: list[tuple[str, float | None]] = [("soc_beyond", None), ("wrong_scale", 100.0), ("spikes", None)]
-    power = points_of(profile.points["discharge_w"])
-    if all(BatteryRig(profile).bank.can_say_nothing(name) for name in power):
+    rig = BatteryRig(profile)
+    power = rig.profile.points["discharge_w"]
+    silence_counts = isinstance(power, Measure) and power.silence_is_zero
+    if not silence_counts and all(rig.bank.can_say_nothing(name) for name in points_of(power)):
         faults.append(("nan", None))
     for fault, value in faults:
         rig = armed(profile).order(5000.0)

@@ -17,6 +17,7 @@ from typing import Literal
 from vpp_gateway.clock import Clock
 from vpp_gateway.commission.probe import Probe
 from vpp_gateway.errors import DeviceError
+from vpp_gateway.southbound.modbus.choice import settle
 from vpp_gateway.southbound.modbus.layout import DeviceMap, read_plans
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.tables import tables_of
@@ -138,10 +139,11 @@ class LeftAlone:
         return Look(at=at, discharge_w=discharge_w, remaining_s=remaining_s)
 
     async def _remaining(self, device: DeviceMap) -> float | None:
-        reversion = self._profile.reversion
+        tables = tables_of(self._profile)
+        reversion = settle(self._profile, tables, device).reversion
         if reversion is None or reversion.remaining is None:
             return None
-        point = tables_of(self._profile).point(reversion.remaining)
+        point = tables.point(reversion.remaining)
         if not device.has(point):
             return None
         spans = {reversion.remaining: (point, device.scale(point))}

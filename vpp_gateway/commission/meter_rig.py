@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from vpp_gateway.commission.rig import Breach, HandClock, answer, hand_over
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import Health
 from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.profiled import MeterBehaviour, ProfiledDevice
+from vpp_gateway.southbound.modbus.choice import imagined
 from vpp_gateway.southbound.modbus.meter import MeterSession
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.tables import tables_of
@@ -21,14 +24,18 @@ class MeterRig:
     Args:
         profile: of kind meter.
         stranger: the device says that it is another product.
+        models: the SunSpec models that it may have, where the profile leaves that open; None = the best ones.
     """
 
-    def __init__(self, profile: DeviceProfile, *, stranger: bool = False) -> None:
+    def __init__(
+        self, profile: DeviceProfile, *, stranger: bool = False, models: Collection[int] | None = None
+    ) -> None:
         self.clock, self.faults, self.import_w = HandClock(1000.0), Faults(), 0.0
         if stranger:
             self.faults.set("stranger")
-        bank = Bank(profile)
-        behaviour = MeterBehaviour(profile, bank, lambda now: self.import_w, faults=self.faults)
+        built = imagined(profile, models)
+        bank = Bank(built)
+        behaviour = MeterBehaviour(built, bank, lambda now: self.import_w, faults=self.faults)
         self._device = ProfiledDevice(
             bank, behaviour, now=self.clock.utc, unit=profile.unit, faults=self.faults
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from vpp_gateway.errors import Rejected, Unreachable
+from vpp_gateway.southbound.modbus.choice import settle
 from vpp_gateway.southbound.modbus.codec import Block, decode, exception_words
 from vpp_gateway.southbound.modbus.layout import DeviceMap, read_plans, role_spans
 from vpp_gateway.southbound.modbus.measures import derive
@@ -107,7 +108,8 @@ class Probe:
             Implausible: its map makes no sense.
             Unreachable: it does not answer.
         """
-        meeting = meet(profile, tables_of(profile))
+        tables = tables_of(profile)
+        meeting = meet(profile, tables)
         while not meeting.done:
             registers, exception = await self.read(meeting.next())
             if exception:
@@ -115,6 +117,7 @@ class Probe:
             else:
                 meeting.receive(registers)
         assert meeting.result is not None
+        settle(profile, tables, meeting.result)
         return meeting.result
 
     async def identity(self, profile: DeviceProfile) -> dict[str, str]:
@@ -131,7 +134,9 @@ class Probe:
 
     async def values(self, profile: DeviceProfile, device: DeviceMap) -> dict[str, float | None]:
         """All roles of the profile, read now; None = no value. Raises Rejected, Unreachable."""
-        spans = role_spans(profile.points, tables_of(profile), device)
+        tables = tables_of(profile)
+        profile = settle(profile, tables, device)
+        spans = role_spans(profile.points, tables, device)
         found: dict[str, float | None] = {}
         for plan in read_plans(spans, device, profile.max_read, 0xFFFF if profile.sunspec else profile.gap):
             registers, exception = await self.read(plan.block)

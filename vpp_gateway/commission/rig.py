@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 
 from pymodbus.constants import ExcCodes
 
@@ -15,6 +15,7 @@ from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate
 from vpp_gateway.sim.profiled import BatteryBehaviour, ProfiledDevice
+from vpp_gateway.southbound.modbus.choice import imagined
 from vpp_gateway.southbound.modbus.meter import MeterSession
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.session import BatterySession
@@ -83,22 +84,26 @@ class BatteryRig:
     Args:
         profile: of kind battery.
         refresh_s: how often the reversion timer is restarted.
+        models: the SunSpec models that it may have, where the profile leaves that open; None = the best ones.
     """
 
-    def __init__(self, profile: DeviceProfile, *, refresh_s: float = REFRESH_S) -> None:
-        self.profile = profile
+    def __init__(
+        self, profile: DeviceProfile, *, refresh_s: float = REFRESH_S, models: Collection[int] | None = None
+    ) -> None:
+        built = imagined(profile, models)
+        self.profile = built
         self.clock = HandClock(1000.0)
         self.faults = Faults()
-        ratings = [profile.points.get(role) for role in ("discharge_max_w", "charge_max_w")]
+        ratings = [built.points.get(role) for role in ("discharge_max_w", "charge_max_w")]
         one_rating = ratings[0] is not None and ratings[0] == ratings[1]
         charge_max_w = DISCHARGE_MAX_W if one_rating else CHARGE_MAX_W
         plate = BatteryPlate(
             discharge_max_w=DISCHARGE_MAX_W, charge_max_w=charge_max_w, energy_wh=ENERGY_WH, ramp_w_per_s=1e9
         )
         self.plant = BatteryPlant(plate, soc=0.5, at=1000.0)
-        self.bank = Bank(profile)
+        self.bank = Bank(built)
         self.behaviour = BatteryBehaviour(
-            profile, self.bank, self.plant, now=self.clock.utc, faults=self.faults
+            built, self.bank, self.plant, now=self.clock.utc, faults=self.faults
         )
         self.device = ProfiledDevice(
             self.bank, self.behaviour, now=self.clock.utc, unit=profile.unit, faults=self.faults

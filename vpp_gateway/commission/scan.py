@@ -78,7 +78,7 @@ async def _unit(
     try:
         async with Probe(target, unit=unit, timeout_s=timeout_s) as probe:
             chain = await probe.chain()
-            fitting = [profile.name for profile in profiles if await _fits(probe, profile, chain)]
+            fitting = [p.name for p in sorted(profiles, key=_rank) if await _fits(probe, p, chain)]
     except Unreachable:
         return None
     if chain is None and not fitting:
@@ -86,11 +86,16 @@ async def _unit(
     return Found(address=target, unit=unit, chain=chain, profiles=tuple(fitting))
 
 
+def _rank(profile: DeviceProfile) -> int:
+    """What is said of a found device first: a product of its own, then what chooses by itself, then the rest."""
+    return 0 if profile.identity else 1 if profile.generations else 2
+
+
 async def _fits(probe: Probe, profile: DeviceProfile, chain: Chain | None) -> bool:
     """Whether the device can be met as one of this profile; without an identity a plain profile fits nobody."""
     if profile.sunspec:
         models = {number for number, _, _ in chain.models} if chain is not None else set()
-        if not profile.models - profile.optional <= models:
+        if not profile.needed <= models:
             return False
     elif chain is not None or not profile.identity:
         return False

@@ -20,7 +20,20 @@ from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.tables import tables_of
 
 TABLES: tuple[Table, ...] = ("holding", "input")
-EXPONENTS = {"W": 2, "WH": 3, "Pct": -2, "SoC": -2, "Hz": -2, "PF": -3, "V": -1, "A": -2}
+EXPONENTS = {
+    "W": 2,
+    "DCW": 1,
+    "Max": 2,
+    "Pct": -2,
+    "SoC": -2,
+    "ChaState": -2,
+    "MinRsv": -2,
+    "InOutWRte": -2,
+    "Hz": -2,
+    "PF": -3,
+    "V": -1,
+    "A": -2,
+}
 """Scale factors that real devices use, by how the name of the scale factor point begins; others are 0."""
 
 
@@ -58,16 +71,23 @@ class Bank:
                     self._words |= {(table, address): 0 for address in range(left + 1, right)}
 
     def _chain(self, profile: DeviceProfile, base: int, exponents: Mapping[str, int]) -> None:
+        repeats = {
+            id: max(
+                (p.nth for name in profile.names() if (p := self._tables.point(name)).model == id), default=0
+            )
+            for id in profile.models
+        }
+        models = [model.repeated(repeats[id]) for id, model in self._tables.models.items()]
         told = {
-            point.key: exponents.get(point.key, _exponent(point.name))
-            for model in self._tables.models.values()
+            point.key: exponents.get(point.key, _exponent(point.name.rpartition(".")[2]))
+            for model in models
             for point in model.points.values()
             if point.type == "sunssf"
         }
-        image = Image(sorted(profile.models), base=base, exponents=told)
+        image = Image(sorted(profile.models), base=base, exponents=told, repeats=repeats)
         for index, word in enumerate(image.registers):
             self._words["holding", base + index] = word
-        for model in self._tables.models.values():
+        for model in models:
             for point in model.points.values():
                 self._own(point.key, point, image.starts[model.id] + point.offset, image.exponent(point))
         for name, said in {"1.Mn": "Simulated", "1.Md": profile.name, "1.Vr": "1", "1.SN": "1"}.items():

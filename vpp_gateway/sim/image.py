@@ -28,11 +28,21 @@ class Image:
         models: numbers, in the order of the chain.
         base: wire address of `SunS`.
         exponents: scale factor points by key, for instance `{"701.W_SF": 2}`.
+        repeats: how often the group at the end of a model stands there, by model; 0 unless said.
     """
 
-    def __init__(self, models: Sequence[int], *, base: int, exponents: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        models: Sequence[int],
+        *,
+        base: int,
+        exponents: Mapping[str, int],
+        repeats: Mapping[int, int] | None = None,
+    ) -> None:
         self.base = base
-        self._tables = load_models(models)
+        self._repeats = repeats or {}
+        loaded = load_models(models)
+        self._tables = {id: table.repeated(self._repeats.get(id, 0)) for id, table in loaded.items()}
         self._exponents = exponents
         self.starts: dict[int, int] = {}
         """Wire address of each model's ID register."""
@@ -52,6 +62,8 @@ class Image:
                 self.registers += [table.id]
             elif point.name == "L":
                 self.registers += [table.length - 2]
+            elif table.group is not None and point.name == table.group.counted_by:
+                self.registers += [self._repeats.get(table.id, 0)]
             elif point.key in self._exponents:
                 self.registers += encode(point, self._exponents[point.key])
             else:

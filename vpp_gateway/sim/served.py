@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self, cast
 
@@ -18,6 +18,7 @@ from vpp_gateway.sim.bank import Bank
 from vpp_gateway.sim.faults import Faults
 from vpp_gateway.sim.plant import BatteryPlant, BatteryPlate
 from vpp_gateway.sim.profiled import BatteryBehaviour, MeterBehaviour, ProfiledDevice
+from vpp_gateway.southbound.modbus.choice import imagined
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 
 
@@ -71,6 +72,7 @@ def battery(
     clock: Clock,
     faults: Faults,
     local_w: float = 0.0,
+    models: Collection[int] | None = None,
 ) -> tuple[ProfiledDevice, BatteryBehaviour]:
     """A battery of `profile`.
 
@@ -81,14 +83,21 @@ def battery(
         clock: of the world.
         faults: switchable while it runs.
         local_w: discharge_w that its own control keeps up.
+        models: the SunSpec models that it may have, where the profile leaves that open; None = the best ones.
     """
+    profile = imagined(profile, models)
     plant, bank = BatteryPlant(plate, soc=soc, at=clock.utc()), Bank(profile)
     behaviour = BatteryBehaviour(profile, bank, plant, now=clock.utc, faults=faults, local_w=local_w)
     return ProfiledDevice(bank, behaviour, now=clock.utc, unit=profile.unit, faults=faults), behaviour
 
 
 def meter(
-    profile: DeviceProfile, import_w: Callable[[float], float], *, clock: Clock, faults: Faults
+    profile: DeviceProfile,
+    import_w: Callable[[float], float],
+    *,
+    clock: Clock,
+    faults: Faults,
+    models: Collection[int] | None = None,
 ) -> ProfiledDevice:
     """A meter of `profile`.
 
@@ -97,7 +106,9 @@ def meter(
         import_w: the truth at a time (UTC, Unix s).
         clock: of the world.
         faults: switchable while it runs.
+        models: as for a battery.
     """
+    profile = imagined(profile, models)
     bank = Bank(profile)
     behaviour = MeterBehaviour(profile, bank, import_w, faults=faults)
     return ProfiledDevice(bank, behaviour, now=clock.utc, unit=profile.unit, faults=faults)

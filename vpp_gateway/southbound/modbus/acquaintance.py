@@ -10,27 +10,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpp_gateway.domain.fleet import Battery
-from vpp_gateway.errors import Implausible, Rejected
+from vpp_gateway.errors import Implausible, MisuseError, Rejected
+from vpp_gateway.southbound.modbus.choice import settle
 from vpp_gateway.southbound.modbus.codec import exception_words
 from vpp_gateway.southbound.modbus.layout import BatteryLayout, DeviceMap
 from vpp_gateway.southbound.modbus.meeting import Meeting, meet, same_device
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
 from vpp_gateway.southbound.modbus.sunspec import Tables
-from vpp_gateway.southbound.modbus.wire import Purpose, Read
+from vpp_gateway.southbound.modbus.wire import Purpose, Read, Timing
 
 
 class Acquaintance:
     """What is known of one battery's registers."""
 
-    def __init__(self, battery: Battery, profile: DeviceProfile, tables: Tables, reversion_s: float) -> None:
+    def __init__(self, battery: Battery, profile: DeviceProfile, tables: Tables, timing: Timing) -> None:
+        """Raises MisuseError when the refresh cannot keep the reversion timer alive."""
+        for way in profile.ways:
+            after_s = way.reversion_s(timing.reversion_s)
+            if after_s is not None and timing.refresh_s > after_s / 2:
+                wrong = f"refresh_s {timing.refresh_s:g} is more than half of its reversion of {after_s:g} s"
+                raise MisuseError(f"{battery.id}: {wrong}")
         self.layout: BatteryLayout | None = None
         """None until the first scan is complete."""
         self.unchecked = False
         """A known device behind a fresh connection: `check_read` comes before anything is written."""
+        self.profile = profile
+        """What is known of the product: once the device is met, what it is of all that was left open."""
         self._battery = battery
         self._profile = profile
         self._tables = tables
-        self._reversion_s = reversion_s
+        self._reversion_s = timing.reversion_s
         self._device: DeviceMap | None = None
         self._scan: Meeting | None = None
 
@@ -89,8 +98,9 @@ class Acquaintance:
             )
         if self.layout is not None:
             return None
-        self.layout = BatteryLayout(self._battery, self._profile, self._tables, found, self._reversion_s)
-        self._device = found
+        settled = settle(self._profile, self._tables, found)
+        self.layout = BatteryLayout(self._battery, settled, self._tables, found, self._reversion_s)
+        self.profile, self._device = settled, found
         return found
 
     def checked(self, registers: Sequence[int]) -> None:

@@ -133,6 +133,24 @@ def reader(point: Point, index: int, scale: Scale = ONE) -> Reader:
     return read_many
 
 
+def scaled_reader(point: Point, index: int, scale_index: int) -> Reader:
+    """A reader of one numeric point with the scale factor that stands in the same reply.
+
+    Args:
+        index: of the point in the reply.
+        scale_index: of its scale factor; one that cannot be makes the value none.
+    """
+
+    def read(registers: Sequence[int]) -> float | None:
+        raw, exponent = decode(point, registers, index), registers[scale_index]
+        exponent -= 0x10000 if exponent & 0x8000 else 0
+        if not isinstance(raw, int | float) or not -10 <= exponent <= 10:
+            return None
+        return scaler(exponent)(raw)
+
+    return read
+
+
 def _scaled(point: Point, scale: Scale) -> Callable[[float], float]:
     times, bias = scaler(scale), point.bias
     return (lambda raw: times(raw) + bias) if bias else times

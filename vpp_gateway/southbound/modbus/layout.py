@@ -11,6 +11,7 @@ from typing import Protocol
 
 from vpp_gateway.domain.fleet import Battery
 from vpp_gateway.errors import Implausible
+from vpp_gateway.southbound.modbus.choice import FIXED_W_BIT
 from vpp_gateway.southbound.modbus.codec import (
     Block,
     Reader,
@@ -22,6 +23,7 @@ from vpp_gateway.southbound.modbus.codec import (
     plan_reads,
     plausible,
     reader,
+    scaled_reader,
     scaler,
 )
 from vpp_gateway.southbound.modbus.measures import Role, derive, points_of
@@ -31,9 +33,6 @@ from vpp_gateway.southbound.modbus.profile import Command, DeviceProfile, Line
 from vpp_gateway.southbound.modbus.scan import SunSpecMap
 from vpp_gateway.southbound.modbus.sunspec import Tables
 from vpp_gateway.southbound.modbus.terms import Ratings, Term, put, told
-
-FIXED_W_BIT = 1
-"""702 CtrlModes: the device can hold an absolute power."""
 
 DeviceMap = SunSpecMap | PlainMap
 """What is known of the registers of one device."""
@@ -67,21 +66,42 @@ def role_spans(
 def read_plans(
     spans: Mapping[str, tuple[Point, Scale]], device: DeviceMap, most: int, gap: int
 ) -> tuple[ReadPlan, ...]:
-    """Reads of at most `most` registers for all named (point, scale)."""
+    """Reads of at most `most` registers for all named (point, scale).
+
+    A scale factor that the device may change while it runs is read in the same request as its value, and counts instead
+    of the one that was found when the device was met.
+    """
     tables: tuple[Table, ...] = ("holding", "input")
     plans = []
     for table in tables:
-        own = {name: (p, scale) for name, (p, scale) in spans.items() if p.table == table}
-        for block in plan_reads(
-            [(device.address(p), p.size) for p, _ in own.values()], most, gap=gap, table=table
-        ):
+        own = {
+            name: (p, scale, _span(p, device, most)) for name, (p, scale) in spans.items() if p.table == table
+        }
+        for block in plan_reads([span for _, _, span in own.values()], most, gap=gap, table=table):
             readers = []
-            for name, (point, scale) in own.items():
-                index = device.address(point) - block.address
-                if index >= 0 and index + point.size <= block.count:
-                    readers.append((name, reader(point, index, scale)))
+            for name, (point, scale, (address, size)) in own.items():
+                if block.address <= address and address + size <= block.address + block.count:
+                    readers.append((name, _reader(point, scale, device, block.address, size)))
             plans.append(ReadPlan(block, tuple(readers)))
     return tuple(plans)
+
+
+def _span(point: Point, device: DeviceMap, most: int) -> tuple[int, int]:
+    """(address, registers) of a point, together with its scale factor where that is read along."""
+    address, size = device.address(point), point.size
+    if not isinstance(device, SunSpecMap) or point.scale_at is None:
+        return address, size
+    along = device.addresses[point.model] + point.scale_at
+    first, last = min(address, along), max(address + size, along + 1)
+    return (first, last - first) if last - first <= most else (address, size)
+
+
+def _reader(point: Point, scale: Scale, device: DeviceMap, start: int, size: int) -> Reader:
+    """Reads `point` out of a reply that begins at `start`."""
+    index = device.address(point) - start
+    if not isinstance(device, SunSpecMap) or point.scale_at is None or size == point.size:
+        return reader(point, index, scale)
+    return scaled_reader(point, index, device.addresses[point.model] + point.scale_at - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +198,7 @@ class BatteryLayout:
         fast_spans, slow_spans = (role_spans(roles, self._tables, device) for roles in (fast, slow))
         shown = self._command.read_back
         state: dict[str, tuple[Point, Scale]] = {
-            name: (replace(self._tables.point(shown.get(name, name)), bias=0.0), 0)
+            name: (replace(self._tables.point(shown.get(name, name)), bias=0.0, scale_at=None), 0)
             for name in self._points
             if self._verified(name)
         }

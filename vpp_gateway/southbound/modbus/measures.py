@@ -1,4 +1,4 @@
-"""A measured value that lies in more than one register, or as a code: how it comes out of them. Pure."""
+"""A measured value that lies in more than one register, as a code, or in one of several places. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
-PointName = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,5}\.)?[A-Za-z][A-Za-z0-9_.]*$")]
-"""`<model>.<point>` of a SunSpec device, for instance `701.W`, or the name of a point that the profile lists."""
+_STEP = r"[A-Za-z][A-Za-z0-9_]*(\[[1-9][0-9]{0,2}\])?"
+PointName = Annotated[str, StringConstraints(pattern=rf"^([0-9]{{1,5}}\.)?{_STEP}(\.{_STEP})*$")]
+"""`<model>.<point>` of a SunSpec device, for instance `701.W`, in a group that repeats `<model>.<group>[n].<point>`, for
+instance `160.module[1].DCW`; or the name of a point that the profile lists."""
 Values = Mapping[str, float | None]
 
 
 class Measure(BaseModel):
-    """One of: a sum, a product, a magnitude with its direction, or a state."""
+    """One of: a sum, a product, a magnitude with its direction, a state, or one of several of these."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -22,6 +24,8 @@ class Measure(BaseModel):
     """Sum of these."""
     minus: tuple[PointName, ...] = ()
     """Less these."""
+    silence_is_zero: bool = False
+    """A part of the sum without a value counts as 0: an input that is off says nothing."""
     product: tuple[PointName, ...] = ()
     """These multiplied, for instance voltage and current."""
     magnitude: PointName | None = None
@@ -40,6 +44,8 @@ class Measure(BaseModel):
     """All of these bits of `state` must be set."""
     no_bits: int = 0
     """None of these bits of `state` may be set."""
+    first_of: tuple[PointName | Measure, ...] = ()
+    """The first of these that the device has, and says a value of when it is met; chosen once."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Measure:
@@ -48,9 +54,12 @@ class Measure(BaseModel):
             bool(self.product),
             self.magnitude is not None,
             self.state is not None,
+            bool(self.first_of),
         ]
         if sum(kinds) != 1:
-            raise ValueError("exactly one of plus/minus, product, magnitude, state is allowed")
+            raise ValueError("exactly one of plus/minus, product, magnitude, state, first_of is allowed")
+        if self.silence_is_zero and not (self.plus or self.minus):
+            raise ValueError("silence_is_zero: only of a sum")
         if (self.magnitude is None) != (self.by is None):
             raise ValueError("magnitude and by belong together")
         if self.by is not None and (
@@ -65,11 +74,22 @@ class Measure(BaseModel):
     def points(self) -> tuple[str, ...]:
         """All that it is made of."""
         single = (self.magnitude, self.by, self.state)
-        return (*self.plus, *self.minus, *self.product, *(name for name in single if name is not None))
+        several = (point for one in self.first_of for point in points_of(one))
+        return (
+            *self.plus,
+            *self.minus,
+            *self.product,
+            *(name for name in single if name is not None),
+            *several,
+        )
 
     def value(self, values: Values) -> float | None:
         """The value; None when a part of it is missing."""
-        found = {name: values.get(name) for name in self.points}
+        if self.first_of:
+            chosen = (values.get(one) if isinstance(one, str) else one.value(values) for one in self.first_of)
+            return next((value for value in chosen if value is not None), None)
+        silent = 0.0 if self.silence_is_zero else None
+        found = {name: silent if (value := values.get(name)) is None else value for name in self.points}
         known = {name: value for name, value in found.items() if value is not None}
         if len(known) != len(found):
             return None

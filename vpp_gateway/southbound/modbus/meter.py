@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vpp_gateway.domain.instruction import DeviceId
 from vpp_gateway.domain.reading import DeviceHealth, Health, MeterReading
 from vpp_gateway.errors import DeviceError, Implausible, MisuseError, Rejected
+from vpp_gateway.southbound.modbus.choice import settle
 from vpp_gateway.southbound.modbus.codec import exception_words, import_of, plausible
 from vpp_gateway.southbound.modbus.layout import DeviceMap, ReadPlan, read_plans, role_spans
 from vpp_gateway.southbound.modbus.measures import derive
@@ -50,7 +51,7 @@ class MeterSession:
         self._reads: deque[ReadPlan] = deque()
         self._plan: ReadPlan | None = None
         self._values: dict[str, float | None] = {}
-        self._derive = derive({role: profile.points[role] for role in profile.fast})
+        self._derive: Callable[[dict[str, float | None]], None] | None = None
         self._waiting: Read | None = None
 
     def connected(self, now: float) -> None:
@@ -141,6 +142,7 @@ class MeterSession:
             self._scan = None
 
     def _planned(self, device: DeviceMap) -> tuple[ReadPlan, ...]:
-        profile = self._profile
+        profile = settle(self._profile, self._tables, device)
+        self._derive = derive({role: profile.points[role] for role in profile.fast})
         spans = role_spans({role: profile.points[role] for role in profile.fast}, self._tables, device)
         return read_plans(spans, device, profile.max_read, 0xFFFF if profile.sunspec else profile.gap)

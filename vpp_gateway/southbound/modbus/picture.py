@@ -63,7 +63,8 @@ class Picture:
         self.reading: BatteryReading | None = None
         """The last good one."""
         self._battery = battery
-        self._profile = profile
+        self.profile = profile
+        """What the device was taken for; another one of its generations once it is met."""
         self._troubles = troubles
         self._soc = SocJudge(battery)
         self._largest_w = max(battery.discharge_max_w, battery.charge_max_w)
@@ -93,7 +94,7 @@ class Picture:
 
     def switch(self, local: bool) -> None:
         """Take the position of the local/remote switch."""
-        if local and self._profile.requires_remote:
+        if local and self.profile.requires_remote:
             self._troubles.set("local", Health.REFUSING, "switched to local control at the device")
         else:
             self._troubles.clear("local")
@@ -116,7 +117,7 @@ class Picture:
             self._troubles.set("reading", Health.IMPLAUSIBLE, str(error))
             return
         self._troubles.clear("reading")
-        discharge_w = discharge_of(device_w, self._profile.power_sign)
+        discharge_w = discharge_of(device_w, self.profile.power_sign)
         self._soc.flow(now, discharge_w)
         running = values.get("running") != 0
         if running:

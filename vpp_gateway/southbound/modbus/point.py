@@ -45,6 +45,12 @@ class Point:
     """Added after scaling: value = raw * scale + bias."""
     unknown: tuple[int, ...] = ()
     """Raw patterns (unsigned) that mean "no value", besides those of the type."""
+    nth: int = 0
+    """In a group that repeats: which of them, counted from 1; 0 outside."""
+    counted_by: str | None = None
+    """Point of the model that says how often the group repeats; None = the length of the model does."""
+    scale_at: int | None = None
+    """Where the scale factor is read along with every value, in registers from the model's ID register."""
 
     @property
     def key(self) -> str:

@@ -6,6 +6,9 @@
 
 Points of a SunSpec device are named `<model>.<point>` and found by walking its chain of models; all others are listed
 under `registers`. Everything that devices do differently and that a gateway must know is a field here.
+
+A profile may leave open which of several a device is: a role the first of several points, the whole profile one of several
+`generations`. `choice.settle` decides it when the device is met.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from vpp_gateway.profile import Profile
 from vpp_gateway.southbound.modbus.codec import READ_MAX, WRITE_MAX
@@ -181,11 +184,14 @@ class DeviceProfile(Profile):
     """Registers without a point that may be read along. A SunSpec chain has no holes: there it does not count."""
     identity: dict[PointName, Identity] = Field(default_factory=dict)
     """Points that tell what device this is; asked before anything is written."""
-    points: dict[str, Role]
+    generations: tuple[str, ...] = ()
+    """Names of profiles, the best one first: the device is the first of them that it can be commanded as. Instead of
+    points and commands of its own."""
+    points: dict[str, Role] = Field(default_factory=dict)
     """Role -> point, or several points."""
     optional: frozenset[int] = frozenset()
     """SunSpec models that not every device of this kind has; its points are then left out."""
-    fast: tuple[str, ...]
+    fast: tuple[str, ...] = ()
     """Roles read every cycle."""
     slow: tuple[str, ...] = ()
     """Roles read every `slow_s`."""
@@ -199,9 +205,14 @@ class DeviceProfile(Profile):
     """Refuse to arm while `local_remote` says LOCAL; some devices say so and obey all the same."""
     settle_s: float = Field(default=10.0, gt=0)
     """Time a device may take from a setpoint to that power, above its ramp."""
+    _ways: tuple[DeviceProfile, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _consistent(self) -> DeviceProfile:
+        if self.generations:
+            if self.points or self.registers or self.command or self.reversion or self.fast or self.slow:
+                raise ValueError("generations: no points, registers or commands beside them")
+            return self
         known = set(_ROLES[self.kind])
         for role in self.points:
             if role not in known:
@@ -211,8 +222,7 @@ class DeviceProfile(Profile):
         for role in (*self.fast, *self.slow):
             if role not in self.points:
                 raise ValueError(f"fast/slow: {role!r} is not among points")
-        required = {"discharge_w", "soc"} if self.kind == "battery" else {"import_w"}
-        if missing := required - {*self.fast, *self.slow}:
+        if missing := self.required - {*self.fast, *self.slow}:
             raise ValueError(f"fast/slow: a {self.kind} must read {', '.join(sorted(missing))}")
         self._check_commands()
         self._check_points()
@@ -273,17 +283,40 @@ class DeviceProfile(Profile):
             ):
                 raise ValueError(f"read_back: {written} and {shown} must be registers of one type and scale")
 
+    @property
+    def required(self) -> frozenset[str]:
+        """Roles that a device must have."""
+        return frozenset({"discharge_w", "soc"} if self.kind == "battery" else {"import_w"})
+
+    @property
+    def ways(self) -> tuple[DeviceProfile, ...]:
+        """What the device may be, the best one first: the generations, or only this profile."""
+        return self._ways or (self,)
+
+    def among(self, ways: tuple[DeviceProfile, ...]) -> DeviceProfile:
+        """This choice with its generations, seen as the first of them until a device is met."""
+        own = {"name", "source", "verified", "product", "grade", "unit", "port", "bases", "generations"}
+        whole = ways[0].model_copy(update={name: getattr(self, name) for name in own})
+        whole._ways = ways
+        return whole
+
     def names(self) -> tuple[str, ...]:
         """All points that this profile speaks of, each once."""
-        found = [name for role in self.points.values() for name in points_of(role)]
-        found += list(self.identity)
+        if self._ways:
+            return tuple(dict.fromkeys(name for way in self._ways for name in way.names()))
+        measured = (name for role in self.points.values() for name in points_of(role))
+        return tuple(dict.fromkeys((*measured, *self._other_names())))
+
+    def _other_names(self) -> list[str]:
+        """Points that no role is made of."""
+        found = list(self.identity)
         if self.command is not None:
             found += [*self.command.points, *self.command.read_back.values()]
         if self.heartbeat is not None:
             found.append(self.heartbeat.point)
         if self.reversion is not None and self.reversion.remaining is not None:
             found.append(self.reversion.remaining)
-        return tuple(dict.fromkeys(found))
+        return found
 
     @property
     def expected(self) -> dict[str, str]:
@@ -300,10 +333,28 @@ class DeviceProfile(Profile):
         """Numbers of all SunSpec models this profile speaks of, model 1 (identity) included; none of a plain device."""
         if not self.sunspec:
             return frozenset()
-        return frozenset({1, *(int(name.split(".", 1)[0]) for name in self.names())})
+        return frozenset({1, *map(model_of, self.names())})
+
+    @property
+    def needed(self) -> frozenset[int]:
+        """SunSpec models without which no device is one of this profile."""
+        if self._ways:
+            return frozenset.intersection(*(way.needed for way in self._ways))
+        if not self.sunspec:
+            return frozenset()
+        settled = (role for role in self.points.values() if not (isinstance(role, Measure) and role.first_of))
+        measured = (name for role in settled for name in points_of(role))
+        return frozenset({1, *map(model_of, (*measured, *self._other_names()))}) - self.optional
 
     def reversion_s(self, wanted_s: float) -> float | None:
-        """After how long the device falls back when `wanted_s` is asked for; None = never by itself."""
+        """After how long the device falls back when `wanted_s` is asked for; None = never by itself.
+
+        As long as it may be one of several generations, of the one that takes longest.
+        """
+        if self._ways:
+            found = [way.reversion_s(wanted_s) for way in self._ways]
+            known = [seconds for seconds in found if seconds is not None]
+            return max(known) if len(known) == len(found) else None
         if self.reversion is None or self.reversion.kind == "none":
             return None
         if self.reversion.kind == "watchdog":
@@ -311,6 +362,11 @@ class DeviceProfile(Profile):
         if self.reversion.kind == "heartbeat":
             return None if self.heartbeat is None else self.heartbeat.timeout_s
         return min(max(wanted_s, self.reversion.least_s), self.reversion.most_s)
+
+
+def model_of(name: str) -> int:
+    """The SunSpec model of a point that is named `<model>.<point>`."""
+    return int(name.split(".", 1)[0])
 
 
 def device_schema() -> dict[str, object]:
@@ -323,4 +379,4 @@ _ROLES: Mapping[str, tuple[str, ...]] = {
     "battery": get_args(BatteryRole),
     "meter": get_args(MeterRole),
 }
-__all__ = ["Command", "DeviceProfile", "Heartbeat", "Line", "Measure", "Reversion"]
+__all__ = ["Command", "DeviceProfile", "Heartbeat", "Line", "Measure", "Reversion", "model_of"]

@@ -19,7 +19,7 @@ from vpp_gateway.southbound.modbus.codec import Block, Raw, decode, plan_reads, 
 from vpp_gateway.southbound.modbus.identity import identify
 from vpp_gateway.southbound.modbus.point import Point
 from vpp_gateway.southbound.modbus.profile import DeviceProfile
-from vpp_gateway.southbound.modbus.sunspec import END_MODEL, SUNS, Tables
+from vpp_gateway.southbound.modbus.sunspec import END_MODEL, FIXED_SCALES_FROM, SUNS, Tables
 
 CHAIN_MAX = 64
 """More models than any real device has; a longer chain is a broken one."""
@@ -36,10 +36,15 @@ class SunSpecMap:
     """Registers with header, by model, as the device says."""
     raw: Mapping[str, Raw] = field(default_factory=dict)
     """Unscaled values of the points read along, by key; None = not implemented."""
+    lasting: frozenset[str] = frozenset()
+    """Scale factors that must not change, by key: those that are not read along with every value."""
 
     def has(self, point: Point) -> bool:
-        """The device's model is there and long enough."""
-        return point.model in self.addresses and point.offset + point.size <= self.lengths[point.model]
+        """The device's model is there and long enough, and its group repeats so often."""
+        if point.model not in self.addresses or point.offset + point.size > self.lengths[point.model]:
+            return False
+        count = None if point.counted_by is None else self.raw.get(f"{point.model}.{point.counted_by}")
+        return not isinstance(count, int) or point.nth <= count
 
     def address(self, point: Point) -> int:
         """Wire address of `point`. Raises Rejected when the device has no such register."""
@@ -67,7 +72,7 @@ class SunSpecMap:
             self.addresses == other.addresses
             and self.lengths == other.lengths
             and all(self.raw.get(key) == other.raw.get(key) for key in ("1.Mn", "1.Md", "1.SN"))
-            and all(value == other.raw.get(key) for key, value in self.raw.items() if key.endswith("_SF"))
+            and all(self.raw.get(key) == other.raw.get(key) for key in self.lasting)
         )
 
 
@@ -154,27 +159,52 @@ class Scan:
         for id, address, length in self._chain:  # the first of its kind counts
             if addresses.setdefault(id, address) == address:
                 lengths[id] = length
-        if missing := sorted(self._profile.models - self._profile.optional - set(addresses)):
+        if missing := sorted(self._profile.needed - set(addresses)):
             raise Rejected(
                 f"the device lacks SunSpec model {', '.join(map(str, missing))}; profile {self._profile.name}"
             )
-        self.result = SunSpecMap(base=self._base, addresses=addresses, lengths=lengths, raw=self._raw)
+        self.result = SunSpecMap(
+            base=self._base, addresses=addresses, lengths=lengths, raw=self._raw, lasting=self._lasting()
+        )
         identity = [self._models[1].point(name) for name in ("Mn", "Md", "Vr", "SN")]
         identity += [self._tables.point(name) for name in self._profile.identity]
-        scales = [
+        wanted = [*identity, *self._nameplate, *self._scales_and_counts()]
+        self._wanted = [point for point in dict.fromkeys(wanted) if self.result.has(point)]
+        spans = [(self.result.address(point), point.size) for point in self._wanted]
+        self._blocks = deque(plan_reads(spans, self._profile.max_read))
+
+    def _lasting(self) -> frozenset[str]:
+        """Scale factors of models that are written to, and of those whose devices keep them."""
+        models = [self._models[id] for id in self._profile.models]
+        kept = [
+            model
+            for model in models
+            if model.id >= FIXED_SCALES_FROM or any(point.writable for point in model.points.values())
+        ]
+        return frozenset(
+            point.key for model in kept for point in model.points.values() if point.type == "sunssf"
+        )
+
+    def _scales_and_counts(self) -> list[Point]:
+        """What the numbers of the models mean, and how often their groups repeat."""
+        fixed = [
             point
             for model in self._profile.models
             for point in self._models[model].points.values()
             if point.type == "sunssf"
         ]
-        self._wanted = [point for point in (*identity, *self._nameplate, *scales) if self.result.has(point)]
-        spans = [(self.result.address(point), point.size) for point in self._wanted]
-        self._blocks = deque(plan_reads(spans, self._profile.max_read))
+        used = (self._tables.scale_of(point) for point in self._nameplate)
+        counts = (
+            self._models[point.model].point(point.counted_by)
+            for point in self._nameplate
+            if point.counted_by is not None
+        )
+        return [*fixed, *(point for point in used if point is not None), *counts]
 
     def _note(self, block: Block, registers: Sequence[int]) -> None:
         assert self.result is not None
         for point in self._wanted:
-            index = self.result.address(point) - block.address
+            index = self.result.addresses[point.model] + point.offset - block.address
             if index >= 0 and index + point.size <= block.count:
                 self._raw[point.key] = decode(point, registers, index)
         if not self._blocks:

@@ -32,20 +32,12 @@ class BatterySession:
 
     def __init__(self, battery: Battery, profile: DeviceProfile, tables: Tables, timing: Timing) -> None:
         """Raises MisuseError when the refresh cannot keep the reversion timer alive."""
-        assert profile.command is not None and profile.reversion is not None
-        self._reversion_s = profile.reversion_s(timing.reversion_s)
-        if self._reversion_s is not None and timing.refresh_s > self._reversion_s / 2:
-            wrong = f"refresh_s {timing.refresh_s:g} is more than half of its reversion of {self._reversion_s:g} s"
-            raise MisuseError(f"{battery.id}: {wrong}")
-        self._setpoint_restarts = profile.command.setpoint_restarts
-        self._by_effect = profile.command.proof == "effect"
-        self.state = State.DOWN
-        self._battery, self._profile, self._timing = battery, profile, timing
+        self.state, self._battery, self._timing = State.DOWN, battery, timing
         self._troubles = Troubles(battery.id)
         self._picture = Picture(battery, profile, self._troubles)
+        self._go_by(profile)
         self._ledger = Ledger(battery)
         self._order: DeviceOrder | None = None
-        self._arm = False
         self._attempt: DeviceOrder | None = None
         self._setting: Setting | None = None
         self._held: DeviceOrder | None = None
@@ -53,15 +45,22 @@ class BatterySession:
         self._last_w: float | None = None
         """The setpoint written last, confirmed or not."""
         self._acknowledged_at = self._refreshed_at = self._retry_at = 0.0
-        self._known = Acquaintance(battery, profile, tables, timing.reversion_s)
-        self._script, self._refreshes = Script(profile.command.function), Script(profile.command.function)
+        self._known = Acquaintance(battery, profile, tables, timing)
         self._reads: deque[tuple[Purpose, ReadPlan]] = deque()
         self._values: dict[str, float | None] = {}
         self._readback: dict[str, float | None] = {}
         self._waiting: Request | None = None
         self._plan: ReadPlan | None = None
-        self._beat_due = self._refresh_due = False
+        self._arm = self._beat_due = self._refresh_due = False
         self._heartbeat, self._slow_at = 0, 0.0
+
+    def _go_by(self, profile: DeviceProfile) -> None:
+        """Take the device for what `profile` says."""
+        assert profile.command is not None and profile.reversion is not None
+        self._profile, self._command, self._picture.profile = profile, profile.command, profile
+        self._by_effect = profile.command.proof == "effect"
+        self._reversion_s = profile.reversion_s(self._timing.reversion_s)
+        self._script, self._refreshes = Script(self._command.function), Script(self._command.function)
 
     # --- what the agent wants --------------------------------------------------------------------------------
 
@@ -273,7 +272,7 @@ class BatterySession:
                 self._acknowledged_at = self._refreshed_at = now
             case Purpose.SETPOINT:
                 self._acknowledged_at = now
-                if self._setpoint_restarts:
+                if self._command.setpoint_restarts:
                     self._refreshed_at = now
             case Purpose.REFRESH:
                 self._refreshed_at = now
@@ -303,6 +302,7 @@ class BatterySession:
     def _met(self, found: DeviceMap | None) -> None:
         if found is None:
             return
+        self._go_by(self._known.profile)
         self._heartbeat = self._known.counted
         self._picture.switch(self._known.local)
         self._go("scanned")
