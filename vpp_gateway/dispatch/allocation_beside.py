@@ -37,6 +37,7 @@ def forecast_problem(
     """
     bounds = tuple(bounds)
     targets, resources = [], []
+    lines = {device: line for state in sites for device, line in behind(state.site).items()}
     for row in rows:
         asked = asked_in_force_w(row, sites, baselines)
         if asked is not None:
@@ -48,7 +49,7 @@ def forecast_problem(
             room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
             if state.reading is None:
                 room = nameplate_room(battery, 60.0)
-            line = behind(state.site).get(battery.id)
+            line = lines.get(battery.id)
             hold = hold_s(row.instruction.end_at, at)
             lasting = battery_room(battery, reading, hold) if sites.worn and reading else None
             resources.append(resource_of(battery, line, room, room.down_w, room.up_w, lasting))
