@@ -316,22 +316,20 @@ def _called(problem: str, offer: Offer, share: float) -> Plan:
 
 def _offered(offer: Offer, stays: Stays, now: float) -> Work:
     """A fresh offer. Its plug-in renews it: one that is not renewed is missing in the next plan."""
-    dwell_s = stays.dwell_s(offer, now + _latency_s(offer))
-    return replace(work_of(offer, now), start_within_s=None, dwell_s=dwell_s)
+    return work_of(offer, now, dwell_s=stays.dwell_s(offer, now + _latency_s(offer)), renewed=True)
 
 
 def _ordered(record: ShiftRecord, stays: Stays, now: float) -> Work:
     """An order that stands: real now, or on its way; an overdue one is not counted on."""
-    active = record.state is ShiftState.ACTIVE and record.active_at is not None
-    called_s = now - record.active_at if active and record.active_at is not None else 0.0
+    active_at = record.active_at if record.state is ShiftState.ACTIVE else None
+    called_s = 0.0 if active_at is None else now - active_at
+    dwell_s = stays.dwell_s(record.offer, now) + called_s
+    share = 0.0 if active_at is None else 1.0
     return replace(
-        work_of(record.offer, now, share=1.0 if active else 0.0),
+        work_of(record.offer, now, share=share, called_s=called_s, dwell_s=dwell_s, renewed=True),
         offer=held_id(record),
         legs=_legs(record),
         cost=record.offer.cost * HELD_COST,
-        start_within_s=None,
-        called_s=called_s,
-        dwell_s=stays.dwell_s(record.offer, now) + called_s,
         latency_s=_coming_s(record, now),
     )
 

@@ -45,7 +45,14 @@ class Armed:
 
 
 def work_of(
-    offer: Offer, now: float, *, share: float = 0.0, called_s: float = 0.0, owed_wh: float = 0.0
+    offer: Offer,
+    now: float,
+    *,
+    share: float = 0.0,
+    called_s: float = 0.0,
+    owed_wh: float = 0.0,
+    dwell_s: float | None = None,
+    renewed: bool = False,
 ) -> Work:
     """An offer as the rolling plan sees it.
 
@@ -55,6 +62,8 @@ def work_of(
         share: Of it that is real at the meter, 0..1.
         called_s: How long that share stands.
         owed_wh: What earlier shifts of it still owe, Wh at the larger leg.
+        dwell_s: How long it stays at least, s; None = by the word of its plug-in.
+        renewed: Its plug-in is taken to offer it again and again; else it can begin only while it is valid.
     """
     legs = tuple(MoveLeg(site=leg.site, regulation_w=regulation_of(leg.import_delta_w)) for leg in offer.legs)
     shifted_wh = max((abs(leg.regulation_w) for leg in legs), default=0.0) * offer.sustain_s / 3600.0
@@ -65,10 +74,10 @@ def work_of(
         cost=offer.cost,
         latency_s=max((leg.latency_s for leg in offer.legs), default=0.0),
         sustain_s=offer.sustain_s,
-        dwell_s=offer.min_dwell_s,
+        dwell_s=offer.min_dwell_s if dwell_s is None else dwell_s,
         share=share,
         called_s=called_s,
-        start_within_s=max(0.0, offer.valid_until - now),
+        start_within_s=None if renewed else max(0.0, offer.valid_until - now),
         rebound=offer.rebound_wh / shifted_wh if shifted_wh > 0 else 0.0,
         rebound_within_s=offer.rebound_within_s,
         owed_wh=owed_wh,
