@@ -58,7 +58,8 @@ SOON_S = 900.0
 the journal."""
 SLOW_S = 60.0
 INSTRUCTIONS_MAX, PARTS_MAX = 500, 400
-"""With more instructions, or more batteries and offers, the problem itself would make the control loop wait."""
+"""With more instructions, or more batteries and offers, the problem itself would make the control loop wait: at these it
+takes some 12 ms to make, at most of them offers; with 100 offers 6 ms."""
 MARGIN_S = 30.0
 """Beyond the slowest latency: what the allocation needs to see that a floor is near."""
 WITHIN_S = 1.5
