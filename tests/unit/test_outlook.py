@@ -93,7 +93,7 @@ def test_an_hour_ahead() -> None:
             bridge_s=10.0,
         ),
     )
-    marks = marks_s(owed, (work,), armed, NOW)
+    marks = marks_s(owed, (work.latency_s,), armed, NOW, NOW + 3600.0)
     assert marks == (30.0, 300.0, 600.0, 900.0, 1200.0, 1800.0)
     lengths = step_lengths(3600.0, 40, marks)
     case = outlook(

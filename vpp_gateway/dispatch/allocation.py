@@ -144,6 +144,7 @@ def plan_problem(
         holds.update((site, hold_s(row.instruction.end_at, at)) for site in row.sites)
         alone.update((id, hold_s(row.instruction.end_at, at)) for id in row.devices)
     limits = bounds_of(sites, bounds, active_w)
+    moves = [lever for lever in levers if len(lever.legs) > 1]
     return Problem(
         id=id,
         at=at,
@@ -159,7 +160,7 @@ def plan_problem(
             {b.site: b.spare_sun_w for b in limits if b.spare_sun_w is not None},
         ),
         bounds=limits,
-        couplings=tuple(_coupling(link, levers) for link in sites.fleet.links),
+        couplings=tuple(_coupling(link, moves) for link in sites.fleet.links),
         feeders=feeders_of(sites),
     )
 
@@ -167,7 +168,8 @@ def plan_problem(
 def _lasting(lever: Lever, holds: Mapping[SiteId, float]) -> Lever:
     """With what is missing between the time it can be held and the end of what it would serve."""
     needed_s = max((holds.get(leg.site, 0.0) for leg in lever.legs), default=0.0)
-    return replace(lever, short_s=max(0.0, needed_s - lever.lasts_s))
+    short_s = max(0.0, needed_s - lever.lasts_s)
+    return lever if short_s == lever.short_s else replace(lever, short_s=short_s)
 
 
 def _coupling(link: SiteLink, levers: Iterable[Lever]) -> Coupling:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.problem_parts import behind, bounds_of, feeders_of, limited, resource_of, target_of
 from vpp_gateway.dispatch.sites import Sites, SiteState
-from vpp_gateway.domain.fleet import Battery
+from vpp_gateway.domain.fleet import Battery, FeederId
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
-from vpp_gateway.domain.plan import Problem, Target
+from vpp_gateway.domain.plan import Problem, Resource, Target
 from vpp_gateway.portfolio.envelope import NO_ROOM, battery_room, hold_s, nameplate_room
 from vpp_gateway.portfolio.timeline import Bound, InForce
 
@@ -37,6 +37,7 @@ def forecast_problem(
     """
     bounds = tuple(bounds)
     targets, resources = [], []
+    lines = {device: line for state in sites for device, line in behind(state.site).items()}
     for row in rows:
         asked = asked_in_force_w(row, sites, baselines)
         if asked is not None:
@@ -44,14 +45,12 @@ def forecast_problem(
             asked -= math.fsum(prepared_w.get(site, 0.0) + standing.get(site, 0.0) for site in row.sites)
         targets.append(target_of(row, asked or 0.0))
         for state, battery in _batteries_of(row, sites):
-            reading = state.usable.get(battery.id)
-            room = battery_room(battery, reading, 60.0) if reading else NO_ROOM
-            if state.reading is None:
-                room = nameplate_room(battery, 60.0)
-            line = behind(state.site).get(battery.id)
-            hold = hold_s(row.instruction.end_at, at)
-            lasting = battery_room(battery, reading, hold) if sites.worn and reading else None
-            resources.append(resource_of(battery, line, room, room.down_w, room.up_w, lasting))
+            resource = _begins(state, battery, lines.get(battery.id))
+            reading = state.usable.get(battery.id) if sites.worn else None
+            if reading is not None:
+                lasting = battery_room(battery, reading, hold_s(row.instruction.end_at, at))
+                resource = replace(resource, lasting_down_w=lasting.down_w, lasting_up_w=lasting.up_w)
+            resources.append(resource)
     return Problem(
         id="forecast",
         at=at,
@@ -103,6 +102,21 @@ def rebound_problem(
         bounds=bounds_of(sites, bounds, {}),
         feeders=feeders_of(sites),
     )
+
+
+def _begins(state: SiteState, battery: Battery, line: FeederId | None) -> Resource:
+    """What one battery could begin with by its last reading: the same in every segment that is looked ahead to."""
+    reading = state.usable.get(battery.id)
+    known = state.begins.get(battery.id)
+    if known is not None and known[0] is reading and state.reading is not None:
+        return known[1]
+    room = battery_room(battery, reading, HOLD_S) if reading else NO_ROOM
+    if state.reading is None:
+        room = nameplate_room(battery, HOLD_S)
+    resource = resource_of(battery, line, room, room.down_w, room.up_w)
+    if reading is not None:
+        state.begins[battery.id] = (reading, resource)
+    return resource
 
 
 def _batteries_of(row: InForce, sites: Sites) -> Iterator[tuple[SiteState, Battery]]:

@@ -21,6 +21,7 @@ from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
+from vpp_gateway.domain.plan import Resource
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
 from vpp_gateway.metering.pv_watch import PvWatch
@@ -81,6 +82,8 @@ class SiteState:
     """A workload shift of ours is open at this site."""
     usable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
     """Batteries that can be read and take orders, and are not blocked now."""
+    begins: dict[DeviceId, tuple[BatteryReading, Resource]] = field(default_factory=dict)
+    """What each of them could begin with, and the reading that says so: kept for as long as that is the last one."""
     readable: dict[DeviceId, BatteryReading] = field(default_factory=dict)
     """The same with those that are blocked now: they can be promised for later."""
     probation: dict[DeviceId, Probation] = field(default_factory=dict)

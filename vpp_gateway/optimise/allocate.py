@@ -18,13 +18,15 @@ module only shares out what remains.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vpp_gateway.domain.fleet import FeederId
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Call, Lever, Plan, Problem, Reason, Resource, Share, Target
+from vpp_gateway.optimise.by_site import BySite, by_site
+from vpp_gateway.optimise.call_order import turn
 from vpp_gateway.optimise.overshoot import without_overshoot
 from vpp_gateway.optimise.side import EPSILON_W, Side, by_wear, finite, own_first
 from vpp_gateway.optimise.steps import Carried, step_up
@@ -53,31 +55,24 @@ def closed_form(
     binding: list[Reason] = []
     shortfall: list[tuple[InstructionId, float]] = []
     calls = {} if called is None else dict(called)
-    carried = Carried(problem)
-    apart = any(target.devices for target in problem.targets)
+    carried, lies = Carried(problem), by_site(problem)
     used: Used = {}
     for target in problem.targets:
         if math.isnan(target.regulation_w):
             binding.append(_no_number("target", target.instruction))
             target = replace(target, regulation_w=0.0)
-        levers = [lever for lever in problem.levers if any(leg.site in target.sites for leg in lever.legs)]
         if called is None:
-            _call_levers(problem, target, levers, calls, carried, used)
-        need = target.regulation_w - math.fsum(
-            leg.regulation_w * calls.get(lever.offer, lever.at_least)
-            for lever in levers
-            for leg in lever.legs
-            if leg.site in target.sites
-        )
-        side = _side(problem, target, need, calls, used)
+            _call_levers(lies, target, calls, carried, used)
+        need = target.regulation_w - _levers_w(lies, target, calls)
+        side = _side(lies, target, need, calls, used)
         missing = _fill(side, abs(need))
-        if apart:  # else no other target has to do with the connections of this one
+        if lies.apart:  # else no other target has to do with the connections of this one
             _use(side, used)
         shares.extend(_shares(side, explain))
         if missing > EPSILON_W:
             over = need * target.regulation_w <= 0.0 and need != target.regulation_w
             binding.extend(_binding(side, missing, "bind.over" if over else "bind.missing"))
-            binding.extend(_unsound(problem, target))
+            binding.extend(_unsound(problem, side))
         shortfall.append((target.instruction, math.copysign(missing, need) if missing > EPSILON_W else 0.0))
     plan = Plan(
         problem=problem.id,
@@ -101,32 +96,31 @@ def _use(side: Side, used: Used) -> None:
             used[key] = used.get(key, 0.0) + side.given.get(resource.id, 0.0)
 
 
-def _side(problem: Problem, target: Target, need: float, calls: Mapping[OfferId, float], used: Used) -> Side:
+def _levers_w(lies: BySite, target: Target, calls: Mapping[OfferId, float]) -> float:
+    """Regulation that levers give for one target, W."""
+    return math.fsum(lies.levers_w(site, calls) for site in target.sites)
+
+
+def _side(lies: BySite, target: Target, need: float, calls: Mapping[OfferId, float], used: Used) -> Side:
     sign = 1.0 if need >= 0 else -1.0
     caps: dict[SiteId, float] = {}
     spare: dict[SiteId, float] = {}
-    for bounds in problem.bounds:
-        levers_w = math.fsum(
-            leg.regulation_w * calls.get(lever.offer, lever.at_least)
-            for lever in problem.levers
-            for leg in lever.legs
-            if leg.site == bounds.site
-        )
+    resources = lies.resources_of(target)
+    for site in dict.fromkeys((*target.sites, *(r.site for r in resources))):
+        bounds = lies.bounds.get(site)
+        if bounds is None:
+            caps[site] = 0.0
+            continue
+        levers_w = lies.levers_w(site, calls)
         cap = bounds.down_max_w - levers_w if sign > 0 else bounds.up_max_w + levers_w
-        caps[bounds.site] = finite(cap - used.get((bounds.site, None, sign), 0.0))
+        caps[site] = finite(cap - used.get((site, None, sign), 0.0))
         if bounds.spare_sun_w is not None and math.isfinite(bounds.spare_sun_w):
-            spare[bounds.site] = bounds.spare_sun_w + levers_w
-    resources = tuple(
-        r for r in problem.resources if r.site in target.sites or (target.devices and r.id in target.devices)
-    )
-    if target.without:
-        resources = tuple(r for r in resources if target.has(r.id, r.site))
-    for site in (*target.sites, *(r.site for r in resources)):
-        caps.setdefault(site, 0.0)
+            spare[site] = bounds.spare_sun_w + levers_w
     feeders: dict[FeederId | None, float] = {r.feeder: 0.0 for r in resources if r.feeder is not None}
-    for line in problem.feeders if feeders else ():
+    for id in [id for id in feeders if id is not None and id in lies.lines]:
+        line = lies.lines[id]
         most = line.down_max_w if sign > 0 else line.up_max_w
-        feeders[line.id] = finite(most - used.get((line.site, line.id, sign), 0.0))
+        feeders[id] = finite(most - used.get((line.site, id, sign), 0.0))
     return Side(
         target=target,
         sign=sign,
@@ -148,30 +142,21 @@ def _fill(side: Side, amount: float) -> float:
 
 
 def _call_levers(
-    problem: Problem,
-    target: Target,
-    levers: Sequence[Lever],
-    calls: dict[OfferId, float],
-    carried: Carried,
-    used: Used,
+    lies: BySite, target: Target, calls: dict[OfferId, float], carried: Carried, used: Used
 ) -> None:
     """Call single-leg levers of this target, cheapest first, for what the easy parts of batteries leave open."""
-    single = [lever for lever in levers if len(lever.legs) == 1]
+    levers, tiers = lies.levers_of(target.sites), lies.problem.tiers
     for lever in levers:
         if lever.offer not in calls:
             calls[lever.offer] = lever.at_least
             carried.take(lever, lever.at_least)
-    held = math.fsum(
-        leg.regulation_w * calls[v.offer] for v in levers for leg in v.legs if leg.site in target.sites
-    )
+    single = [lever for lever in levers if len(lever.legs) == 1]
     if not single:
         return
-    need = target.regulation_w - held
-    side = _side(problem, target, need, calls, used)
+    need = target.regulation_w - _levers_w(lies, target, calls)
+    side = _side(lies, target, need, calls, used)
     left = abs(need) - side.pour(abs(need), [side.easy(r) for r in side.resources])
-    for lever in sorted(
-        single, key=lambda v: (v.unproven, v.short_s > 0.0, problem.tiers.index(v.tier), *_disruption(v))
-    ):
+    for lever in sorted(single, key=lambda v: turn(v, tiers)):
         leg = lever.legs[0]
         gain = side.sign * leg.regulation_w
         if left <= EPSILON_W or gain <= 0:
@@ -183,17 +168,6 @@ def _call_levers(
         left -= (share - calls[lever.offer]) * gain
         side.caps[leg.site] = side.caps.get(leg.site, 0.0) - (share - calls[lever.offer]) * gain
         calls[lever.offer] = share
-
-
-def _disruption(lever: Lever) -> tuple[int, float, float, float, OfferId]:
-    """Least first: SLA tier, cost, downtime, then own sun; a cost that is no number comes last."""
-    return (
-        lever.sla_tier,
-        math.inf if math.isnan(lever.cost) else lever.cost,
-        math.inf if math.isnan(lever.downtime_s) else lever.downtime_s,
-        0.0 if math.isnan(lever.own_sun) else -lever.own_sun,
-        lever.offer,
-    )
 
 
 def _fitting_step(lever: Lever, wanted: float, now: float, room: float, carried: Carried) -> float:
@@ -361,12 +335,13 @@ def _at_feeder(line: _Line) -> Reason:
     return Reason(code="bind.feeder", values=(("feeder", str(line.feeder)), ("site", line.site)))
 
 
-def _unsound(problem: Problem, target: Target) -> list[Reason]:
+def _unsound(problem: Problem, side: Side) -> list[Reason]:
     """Rooms and limits of a target's sites that are no usable numbers; they count as 0."""
+    target = side.target
     rows = [
         _no_number("battery", r.id)
-        for r in problem.resources
-        if target.has(r.id, r.site) and not all(0.0 <= w < math.inf for w in (r.down_room_w, r.up_room_w))
+        for r in side.resources
+        if not all(0.0 <= w < math.inf for w in (r.down_room_w, r.up_room_w))
     ]
     bounds = [b for b in problem.bounds if b.site in target.sites]
     rows += [_no_number("site", b.site) for b in bounds if not (b.down_max_w >= 0.0 and b.up_max_w >= 0.0)]

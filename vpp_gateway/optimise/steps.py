@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from vpp_gateway.domain.order import OfferId
 from vpp_gateway.domain.plan import Coupling, Lever, Problem, Reason
 
 SLACK_W = 1e-6
@@ -34,12 +35,19 @@ class Carried:
         self._couplings = problem.couplings
         self._sites = dict.fromkeys(self._bounds, 0.0)
         self._used = [0.0] * len(problem.couplings)
+        self._uses: dict[OfferId, list[tuple[int, float]]] = {}
+        """Couplings that a lever takes something of, and how much at full step."""
+        for row, coupling in enumerate(problem.couplings):
+            for offer in dict.fromkeys(use.offer for use in coupling.uses):
+                w = math.fsum(use.w for use in coupling.uses if use.offer == offer)
+                if w:
+                    self._uses.setdefault(offer, []).append((row, w))
 
     def take(self, lever: Lever, share: float) -> None:
         """This much more of the lever is called."""
         for leg in lever.legs:
             self._sites[leg.site] = self._sites.get(leg.site, 0.0) + leg.regulation_w * share
-        for row, w in self._uses(lever):
+        for row, w in self._uses.get(lever.offer, ()):
             self._used[row] += w * share
 
     def fits(self, lever: Lever, share: float) -> bool:
@@ -61,13 +69,6 @@ class Carried:
         return next(self._tight(lever, share), None) is None
 
     def _tight(self, lever: Lever, share: float) -> Iterator[Coupling]:
-        for row, w in self._uses(lever):
+        for row, w in self._uses.get(lever.offer, ()):
             if not self._used[row] + w * share <= self._couplings[row].limit_w + SLACK_W:
                 yield self._couplings[row]
-
-    def _uses(self, lever: Lever) -> list[tuple[int, float]]:
-        uses = [
-            (row, math.fsum(use.w for use in coupling.uses if use.offer == lever.offer))
-            for row, coupling in enumerate(self._couplings)
-        ]
-        return [(row, w) for row, w in uses if w]

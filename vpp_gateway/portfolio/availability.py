@@ -184,29 +184,12 @@ def limits_in(
     timeline: Timeline, site: SiteId, since: float, until: float
 ) -> tuple[float | None, float | None]:
     """The tightest (import, export) limits in some part of [since, until)."""
-    imports: list[float] = []
-    exports: list[float] = []
-    for instruction in timeline:
-        limits = any(isinstance(phase.demand, Limit) for phase in instruction.phases)
-        if not limits or (site, None) not in timeline.claim_of(instruction):
-            continue
-        for phase in _overlapping(instruction, since, until):
-            if isinstance(phase.demand, Limit):
-                imports += [] if phase.demand.import_max_w is None else [phase.demand.import_max_w]
-                exports += [] if phase.demand.export_max_w is None else [phase.demand.export_max_w]
-    return min(imports, default=None), min(exports, default=None)
+    return timeline.limits.tightest((site, None), since, until)
 
 
 def limited_devices(timeline: Timeline, site: SiteId, since: float, until: float) -> frozenset[DeviceId]:
     """Devices of a site that a limit of their own bounds in some part of [since, until); they offer nothing meanwhile."""
-    return frozenset(
-        device
-        for instruction in timeline
-        if instruction.devices
-        for place, device in timeline.claim_of(instruction)
-        if place == site and device is not None
-        if any(isinstance(phase.demand, Limit) for phase in _overlapping(instruction, since, until))
-    )
+    return timeline.limits.devices(site, since, until)
 
 
 def _overlapping(instruction: Instruction, since: float, until: float) -> Iterator[Phase]:

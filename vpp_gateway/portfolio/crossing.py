@@ -9,7 +9,7 @@ Limits do not compete by urgency, they bound all others; so of two that cross, t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from vpp_gateway.domain.instruction import Instruction, InstructionId, Limit, Phase
@@ -31,22 +31,33 @@ class Crossing:
 def crossing(timeline: Timeline, instruction: Instruction, since: float) -> Crossing | None:
     """The first accepted limit that crosses one of this instruction at some moment after `since`."""
     mine = list(_limits(instruction))
-    if not mine:
-        return None
-    claim = timeline.claim_of(instruction)
-    for other in timeline:
-        if other.id == instruction.id:
-            continue
-        pairs = ((a, b) for a in mine for b in _limits(other) if _meet(a[0], b[0], since))
-        for (_, one), (_, two) in pairs:
-            for imports, exports in ((one, two), (two, one)):
+    claim = timeline.claim_of(instruction) if mine else ()
+    ids = {
+        id
+        for phase, limit in mine
+        for place in claim
+        for id in timeline.limits.crossed_by(phase, limit, place, since)
+    } - {instruction.id}
+    other = next((one for one in timeline if one.id in ids), None) if ids else None
+    return None if other is None else _between(mine, other, claim, timeline.claim_of(other), since)
+
+
+def _between(
+    mine: Iterable[tuple[Phase, Limit]],
+    other: Instruction,
+    claim: Collection[Place],
+    others: Iterable[Place],
+    since: float,
+) -> Crossing | None:
+    """The first crossing with one accepted instruction."""
+    shared = next(place for place in others if place in claim)
+    for phase, one in mine:
+        for its, two in _limits(other):
+            for imports, exports in ((one, two), (two, one)) if _meet(phase, its, since) else ():
                 import_w, export_w = imports.import_max_w, exports.export_max_w
-                if import_w is None or export_w is None or import_w >= -export_w:
-                    continue
-                shared = [place for place in timeline.claim_of(other) if place in claim]
-                if shared:
+                if import_w is not None and export_w is not None and import_w < -export_w:
                     return Crossing(
-                        place=shared[0], other=other.id, import_max_w=import_w, export_max_w=export_w
+                        place=shared, other=other.id, import_max_w=import_w, export_max_w=export_w
                     )
     return None
 

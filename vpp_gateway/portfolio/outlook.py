@@ -45,7 +45,14 @@ class Armed:
 
 
 def work_of(
-    offer: Offer, now: float, *, share: float = 0.0, called_s: float = 0.0, owed_wh: float = 0.0
+    offer: Offer,
+    now: float,
+    *,
+    share: float = 0.0,
+    called_s: float = 0.0,
+    owed_wh: float = 0.0,
+    dwell_s: float | None = None,
+    renewed: bool = False,
 ) -> Work:
     """An offer as the rolling plan sees it.
 
@@ -55,6 +62,8 @@ def work_of(
         share: Of it that is real at the meter, 0..1.
         called_s: How long that share stands.
         owed_wh: What earlier shifts of it still owe, Wh at the larger leg.
+        dwell_s: How long it stays at least, s; None = by the word of its plug-in.
+        renewed: Its plug-in is taken to offer it again and again; else it can begin only while it is valid.
     """
     legs = tuple(MoveLeg(site=leg.site, regulation_w=regulation_of(leg.import_delta_w)) for leg in offer.legs)
     shifted_wh = max((abs(leg.regulation_w) for leg in legs), default=0.0) * offer.sustain_s / 3600.0
@@ -65,10 +74,10 @@ def work_of(
         cost=offer.cost,
         latency_s=max((leg.latency_s for leg in offer.legs), default=0.0),
         sustain_s=offer.sustain_s,
-        dwell_s=offer.min_dwell_s,
+        dwell_s=offer.min_dwell_s if dwell_s is None else dwell_s,
         share=share,
         called_s=called_s,
-        start_within_s=max(0.0, offer.valid_until - now),
+        start_within_s=None if renewed else max(0.0, offer.valid_until - now),
         rebound=offer.rebound_wh / shifted_wh if shifted_wh > 0 else 0.0,
         rebound_within_s=offer.rebound_within_s,
         owed_wh=owed_wh,
@@ -76,20 +85,25 @@ def work_of(
 
 
 def marks_s(
-    timeline: Timeline, works: Iterable[Work], armed: Iterable[Armed], now: float
+    timeline: Timeline, latencies_s: Iterable[float], armed: Iterable[Armed], now: float, until: float
 ) -> tuple[float, ...]:
-    """Moments from now on at which something changes: edges for `optimise.step_grid.step_lengths`, s."""
-    moments = [
-        moment
-        for instruction in timeline
-        for phase in instruction.phases
-        for moment in (phase.start_at, phase.end_at)
-        if moment is not None
-    ]
+    """Moments from now on at which something changes: edges for `optimise.step_grid.step_lengths`, s.
+
+    Args:
+        latencies_s: Of the work.
+        until: UTC (Unix s): what instructions change later is left out.
+    """
+    moments = [*timeline.changes_in(now, until)]
     moments += [moment for product in armed for moment in (product.start_at, product.end_at)]
-    latencies = (work.latency_s for work in works)
-    found = {moment - now for moment in moments if moment > now} | set(latencies)
+    found = {moment - now for moment in moments if moment > now} | set(latencies_s)
     return tuple(sorted(mark for mark in found if mark >= MARK_LEAST_S))
+
+
+def middles(now: float, lengths_s: Sequence[float]) -> Iterator[float]:
+    """The middle of each step, UTC (Unix s): what rules and binds there is taken to do so in all of it."""
+    for length in lengths_s:
+        yield now + length / 2.0
+        now += length
 
 
 def outlook(
@@ -128,17 +142,17 @@ def outlook(
         prices: What is weighed.
     """
     known = tuple(sites)
-    middles = tuple(_middles(now, lengths_s))
+    moments = tuple(middles(now, lengths_s))
     ramps = ramp_w_per_s or {}
     wear = wear_prices(battery for site in known for battery in site.site.batteries)
-    apart = {device for at in middles for row in timeline.at(at) for device in row.devices}
-    limits = [timeline.bounds_at(at) for at in middles]
+    apart = {device for at in moments for row in timeline.at(at) for device in row.devices}
+    limits = [timeline.bounds_at(at) for at in moments]
     return HorizonProblem(
         id=id,
         at=now,
         lengths_s=tuple(lengths_s),
         tiers=tiers,
-        asked=tuple(_asked(timeline, middles, asked_w, bridge_s)),
+        asked=tuple(_asked(timeline, moments, asked_w, bridge_s)),
         stores=tuple(
             _store(
                 site.site.id, battery, reading, wanted_soc, ramps.get(battery.id), wear.get(battery.id, 1.0)
@@ -154,27 +168,21 @@ def outlook(
             for site in known
             if (connection := _connection(site, limits, now, lengths_s, forecasts)) is not None
         ),
-        reserves=tuple(_reserve(product, middles) for product in armed),
+        reserves=tuple(_reserve(product, moments) for product in armed),
         prices=prices or Prices(),
     )
 
 
-def _middles(now: float, lengths_s: Sequence[float]) -> Iterator[float]:
-    for length in lengths_s:
-        yield now + length / 2.0
-        now += length
-
-
 def _asked(
-    timeline: Timeline, middles: Sequence[float], asked_w: AskedOf, bridge_s: float
+    timeline: Timeline, moments: Sequence[float], asked_w: AskedOf, bridge_s: float
 ) -> Iterator[Asked]:
     """One row per instruction and set of sites that it rules."""
     rows: dict[tuple[InstructionId, tuple[SiteId, ...]], list[float | None]] = {}
-    for t, at in enumerate(middles):
+    for t, at in enumerate(moments):
         for row in timeline.at(at):
             if row.sites:
                 key = (row.instruction.id, row.sites)
-                rows.setdefault(key, [None] * len(middles))[t] = asked_w(row)
+                rows.setdefault(key, [None] * len(moments))[t] = asked_w(row)
     for (instruction, sites), course in rows.items():
         if any(w is not None for w in course):
             yield Asked(instruction=instruction, sites=sites, regulation_w=tuple(course), bridge_s=bridge_s)
@@ -240,9 +248,9 @@ def _connection(
     )
 
 
-def _reserve(product: Armed, middles: Sequence[float]) -> Reserve:
+def _reserve(product: Armed, moments: Sequence[float]) -> Reserve:
     def course(w: float) -> tuple[float, ...]:
-        return tuple(w if product.start_at <= at < product.end_at else 0.0 for at in middles)
+        return tuple(w if product.start_at <= at < product.end_at else 0.0 for at in moments)
 
     return Reserve(
         product=product.product,

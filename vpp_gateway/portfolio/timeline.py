@@ -28,6 +28,7 @@ from typing import TypeVar
 
 from vpp_gateway.domain.instruction import DeviceId, Instruction, InstructionId, Limit, SiteId
 from vpp_gateway.portfolio.in_force import Bound, InForce, Segment, ends_of, in_force, limits, rules
+from vpp_gateway.portfolio.limit_index import LimitIndex
 from vpp_gateway.portfolio.look import Look, look_ahead
 from vpp_gateway.portfolio.sweep import Edge, Place, Row, Sweep, covered, rows_of, share_out, urgency_of
 
@@ -56,6 +57,8 @@ class Timeline:
     _claims: dict[InstructionId, tuple[Place, ...]] = field(default_factory=dict)
     _rows: dict[tuple[Place, ...], list[Row]] = field(default_factory=dict)
     """Rows of demands by claim, the most urgent first."""
+    limits: LimitIndex = field(default_factory=LimitIndex)
+    """Limits by place, whenever they are in force."""
     _edges: list[Edge] = field(default_factory=list)
     _ends: list[tuple[float, InstructionId]] = field(default_factory=list)
     _starts: list[tuple[float, InstructionId]] = field(default_factory=list)
@@ -94,6 +97,7 @@ class Timeline:
                 insort(self._edges, Edge(row.end_at, True, row.key, row))
             if row.limit is None:
                 insort(self._rows.setdefault(row.claim, []), row, key=_key)
+            self.limits.enter(row)
             for sweep in (self._here, self._ahead):
                 if start_at <= sweep.at < row.end_at:
                     sweep.enter(row)
@@ -121,6 +125,7 @@ class Timeline:
             _all_claims=self._all_claims.copy(),
             _numbers=self._numbers.copy(),
             _rows={claim: rows.copy() for claim, rows in self._rows.items()},
+            limits=self.limits.copy(),
             _edges=self._edges.copy(),
             _ends=self._ends.copy(),
             _starts=self._starts.copy(),
@@ -230,6 +235,11 @@ class Timeline:
         passed = self._passed(now)
         return self._edges[passed].at if passed < len(self._edges) else None
 
+    def changes_in(self, since: float, until: float) -> tuple[float, ...]:
+        """The moments after `since`, up to `until`, at which a phase starts or ends, in order."""
+        first, last = self._passed(since), self._passed(until)
+        return tuple(dict.fromkeys(edge.at for edge in self._edges[first:last]))
+
     def next_turn(self, now: float) -> float | None:
         """The next moment after `now` at which it changes who rules what, or a limit that binds; None = never.
 
@@ -290,6 +300,7 @@ class Timeline:
                 del rows[bisect_left(rows, row.key, key=_key)]
                 if not rows:
                     del self._rows[row.claim]
+            self.limits.leave(row)
             for sweep in (self._here, self._ahead):
                 if start_at <= sweep.at < row.end_at:
                     sweep.leave(row)
