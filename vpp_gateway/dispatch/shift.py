@@ -252,6 +252,7 @@ class Shifts:
         calls = {call.offer: call for call in plan.calls}
         commands = self._take_back(calls, now) if verb is ShiftVerb.COMMIT else []
         known = {offer.id: offer for offer in self.callable_offers(now)}
+        spent: dict[PluginName, set[OfferId]] = {}
         for call in plan.calls:
             offer = known.get(call.offer)
             if offer is not None and call.step >= 0:
@@ -261,6 +262,9 @@ class Shifts:
                 if instruction is not None:
                     commands.append(self._begin(offer, call, verb, instruction, now))
                     self.orders[commands[-1].order.id].prepared_for = now if at is None else at
+                    spent.setdefault(offer.plugin, set()).add(offer.id)
+        for plugin, ids in spent.items():  # the plug-in will publish what is left
+            self.offers[plugin] = tuple(offer for offer in self.offers[plugin] if offer.id not in ids)
         return commands
 
     def commit_prepared(self, ruling: Set[InstructionId], now: float) -> list[Shift]:
@@ -319,8 +323,6 @@ class Shifts:
             asked_at=now,
             unreal_since=now if committed else None,
         )
-        # Its offer is spent; the plug-in will publish what is left.
-        self.offers[offer.plugin] = tuple(o for o in self.offers[offer.plugin] if o.id != offer.id)
         return Shift(site=self.host_of[offer.plugin], order=order)
 
     def _send(self, record: ShiftRecord, verb: ShiftVerb, now: float) -> Shift:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from vpp_gateway.dispatch.debt import debt_of
 from vpp_gateway.dispatch.shift import Shifts
@@ -38,7 +37,7 @@ def levers_of(
     """
     works = shifts.works()
     fresh = (
-        replace(_lever(offer), unproven=works and shifts.doubts.unproven(offer))
+        _fresh(offer, unproven=works and shifts.doubts.unproven(offer))
         for offer in shifts.callable_offers(now)
         if offer.valid_until > at and (ends is None or not too_late(offer, at, ends))
     )
@@ -80,23 +79,28 @@ def at_stake_w(shifts: Shifts, now: float) -> dict[SiteId, float]:
 
 def _standing(record: ShiftRecord, at: float, now: float, *, kept: bool) -> Lever:
     """An order as a lever: held, it gives what it gives and spares what it would take on top (`at_stake_w`)."""
-    lever, debt = _lever(record.offer), debt_of(record, now)
-    if debt is not None and record.state is ShiftState.ACTIVE:
-        owed = {leg.site: debt.back_w(leg.site) / record.share for leg in debt.legs}
-        legs = (replace(leg, regulation_w=leg.regulation_w + owed.get(leg.site, 0.0)) for leg in lever.legs)
-        lever = replace(lever, legs=tuple(legs))
-    return replace(
-        lever,
+    debt = debt_of(record, now) if record.state is ShiftState.ACTIVE else None
+    owed = {} if debt is None else {leg.site: debt.back_w(leg.site) / record.share for leg in debt.legs}
+    offer = record.offer
+    return Lever(
         offer=held_id(record),
+        tier=WORKLOAD,
+        legs=tuple(
+            MoveLeg(site=leg.site, regulation_w=regulation_of(leg.import_delta_w) + owed.get(leg.site, 0.0))
+            for leg in offer.legs
+        ),
         steps=(record.share,),
-        cost=record.offer.cost * HELD_COST,
-        at_least=record.share if kept else 0.0,
+        cost=offer.cost * HELD_COST,
+        name=lever_name(offer),
+        sla_tier=offer.sla_tier,
+        downtime_s=offer.downtime_s,
         lasts_s=record.lasts_s(at),
+        at_least=record.share if kept else 0.0,
         stands=True,
     )
 
 
-def _lever(offer: Offer) -> Lever:
+def _fresh(offer: Offer, *, unproven: bool) -> Lever:
     return Lever(
         offer=offer.id,
         tier=WORKLOAD,
@@ -109,4 +113,5 @@ def _lever(offer: Offer) -> Lever:
         sla_tier=offer.sla_tier,
         downtime_s=offer.downtime_s,
         lasts_s=offer.sustain_s,
+        unproven=unproven,
     )
