@@ -70,6 +70,6 @@ HORIZON: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "alarm.rebound": (
         "Shifted work comes back: {site} takes {kw} kW more than its baseline; batteries give {held} kW and cannot give more.",
-        "移した負荷の復帰: {site} の受電がベースラインを {kw} kW 超えている。蓄電池は {held} kW を供給中で、これ以上は出せない。",
+        "移した負荷の復帰: {site} の受電がベースラインを {kw} kW 超えている。蓄電池は {held} kW を放電中で、これ以上は出せない。",
     ),
 }

@@ -22,7 +22,7 @@ from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.dispatch.rebound import Rebounds
 from vpp_gateway.dispatch.rolling import Rolling
 from vpp_gateway.dispatch.shift import Shifts
-from vpp_gateway.dispatch.shift_levers import levers_of
+from vpp_gateway.dispatch.shift_levers import at_stake_w, levers_of
 from vpp_gateway.dispatch.sites import Sites
 from vpp_gateway.domain.command import Answer, Arrange, Command, Conclude, Shift, Solve
 from vpp_gateway.domain.fact import (
@@ -319,7 +319,7 @@ class Gateway:
             self.timeline.bounds_at(at),
             self.baselines,
             levers,
-            self.shifts.active_w(),
+            at_stake_w(self.shifts, now),
             at,
             now,
             self.policy,

@@ -43,16 +43,22 @@ class Program:
             return matrix, np.array([rhs for _, rhs in rows])
 
         less, same = dense(self.less), dense(self.same)
-        answer = linprog(
-            list(self.cost.values()),
-            A_ub=less[0],
-            b_ub=less[1],
-            A_eq=same[0],
-            b_eq=same[1],
-            bounds=list(self.bounds.values()),
-        )
-        assert answer.x is not None, answer.message
-        return float(answer.fun)
+        # A price per W and step may lie below HiGHS's usual tolerance (1e-7 a unit) and is not looked at then; with a
+        # finer one it fails now and then. Each answer is a plan, so the cheaper one is nearer to the truth.
+        answers = [
+            linprog(
+                list(self.cost.values()),
+                A_ub=less[0],
+                b_ub=less[1],
+                A_eq=same[0],
+                b_eq=same[1],
+                bounds=list(self.bounds.values()),
+                options=options,
+            )
+            for options in ({}, {"dual_feasibility_tolerance": 1e-10})
+        ]
+        assert answers[0].x is not None, answers[0].message
+        return min(float(answer.fun) for answer in answers if answer.x is not None)
 
 
 def least_cost(problem: HorizonProblem) -> float:

@@ -6,7 +6,7 @@ What the shares of now leave at the meters is learned by a slow trim (`trim`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from vpp_gateway.dispatch.allocation import now_problem
 from vpp_gateway.dispatch.allocation_beside import forecast_problem
@@ -14,8 +14,8 @@ from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.limits import keep_limits, kept_now
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w, delivered_w, given_alone_w
 from vpp_gateway.dispatch.policy import Policy
-from vpp_gateway.dispatch.rebound import Rebounds
-from vpp_gateway.dispatch.recharge import Recharge
+from vpp_gateway.dispatch.rebound import REBOUND, Rebounds
+from vpp_gateway.dispatch.recharge import RECHARGE, Recharge
 from vpp_gateway.dispatch.schedule import Schedules, steps_of
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites
@@ -29,6 +29,8 @@ from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.timeline import InForce, Segment, Timeline
 
 FORECAST_EVERY_S = 60.0
+LEASES = frozenset({REBOUND, RECHARGE})
+"""Steps that nobody's instruction bounds."""
 
 
 class BatteryDispatch:
@@ -169,20 +171,18 @@ class BatteryDispatch:
             self._lend({})
         back = self._recharge.steps(self._sites, self._timeline, self._policy.rolling, keep, now)
         back.update(self._rebounds.steps(rows, keep, now))
+        alone = {device for row in rows for device in row.devices}
         self._forecast(now)
         result = []
         for id in self._sites.ids:
             state = self._sites[id]
-            # What an instruction or a limit has a battery do goes before its charge.
-            ruled = current.get(id, ())
-            used = {step.device for step in ruled}
-            free = (step for step in back.get(id, ()) if step.device not in used)
-            steps = (*ruled, *free, *self._later.get(id, ()))
+            present = _the_greater(current.get(id, ()), back.get(id, ()), alone)
+            steps = (*present, *self._later.get(id, ()))
             # What a credited site holds is what we count on: it is not changed before the site has spoken.
-            counted_on = bool(steps) and state.credited(now, self._policy)
+            counted_on = bool(steps or state.holds_leases(now, LEASES)) and state.credited(now, self._policy)
             if not state.linked and (measured or counted_on):
                 continue
-            schedule = self._schedules.update(id, steps, now, self._alone_import_w(id))
+            schedule = self._schedules.update(id, steps, now, self._alone_import_w(id, present))
             if schedule is not None:
                 result.append(schedule)
                 state.told = schedule if state.linked else state.told
@@ -207,13 +207,13 @@ class BatteryDispatch:
             for state in self._sites:
                 state.lent_w = {id: lent[id][0] for b in state.site.batteries if (id := b.id) in lent}
 
-    def _alone_import_w(self, site: SiteId) -> float | None:
+    def _alone_import_w(self, site: SiteId, present: tuple[Step, ...]) -> float | None:
         """What the PCC of a site shows once its setpoints and the shifts that are coming are real."""
         state = self._sites[site]
-        if self.plan is None or state.load_w is None or state.sight != "meter" or state.doubt:
+        held = any(step.instruction == REBOUND for step in present)
+        if (self.plan is None and not held) or state.load_w is None or state.sight != "meter" or state.doubt:
             return None
-        given_w = math.fsum(share.regulation_w for share in self.plan.shares if share.site == site)
-        return state.load_w - state.coming_w - given_w
+        return state.load_w - state.coming_w - math.fsum(step.discharge_w for step in present)
 
     def _forecast(self, now: float) -> None:
         """Steps of coming segments; made again when what rules in them or the usable batteries change."""
@@ -247,3 +247,21 @@ class BatteryDispatch:
             for site, steps in steps_of(plan, segment.rows, segment.start_at, segment.end_at).items():
                 later[site] = (*later.get(site, ()), *steps)
         self._later = later
+
+
+def _the_greater(ruled: tuple[Step, ...], free: tuple[Step, ...], alone: Set[DeviceId]) -> tuple[Step, ...]:
+    """Steps of a site from now on: what an instruction or a limit has its batteries do goes first; where a limit asks for
+    less than it takes to keep the site at its baseline, that goes on.
+
+    Args:
+        ruled: Of those that somebody rules, and that hold a limit.
+        free: What holds or charges the batteries that nobody rules.
+        alone: Batteries that are ruled alone: these are nobody else's.
+    """
+    own = tuple(step for step in ruled if step.device in alone)
+    others = tuple(step for step in ruled if step.device not in alone)
+    held = bool(free) and free[0].instruction == REBOUND
+    if held and math.fsum(s.discharge_w for s in free) > math.fsum(s.discharge_w for s in others):
+        return (*own, *free)
+    used = {step.device for step in ruled}
+    return (*ruled, *(step for step in free if step.device not in used))

@@ -40,6 +40,7 @@ def _feeder(state: SiteState, line: Feeder) -> FeederBounds:
 
 
 def behind(site: Site) -> dict[DeviceId, FeederId]:
+    """Which of its batteries is behind which line."""
     return {device: line.id for line in site.feeders for device in line.devices}
 
 
@@ -96,6 +97,11 @@ def _within(resource: Resource, limit: Bound) -> Resource:
 def bounds_of(
     sites: Sites, bounds: Iterable[Bound], active_w: Mapping[SiteId, float]
 ) -> tuple[SiteBounds, ...]:
+    """What each grid connection carries more, W, with the tightest of the limits in force.
+
+    Args:
+        active_w: Regulation per site that is to be decided anew, and so is taken out of the load, W.
+    """
     tightest: dict[SiteId, list[Bound]] = {}
     for bound in bounds:
         if bound.device is not None:
@@ -123,6 +129,7 @@ def bounds_of(
 
 
 def target_of(row: InForce, regulation_w: float) -> Target:
+    """What is asked of those that an instruction rules, W of regulation."""
     return Target(
         instruction=row.instruction.id,
         sites=row.sites,

@@ -4,7 +4,8 @@
     its instruction is over      -> work that would lift a site above its baseline waits for its turn, for at most
                                     `return_within_s`: what still stands pays for what comes back
     while debts run              -> batteries hold the import of a site that nobody rules at its baseline, as their energy
-                                    lasts; they are not recharged, and what the site takes is nobody's baseline
+                                    lasts and until what is owed has come; they are not recharged, and what the site takes
+                                    is nobody's baseline
 
 A site that another instruction rules is that one's affair: its meter shows the rebound, and the batteries follow it.
 Work that owes nothing is given back at once.
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vpp_gateway.dispatch.allocation_beside import rebound_problem
+from vpp_gateway.dispatch.debt import LONGEST_S, Debt, debt_of
 from vpp_gateway.dispatch.keep import Keep
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.policy import Policy
@@ -28,7 +30,7 @@ from vpp_gateway.domain.command import Shift
 from vpp_gateway.domain.fact import Fact, Shifted
 from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import OrderId, ShiftState, Step
-from vpp_gateway.domain.plan import MoveLeg, Reason
+from vpp_gateway.domain.plan import Reason
 from vpp_gateway.optimise.allocate import closed_form
 from vpp_gateway.portfolio.envelope import battery_room
 from vpp_gateway.portfolio.timeline import InForce, Timeline
@@ -40,47 +42,10 @@ TOLERANCE = 0.01
 QUIET_S = 60.0
 """Batteries are let go so long after the import was last above its baseline."""
 HOLD_LEAST_S = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Debt:
-    """What work that was given back still takes."""
-
-    legs: tuple[MoveLeg, ...]
-    """What it gave where, W of regulation: its energy comes back at the same places."""
-    owed_wh: float
-    """In all, at its larger leg."""
-    since: float
-    """UTC (Unix s)."""
-    within_s: float
-
-    def left_s(self, now: float) -> float:
-        return self.since + self.within_s - now
-
-    def left_wh(self, now: float) -> float:
-        """What is still to come if it comes evenly, Wh."""
-        return self.owed_wh * min(1.0, max(0.0, self.left_s(now)) / self.within_s)
-
-    def part(self, site: SiteId) -> float:
-        """Part of it that one site takes on top, 0..1."""
-        largest = max((abs(leg.regulation_w) for leg in self.legs), default=0.0)
-        here = math.fsum(leg.regulation_w for leg in self.legs if leg.site == site)
-        return max(0.0, here) / largest if largest > 0.0 else 0.0
-
-
-def debt_of(record: ShiftRecord, now: float) -> Debt | None:
-    """What an order owes if it is given back now; None: nothing."""
-    offer = record.offer
-    if record.active_at is None or min(offer.rebound_wh, offer.sustain_s, offer.rebound_within_s) <= 0.0:
-        return None
-    held = min(1.0, max(0.0, now - record.active_at) / offer.sustain_s)
-    sites = dict.fromkeys(leg.site for leg in offer.legs)
-    return Debt(
-        legs=tuple(MoveLeg(site=site, regulation_w=record.regulation_w(site)) for site in sites),
-        owed_wh=offer.rebound_wh * record.share * held,
-        since=now,
-        within_s=offer.rebound_within_s,
-    )
+UNSEEN_S = 10.0
+"""So long batteries hold on to what they gave when no meter is to be believed."""
+BEYOND = 1.2
+"""Of what is owed: when so much has come, all has, and the rest is the load's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +56,14 @@ class Holding:
     """Import that it is held at."""
     above_w: float
     """What it would take above that without batteries."""
-    held_w: float
+    given_w: Mapping[DeviceId, float]
     """What of it batteries are ordered to give."""
-    until: float
-    """UTC (Unix s): by then all that is owed has come back."""
+    seen_at: float
+    """UTC (Unix s): the load was seen last."""
+
+    @property
+    def held_w(self) -> float:
+        return math.fsum(self.given_w.values())
 
 
 @dataclass(slots=True)
@@ -113,29 +82,32 @@ class Rebounds:
     """Sites that are held this second; also those that need nothing now."""
     _levels: dict[SiteId, float] = field(default_factory=dict)
     """Baseline of sites whose instruction is over, W."""
-    _waiting: dict[OrderId, float] = field(default_factory=dict)
-    """Orders whose instruction is over, and until when they may wait, UTC (Unix s)."""
     _above_at: dict[SiteId, float] = field(default_factory=dict)
     _returned_wh: dict[SiteId, float] = field(default_factory=dict)
     """What a site has taken above its level for the debts that run."""
     _looked_at: float | None = None
+    _alone: frozenset[DeviceId] = frozenset()
+    _keep: Keep | None = None
+    """As of the last look: batteries that are ruled alone, and floors."""
 
     def notice(self, fact: Fact) -> None:
         """Look at a fact before it is folded: an order that ends owes from now on."""
         if isinstance(fact, Shifted) and fact.state in (ShiftState.RETURNED, ShiftState.FAILED):
             record = self.shifts.orders.get(fact.order)
-            if record is not None:
+            if record is not None and (not record.owed or fact.order in self.debts):
                 self._owe(record, fact.at)
 
     def _owe(self, record: ShiftRecord, now: float) -> None:
         debt = debt_of(record, now)
+        record.owed = True
         if debt is not None:
             self.debts[record.order.id] = debt
 
     # -- the end of an instruction --------------------------------------------------------------------------
 
     def over(self, id: InstructionId, now: float) -> list[Shift]:
-        """An instruction is over: give back at once what was ordered for it, or have it wait for its turn.
+        """An instruction is over: what was ordered for it serves the one that rules its place now, returns, or has to wait
+        for its turn.
 
         To be called while its baselines are known.
         """
@@ -145,13 +117,11 @@ class Rebounds:
                 self._levels[site], self._returned_wh[site] = level_w, 0.0
         orders = [record for record in self.shifts.standing() if record.order.instruction == id]
         for record in orders:
-            if self.policy.return_within_s > 0.0 and debt_of(record, now) is not None:
-                lasts_s = min(self.policy.return_within_s, record.lasts_s(now))
-                self._waiting[record.order.id] = now + lasts_s
-        self._tell(id, orders, now)
+            waits_s = self.policy.return_within_s if debt_of(record, now) is not None else 0.0
+            record.returns_by = now + max(0.0, min(waits_s, record.lasts_s(now)))
         self._hand_on(now)
-        at_once = [r for r in orders if r.order.instruction == id and r.order.id not in self._waiting]
-        return [*self.shifts.give_back(at_once, now), *self._give_back(now)]
+        self._tell(id, (record for record in orders if record.waits), now)
+        return self._give_back(now)
 
     def _tell(self, id: InstructionId, orders: Iterable[ShiftRecord], now: float) -> None:
         """What its work owes its sites, with the instruction."""
@@ -168,75 +138,85 @@ class Rebounds:
     def second(self, now: float) -> list[Shift]:
         """Forget what has come back, and give back what has waited long enough or has its turn now."""
         for record in self.shifts.orders.values():
-            if record.taken_back and record.order.id not in self.debts:
+            if record.taken_back and not record.owed:
                 self._owe(record, now)
-        if not self.debts and not self._waiting:
+        waiting = self._waiting()
+        if not self.debts and not waiting:
             if self._levels:
                 self._levels.clear()
                 self._above_at.clear()
             return []
         for id in [id for id, debt in self.debts.items() if debt.left_s(now) <= 0.0]:
-            debt = self.debts.pop(id)
-            for site, wh in self._returned_wh.items():
-                self._returned_wh[site] = max(0.0, wh - debt.part(site) * debt.owed_wh)
-        self._hand_on(now)
-        shifts = self._give_back(now)
+            self._close(id)
+        for site in self._levels:
+            here = {id: wh for id, debt in self.debts.items() if (wh := debt.part(site) * debt.owed_wh) > 0.0}
+            if here and self._returned_wh[site] >= BEYOND * math.fsum(here.values()):
+                for id in here:
+                    self._close(id)
+        shifts = []
+        if waiting:
+            self._hand_on(now)
+            shifts = self._give_back(now)
         owing = self.owing()
         self._levels = {site: w for site, w in self._levels.items() if site in owing}
         return shifts
 
+    def _close(self, id: OrderId) -> None:
+        debt = self.debts.pop(id)
+        for site, wh in self._returned_wh.items():
+            self._returned_wh[site] = max(0.0, wh - debt.part(site) * debt.owed_wh)
+
+    def _waiting(self) -> list[ShiftRecord]:
+        return [record for record in self.shifts.orders.values() if record.waits]
+
     def owing(self) -> set[SiteId]:
         """Sites that take more than they would without what we did, or soon will."""
-        legs = [leg for debt in self.debts.values() for leg in debt.legs]
-        waiting = (self.shifts.orders[id] for id in self._waiting if id in self.shifts.orders)
-        return {leg.site for leg in legs} | {leg.site for r in waiting for leg in r.offer.legs}
+        return {
+            *(leg.site for debt in self.debts.values() for leg in debt.legs),
+            *(leg.site for record in self._waiting() for leg in record.offer.legs),
+        }
 
     def _hand_on(self, now: float) -> None:
         """What waits at a site that is ruled anew serves him who rules it now, or returns at once if it would work against
         him."""
         ruler = {site: row for row in self.timeline.at(now) for site in row.sites}
-        for id in list(self._waiting):
-            record = self.shifts.orders.get(id)
-            if record is None or not record.open:
-                del self._waiting[id]
-                continue
+        for record in self._waiting() if ruler else ():
             site = next((leg.site for leg in record.offer.legs if leg.site in ruler), None)
             if site is None:
                 continue
             asked_w = asked_in_force_w(ruler[site], self.sites, self.baselines) or 0.0
             if asked_w * record.regulation_w(site) > 0.0:
                 record.order = replace(record.order, instruction=ruler[site].instruction.id)
-                del self._waiting[id]
+                record.returns_by = None
             else:
-                self._waiting[id] = now
+                record.returns_by = now
 
     def _give_back(self, now: float) -> list[Shift]:
         """Orders whose turn it is: the dearest first, as long as every site stays at its baseline with what its batteries
         can give; where nothing else comes back, waiting would change nothing."""
-        records = [r for id in self._waiting if (r := self.shifts.orders.get(id)) is not None and r.open]
         turn: list[ShiftRecord] = []
-        if not records:
-            return []
-        room_w = {site: self._room_w(site, now) for site in self._levels}
+        waiting = self._waiting()
+        room_w = {site: self._room_w(site, now) for site in self._levels} if waiting else {}
         busy = {leg.site for debt in self.debts.values() for leg in debt.legs}
         busy |= {leg.site for r in self.shifts.orders.values() if r.taken_back for leg in r.offer.legs}
-        for record in sorted(records, key=_dearest):
+        for record in sorted(waiting, key=_dearest):
             more_w = _comes_back_w(record, now)
             fits = all(w <= room_w.get(site, math.inf) for site, w in more_w.items() if w > 0.0)
-            if fits or busy.isdisjoint(more_w) or now >= self._waiting[record.order.id]:
+            over = record.returns_by is not None and now >= record.returns_by
+            if fits or over or busy.isdisjoint(more_w):
                 turn.append(record)
-                busy.update(more_w)
-                del self._waiting[record.order.id]
+                if debt_of(record, now) is not None:
+                    busy.update(more_w)
                 for site, w in more_w.items():
                     room_w[site] = room_w.get(site, math.inf) - w
                 self._owe(record, now)
         return self.shifts.give_back(turn, now)
 
     def _room_w(self, site: SiteId, now: float) -> float:
-        """What more a site may take, batteries helping, W; unlimited where nobody can see it."""
+        """What more a site may take, batteries helping, W; none while nobody can see it."""
         state, level_w = self.sites[site], self._levels[site]
-        if state.load_w is None or not state.fresh:
-            return math.inf
+        if state.load_w is None or not state.fresh or not state.linked:
+            return -math.inf
         coming_w = 0.0
         for record in self.shifts.orders.values():
             if record.taken_back:
@@ -244,18 +224,15 @@ class Rebounds:
         for id, debt in self.debts.items():
             # It has just come back, and the meter may not show it yet.
             if id not in self.shifts.orders and now < debt.since + METER_LAG_S:
-                coming_w += debt.part(site) * max((abs(leg.regulation_w) for leg in debt.legs), default=0.0)
-                coming_w += debt.part(site) * debt.owed_wh * 3600.0 / debt.within_s
+                coming_w += math.fsum(leg.regulation_w for leg in debt.legs if leg.site == site)
+                coming_w += debt.back_w(site)
         lasting_s = max((d.left_s(now) for d in self.debts.values()), default=0.0)
-        lasting_s = max(lasting_s, *(self._within_s(id) for id in self._waiting), HOLD_LEAST_S)
+        lasting_s = max(lasting_s, *(r.offer.rebound_within_s for r in self._waiting()), HOLD_LEAST_S)
         cover_w = 0.0
         if self.policy.hold_rebound:
-            cover_w = math.fsum(self._lasting_w(state, lasting_s, None).values())
+            most_w = self._lasting_w(state, min(lasting_s, LONGEST_S))
+            cover_w = math.fsum(self._shared(state, math.fsum(most_w.values()), most_w, now).values())
         return _at_most_w(level_w) - state.load_w - coming_w + cover_w
-
-    def _within_s(self, id: OrderId) -> float:
-        record = self.shifts.orders.get(id)
-        return 0.0 if record is None else record.offer.rebound_within_s
 
     # -- holding a site -------------------------------------------------------------------------------------
 
@@ -267,68 +244,70 @@ class Rebounds:
         """
         passed_s = 0.0 if self._looked_at is None else min(max(0.0, now - self._looked_at), 2.0)
         self._looked_at = now
-        if not self._levels or not self.policy.hold_rebound:
+        if not self._levels:
             self.holding = {}
             return {}
         rows = tuple(rows)
         ruled = {site for row in rows for site in row.sites}
-        alone = {device for row in rows for device in row.devices}
-        found: dict[SiteId, tuple[Step, ...]] = {}
-        holding: dict[SiteId, Holding] = {}
-        for site, level_w in self._levels.items():
+        self._alone, self._keep = frozenset(device for row in rows for device in row.devices), keep
+        holding = {}
+        for site in self._levels:
             state = self.sites[site]
-            if site in ruled or state.load_w is None or not state.fresh or not state.linked:
+            if site in ruled or not state.linked or not any(d.part(site) > 0.0 for d in self.debts.values()):
                 continue
-            above_w = max(0.0, state.load_w - _at_most_w(level_w))
-            self._returned_wh[site] = (
-                self._returned_wh.get(site, 0.0) + max(0.0, state.load_w - level_w) * passed_s / 3600.0
-            )
-            if above_w > 0.0:
-                self._above_at[site] = now
-            given = self._hold(state, above_w, alone, keep, now)
-            found[site] = ()
-            if now <= self._above_at.get(site, -math.inf) + QUIET_S:
-                found[site] = leased(given, REBOUND, now)
-            holding[site] = Holding(
-                level_w=level_w,
-                above_w=above_w,
-                held_w=math.fsum(given.values()),
-                until=max(
-                    (d.since + d.within_s for d in self.debts.values() if d.part(site) > 0.0), default=now
-                ),
-            )
+            if (held := self._look(state, passed_s, now)) is not None:
+                holding[site] = held
         self.holding = holding
-        return found
+        if not self.policy.hold_rebound:
+            return {}
+        return {site: self._ordered(site, now) for site in holding}
 
-    def _hold(
-        self, state: SiteState, above_w: float, alone: set[DeviceId], keep: Keep | None, now: float
-    ) -> dict[DeviceId, float]:
+    def _look(self, state: SiteState, passed_s: float, now: float) -> Holding | None:
+        """One site this second; as it was, while its meters are silent for a moment."""
+        site, level_w = state.site.id, self._levels[state.site.id]
+        if state.load_w is None or not state.fresh:
+            before = self.holding.get(site)
+            return before if before is not None and now < before.seen_at + UNSEEN_S else None
+        self._returned_wh[site] += max(0.0, state.load_w - level_w) * passed_s / 3600.0
+        above_w = max(0.0, state.load_w - _at_most_w(level_w))
+        if above_w > 0.0:
+            self._above_at[site] = now
+        given_w = self._hold(state, above_w, now) if self.policy.hold_rebound else {}
+        return Holding(level_w=level_w, above_w=above_w, given_w=given_w, seen_at=now)
+
+    def _ordered(self, site: SiteId, now: float) -> tuple[Step, ...]:
+        if now > self._above_at.get(site, -math.inf) + QUIET_S:
+            return ()
+        return leased(self.holding[site].given_w, REBOUND, now)
+
+    def _hold(self, state: SiteState, above_w: float, now: float) -> Mapping[DeviceId, float]:
         """Power of each battery that is free, W: all of what is above, or as much as lasts until all is back."""
         site = state.site.id
-        left_wh = math.fsum(d.part(site) * d.owed_wh for d in self.debts.values()) - self._returned_wh[site]
-        left_s = max((d.left_s(now) for d in self.debts.values() if d.part(site) > 0.0), default=0.0)
-        if above_w > 0.0 and left_wh > 0.0:
-            left_s = min(left_s, left_wh / above_w * 3600.0)
-        most_w = self._lasting_w(state, max(HOLD_LEAST_S, left_s), keep, alone)
-        asked_w = min(above_w, math.fsum(most_w.values()))
-        bounds = tuple(bound for bound in self.timeline.bounds_at(now) if bound.site == site)
-        plan = closed_form(
-            rebound_problem(self.sites, state, asked_w, most_w, REBOUND, bounds, now), explain=False
-        )
-        return {share.id: share.regulation_w for share in plan.shares}
+        debts = [debt for debt in self.debts.values() if debt.part(site) > 0.0]
+        left_wh = math.fsum(d.part(site) * d.owed_wh for d in debts) - self._returned_wh[site]
+        left_s = max((d.left_s(now) for d in debts), default=0.0)
+        if above_w > 0.0:
+            left_s = min(left_s, max(0.0, left_wh) / above_w * 3600.0)
+        most_w = self._lasting_w(state, max(HOLD_LEAST_S, left_s))
+        return self._shared(state, min(above_w, math.fsum(most_w.values())), most_w, now)
 
-    @staticmethod
-    def _lasting_w(
-        state: SiteState, lasting_s: float, keep: Keep | None, alone: Iterable[DeviceId] = ()
-    ) -> dict[DeviceId, float]:
-        """Power that each usable battery can give for so long, W."""
+    def _shared(
+        self, state: SiteState, w: float, most_w: Mapping[DeviceId, float], now: float
+    ) -> Mapping[DeviceId, float]:
+        """What each battery gives of it, W; limits of feeders and single devices are kept."""
+        bounds = tuple(bound for bound in self.timeline.bounds_at(now) if bound.site == state.site.id)
+        problem = rebound_problem(self.sites, state, w, most_w, REBOUND, bounds, now)
+        return {share.id: share.regulation_w for share in closed_form(problem, explain=False).shares}
+
+    def _lasting_w(self, state: SiteState, lasting_s: float) -> dict[DeviceId, float]:
+        """Power that each battery that is free can give for so long, W."""
         found = {}
         for battery in state.site.batteries:
             reading = state.usable.get(battery.id)
-            if reading is None or battery.id in alone:
+            if reading is None or battery.id in self._alone:
                 continue
             room_w = battery_room(battery, reading, lasting_s).down_w
-            bounds = None if keep is None else keep.stores.get(battery.id)
+            bounds = None if self._keep is None else self._keep.stores.get(battery.id)
             if bounds is not None:
                 free_wh = max(0.0, reading.soc * battery.energy_wh - bounds.floor_wh)
                 room_w = min(room_w, free_wh * battery.efficiency * 3600.0 / lasting_s)
@@ -349,8 +328,7 @@ def _dearest(record: ShiftRecord) -> tuple[int, float, float]:
 def _comes_back_w(record: ShiftRecord, now: float) -> Mapping[SiteId, float]:
     """Import that an order adds to each of its sites when it is given back: what it gave, and what it owes, W."""
     debt = debt_of(record, now)
-    rows = {leg.site: record.regulation_w(leg.site) for leg in record.offer.legs}
-    if debt is None:
-        return rows
-    owed_w = debt.owed_wh * 3600.0 / debt.within_s
-    return {site: w + debt.part(site) * owed_w for site, w in rows.items()}
+    return {
+        leg.site: record.regulation_w(leg.site) + (0.0 if debt is None else debt.back_w(leg.site))
+        for leg in record.offer.legs
+    }

@@ -290,7 +290,7 @@ class Shifts:
         for record in list(self.standing()):
             call = calls.get(held_id(record))
             uncalled = call is not None and call.share == 0.0
-            if record.committed and (uncalled or record.lasts_s(now) <= 0.0):
+            if record.committed and not record.waits and (uncalled or record.lasts_s(now) <= 0.0):
                 result.append(self._roll_back(record, now))
         return result
 

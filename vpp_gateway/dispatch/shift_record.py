@@ -42,6 +42,11 @@ class ShiftRecord:
     prepared_for: float = 0.0
     """UTC (Unix s) at which the phase begins that it was prepared for."""
 
+    returns_by: float | None = None
+    """What it was made for is over, and it waits for its turn to return, at most until then, UTC (Unix s)."""
+    owed: bool = False
+    """What it owes is written down (`rebound`)."""
+
     @property
     def share(self) -> float:
         return self.offer.steps[self.order.step]
@@ -50,6 +55,11 @@ class ShiftRecord:
     def open(self) -> bool:
         """Still in force, as far as we know."""
         return not self.taken_back and (self.state is None or self.state in OPEN)
+
+    @property
+    def waits(self) -> bool:
+        """It is in force only until its turn to return: no plan calls it or takes it back."""
+        return self.open and self.returns_by is not None
 
     @property
     def slowest_s(self) -> float:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from vpp_gateway.dispatch.plausible import plausible
 from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fleet import Battery, Fleet, Site
-from vpp_gateway.domain.instruction import DeviceId, SiteId
+from vpp_gateway.domain.instruction import DeviceId, InstructionId, SiteId
 from vpp_gateway.domain.order import SiteSchedule, Step
 from vpp_gateway.domain.reading import BatteryReading, Health, SiteReading, Snapshot
 from vpp_gateway.metering.baseline import LoadWindow
@@ -151,6 +151,10 @@ class SiteState:
         if not self.alone or self.told is None:
             return False
         return any(step.start_at <= self.told.issued_at for step in self._steps(now))
+
+    def holds_leases(self, now: float, by: Set[InstructionId]) -> bool:
+        """A step in force of what its agent was told last is of one of these."""
+        return any(step.instruction in by for step in self._steps(now))
 
     def _steps(self, now: float) -> list[Step]:
         rows = () if self.told is None else self.told.steps
