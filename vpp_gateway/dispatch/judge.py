@@ -2,10 +2,10 @@
 
 For every phase, over its own length, the room of the scope in the direction asked: each battery by its power and by its
 own energy, the feeder and the grid connection they sit behind, and the energy that is left of all of them after what is
-promised already and what the phases before it take or give back (`course`); and workload offers that reach the scope and
-last from the start of the event to the end of the phase. Batteries that are blocked meanwhile and sites or devices that a more
-urgent instruction rules count for nothing, and so does work that stands for another instruction. With its reason, so that the
-peer's operator and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
+promised already and what the phases before it take or give back (`course`); and workload as far as it lasts, less what
+comes back of work that was shifted before (`judge_work`). Batteries that are blocked meanwhile count for nothing, and so do
+sites and devices while a more urgent instruction rules them (`judge_spans`). With its reason, so that the peer's operator
+and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
 """
 
 from __future__ import annotations

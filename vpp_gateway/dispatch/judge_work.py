@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
+from vpp_gateway.dispatch.debt import Debt, debt_of
 from vpp_gateway.dispatch.judge_spans import Asked
 from vpp_gateway.dispatch.measured import Baselines, asked_in_force_w
 from vpp_gateway.dispatch.policy import Policy
-from vpp_gateway.dispatch.rebound import Debt, Rebounds, debt_of
+from vpp_gateway.dispatch.rebound import Rebounds
 from vpp_gateway.dispatch.shift import METER_LAG_S, Shifts
 from vpp_gateway.dispatch.shift_record import ShiftRecord
 from vpp_gateway.dispatch.sites import Sites
@@ -58,7 +58,7 @@ class Owed:
 class Profile:
     """Power over a stretch of time, step by step."""
 
-    steps: tuple[tuple[float, float], ...] = ()
+    steps: tuple[tuple[float, float], ...]
     """(W, seconds), the most first."""
 
     @property
@@ -94,9 +94,8 @@ class Weighed:
     @property
     def back(self) -> Profile:
         """What comes back against it while it lasts; what comes back in its own direction counts for nothing."""
-        if self.asked.direction == "up":
-            return Profile()
-        return self._profile(row for row in self.owed if row.site in self.asked.whole)
+        against = self.asked.whole if self.asked.direction == "down" else ()
+        return self._profile(row for row in self.owed if row.site in against)
 
     def before_w(self, site: SiteId, now: float) -> float:
         """What the batteries of a site give on the average until it begins, so that what comes back makes no peak."""
@@ -220,34 +219,29 @@ class Work:
     def _freed_at(self, record: ShiftRecord, asked: Asked) -> Times:
         """The same, though it could be held for ever."""
         by = self.timeline.get(record.order.instruction)
-        if by is None:
+        if by is None or record.waits:
             return self._turn_at(record, asked)
         if by.id == asked.instruction.id:
             return math.inf, math.inf
-        ends_at = math.inf if by.end_at is None else by.end_at
-        if not self._waits(record):
-            return ends_at, ends_at
         held_until = self._handed_on(record, by, asked)
         if held_until >= asked.begin_at:
             helps = asked.sign * math.fsum(record.regulation_w(site) for site in asked.whole) >= 0.0
             return (math.inf, math.inf) if helps else (asked.begin_at, asked.begin_at)
-        if self._returns_at_once(by.id, held_until):
-            return held_until, held_until
-        return held_until, min(held_until + self.policy.return_within_s, asked.begin_at)
+        waits = debt_of(_begun(record), held_until) is not None and not self._returns_at_once(
+            by.id, held_until
+        )
+        latest = held_until + self.policy.return_within_s if waits else held_until
+        return held_until, min(latest, asked.begin_at)
 
-    def _waits(self, record: ShiftRecord) -> bool:
-        """Whether it may stand beyond its instruction: what owes nothing is given back with it."""
-        return self.policy.return_within_s > 0.0 and debt_of(_begun(record), math.inf) is not None
-
-    def _turn_at(self, record: ShiftRecord, asked: Asked) -> tuple[float, float]:
+    def _turn_at(self, record: ShiftRecord, asked: Asked) -> Times:
         """It waits already: while others come back at its sites, and no longer than it may."""
+        latest = self.now if record.returns_by is None else max(self.now, record.returns_by)
         legs = {leg.site for leg in record.offer.legs}
-        debts = [debt for debt in self.rebounds.debts.values() if any(leg.site in legs for leg in debt.legs)]
+        debts = (debt for debt in self.rebounds.debts.values() if any(leg.site in legs for leg in debt.legs))
         free_at = min((debt.since + debt.within_s for debt in debts), default=self.now)
-        latest = min((debt.since for debt in debts), default=self.now) + self.policy.return_within_s
-        if asked.begin_at <= max(self.now, min(free_at, latest - METER_LAG_S)):
+        if asked.begin_at <= max(self.now, min(free_at, latest)):
             return math.inf, math.inf
-        return self.now, max(self.now, min(asked.begin_at, self.now + self.policy.return_within_s))
+        return self.now, min(asked.begin_at, latest)
 
     def _handed_on(self, record: ShiftRecord, by: Instruction, asked: Asked) -> float:
         """Until when it serves instructions that follow each other without a gap and want the same."""
@@ -276,8 +270,7 @@ class Work:
             alone = len(together) == 1 and not earlier
             lasting_s = max((debt.within_s for debt in debts), default=0.0)
             self._at_once[by] = alone or all(
-                math.fsum(d.part(site) * d.owed_wh * 3600.0 / d.within_s for d in (*debts, *earlier))
-                <= self._cover_w(site, lasting_s)
+                math.fsum(debt.back_w(site) for debt in (*debts, *earlier)) <= self._cover_w(site, lasting_s)
                 for site in {leg.site for debt in debts for leg in debt.legs}
             )
         return self._at_once[by]
@@ -294,10 +287,10 @@ class Work:
 
 
 def _rows(debt: Debt, since: float, until: float, wh: float, *, runs: bool) -> Iterator[Owed]:
+    """What each site takes on top for one debt of which so much is to come at its larger leg, Wh."""
     for site in dict.fromkeys(leg.site for leg in debt.legs):
-        if (part := debt.part(site)) > 0.0:
-            w = part * debt.owed_wh * 3600.0 / debt.within_s
-            yield Owed(site=site, since=since, until=until, w=w, wh=part * wh, runs=runs)
+        if (w := debt.back_w(site)) > 0.0:
+            yield Owed(site=site, since=since, until=until, w=w, wh=debt.part(site) * wh, runs=runs)
 
 
 def _begun(record: ShiftRecord) -> ShiftRecord:
@@ -307,14 +300,17 @@ def _begun(record: ShiftRecord) -> ShiftRecord:
 
 def profile_of(spans: Iterable[tuple[float, float, float]], since: float, until: float) -> Profile:
     """The sum of (start, end, W) from `since` to `until`."""
-    spans = [
-        (max(since, start), min(until, end), w) for start, end, w in spans if start < until and end > since
-    ]
-    edges = sorted({since, until, *(edge for start, end, _ in spans for edge in (start, end))})
-    steps = (
-        (math.fsum(w for start, end, w in spans if start <= at < end), then - at)
-        for at, then in pairwise(edges)
+    edges = sorted(
+        edge
+        for start, end, w in spans
+        if start < until and end > since
+        for edge in ((max(since, start), w), (min(until, end), -w))
     )
+    steps, w, at = [], 0.0, since
+    for edge_at, more_w in (*edges, (until, 0.0)):
+        if edge_at > at:
+            steps.append((w, edge_at - at))
+        w, at = max(0.0, w + more_w), edge_at
     return Profile(steps=tuple(sorted(steps, reverse=True)))
 
 
