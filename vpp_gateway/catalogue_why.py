@@ -235,8 +235,8 @@ WHY: Final[Mapping[str, tuple[str, str]]] = {
         "対象範囲のどの拠点とも今は通信できない({sites})",
     ),
     "why.opt.load_unknown": (
-        "the load of one of its sites is not known yet",
-        "対象拠点のうち、負荷がまだ分からないものがある",
+        "the load of {sites} is not known yet",
+        "{sites} の負荷がまだ分からない",
     ),
     "why.opt.short_down": (
         "asked {kw} kW down for {seconds} s, only {room_kw} kW can be held so long",

@@ -173,15 +173,15 @@ class Gateway:
 
     def _instructed(self, fact: Instructed, now: float) -> list[Command]:
         instruction = fact.instruction
-        grace = self.started_at is not None and now < self.started_at + self.policy.start_grace_s
         verdict = Judge(
             timeline=self.timeline,
             sites=self.sites,
             shifts=self.shifts,
+            rebounds=self.rebounds,
             baselines=self.baselines,
             policy=self.policy,
             now=now,
-            in_grace=grace,
+            in_grace=self.started_at is not None and now < self.started_at + self.policy.start_grace_s,
         ).judge(instruction)
         self.account.instructed(instruction, verdict.opt, verdict.reason, now)
         answer = Answer(

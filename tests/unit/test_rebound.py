@@ -201,7 +201,7 @@ def test_what_waits_serves_the_next_event_of_the_same_kind() -> None:
     house.run_until(END_AT + 5.0)
     before = len(returned_at(house))
     assert before < 4
-    more = instruction("EV-2", demand=Delta(regulation_w=50_000.0), scope=(A,), start_at=END_AT + 10.0)
+    more = instruction("EV-2", demand=Delta(regulation_w=40_000.0), scope=(A,), start_at=END_AT + 10.0)
     house.feed(
         Instructed(
             at=house.now, instruction=replace(more, phases=(replace(more.phases[0], end_at=END_AT + 310.0),))

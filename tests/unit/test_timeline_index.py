@@ -243,20 +243,22 @@ def test_thousands_that_rule_nothing_hide_no_turn() -> None:
         held(made, plain, now)
 
 
-@given(st.lists(instructions(), max_size=10), instructions())
+@given(st.lists(instructions(), max_size=10), instructions(), st.integers(0, 12))
 @settings(max_examples=100, deadline=None)
-def test_what_a_more_urgent_one_takes_some_time_is_named(
-    accepted: list[Instruction], new: Instruction
+def test_what_a_more_urgent_one_takes_is_named_with_its_time(
+    accepted: list[Instruction], new: Instruction, most: int
 ) -> None:
-    """Nothing that it would lose at some moment is counted on beforehand."""
+    """Nothing that it would lose at a moment is counted on for that moment, however few of them are told apart."""
     made, plain = Timeline(sites=SITES, home=HOME), Plain()
     for one in accepted:
         if one.id != new.id:
             made.admit(one)
             plain.accepted[one.id] = one
-    taken = made.taken_from(new)
+    takings = made.takings(new, most)
+    assert len(takings) <= max(1, most)
     plain.accepted[new.id] = new
     for at in plain.moments():
+        taken = {place for since, until, places in takings if since <= at < until for place in places}
         for row in plain.at(at):
             if row.instruction.id == new.id and not isinstance(row.phase.demand, Limit):
                 assert {(site, None) for site, _ in row.lost} <= taken

@@ -2,25 +2,27 @@
 
 For every phase, over its own length, the room of the scope in the direction asked: each battery by its power and by its
 own energy, the feeder and the grid connection they sit behind, and the energy that is left of all of them after what is
-promised already and what the phases before it take or give back (`course`); and workload offers that reach the scope and
-last from the start of the event to the end of the phase. Batteries that are blocked meanwhile and sites or devices that a more
-urgent instruction rules count for nothing, and so does work that stands for another instruction. With its reason, so that the
-peer's operator and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
+promised already and what the phases before it take or give back (`course`); and workload as far as it lasts, less what
+comes back of work that was shifted before (`judge_work`). Batteries that are blocked meanwhile count for nothing, and so do
+sites and devices while a more urgent instruction rules them (`judge_spans`). With its reason, so that the peer's operator
+and ours understand a refusal. Awards count for nothing here: an award is called by an instruction.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vpp_gateway.dispatch.course import Course
+from vpp_gateway.dispatch.judge_spans import Asked, Span, spans_of
+from vpp_gateway.dispatch.judge_work import Weighed, Work, profile_of
 from vpp_gateway.dispatch.limits import passed_w
 from vpp_gateway.dispatch.measured import Baselines, asked_of_w, regulation_asked_w, usual_w
 from vpp_gateway.dispatch.plausible import impossible
 from vpp_gateway.dispatch.policy import Policy
+from vpp_gateway.dispatch.rebound import Rebounds
 from vpp_gateway.dispatch.shift import Shifts
 from vpp_gateway.dispatch.sites import Sites, SiteState
 from vpp_gateway.domain.instruction import (
@@ -31,9 +33,7 @@ from vpp_gateway.domain.instruction import (
     Setpoint,
     SiteId,
 )
-from vpp_gateway.domain.order import Offer
 from vpp_gateway.domain.plan import Reason
-from vpp_gateway.domain.quantity import regulation_of
 from vpp_gateway.optimise.explain import told
 from vpp_gateway.portfolio.asset import Asset, Direction, Hold, battery_asset, nameplate_asset
 from vpp_gateway.portfolio.availability import limited_devices, limits_in
@@ -61,29 +61,13 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One phase of an instruction, as it is weighed."""
-
-    instruction: Instruction
-    free: Mapping[SiteId, Set[DeviceId]]
-    """Batteries of its scope that no more urgent instruction takes, by site."""
-    direction: Direction
-    hold: Hold
-    until: float
-    """Its end; inf = open, though its hold is not."""
-
-    @property
-    def sign(self) -> float:
-        return 1.0 if self.direction == "down" else -1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
     """What a judgement looks at."""
 
     timeline: Timeline
     sites: Sites
     shifts: Shifts
+    rebounds: Rebounds
     baselines: Baselines
     policy: Policy
     now: float
@@ -96,40 +80,77 @@ class Judge:
         hindrance = self._hindrance(instruction, scope)
         if hindrance is not None:
             return Verdict(opt="out", reason=hindrance, room_w=0.0)
-        states = [self.sites[id] for id in scope]
+        spans = spans_of(self.timeline, self.sites, instruction, self.now)
+        work = Work(
+            timeline=self.timeline,
+            sites=self.sites,
+            shifts=self.shifts,
+            rebounds=self.rebounds,
+            baselines=self.baselines,
+            policy=self.policy,
+            now=self.now,
+        )
         course = Course(batteries=self.sites.batteries)
-        free = self._free(instruction)
-        least = math.inf
-        for phase in instruction.phases:
-            if phase.end_at is not None and phase.end_at <= self.now:
-                continue
-            since = max(self.now, phase.start_at)
-            hold = Hold(start_at=since, hold_s=hold_s(phase.end_at, since))
-            if isinstance(phase.demand, Limit):
-                if (short := self._not_kept(instruction, phase.demand, hold, course)) is not None:
+        least, held = math.inf, False
+        for span in spans:
+            if isinstance(span.phase.demand, Limit):
+                if (short := self._not_kept(instruction, span.phase.demand, span.hold, course)) is not None:
                     return short
                 continue
-            asked = asked_of_w(instruction.id, phase.demand, states, self.baselines)
-            if asked is None:
-                return Verdict(opt="out", reason=Reason(code="opt.load_unknown"), room_w=0.0)
-            part = _Asked(
+            whole = self._whole(instruction, span)
+            spoken = self._spoken(span, whole, scope)
+            asked_w = asked_of_w(instruction.id, span.phase.demand, spoken, self.baselines)
+            if asked_w is None:
+                return Verdict(opt="out", reason=self._unknown(instruction, spoken), room_w=0.0)
+            asked = Asked(
                 instruction=instruction,
-                free=free,
-                direction="down" if asked > 0 else "up",
-                hold=hold,
-                until=math.inf if phase.end_at is None else phase.end_at,
+                span=span,
+                direction="down" if asked_w > 0 else "up",
+                begin_at=spans[0].start_at,
+                whole=whole,
             )
-            assets = self._free_assets(part, course)
-            work = self._work_w(part)
-            room = self._room_w(part, assets) + work
+            weighed = work.weigh(asked)
+            if not held:
+                self._hold_before(weighed, course)
+                held = True
+            assets = self._free_assets(weighed, course)
+            room = max(0.0, self._room_w(weighed, assets) + weighed.work_w)
             least = min(least, room)
-            if room < abs(asked) * self.policy.opt_in_at_least:
-                return _short(asked, room, hold, instruction)
-            if phase is not instruction.phases[-1]:
-                course.meet(
-                    instruction.id, assets, max(0.0, min(abs(asked), room) - work), hold, part.direction
-                )
+            if room < abs(asked_w) * self.policy.opt_in_at_least:
+                return _short(asked_w, room, _phase_hold(span, spans), instruction)
+            if span is not spans[-1]:
+                level_w = weighed.work_w - min(abs(asked_w), room)
+                given_w = weighed.back.above_wh(level_w) * 3600.0 / span.hold.seconds
+                course.meet(instruction.id, assets, given_w, span.hold, asked.direction)
         return Verdict(opt="in", room_w=least if math.isfinite(least) else 0.0)
+
+    def _whole(self, instruction: Instruction, span: Span) -> frozenset[SiteId]:
+        """Sites that are free for it from the grid connection on."""
+        return frozenset(
+            site
+            for site, device in self.timeline.claim_of(instruction)
+            if device is None and site in span.free
+        )
+
+    def _spoken(self, span: Span, whole: frozenset[SiteId], scope: tuple[SiteId, ...]) -> list[SiteState]:
+        """Sites whose baselines decide what is asked, as `spoken_of` says it of one in force."""
+        shares = isinstance(span.phase.demand, Multiplier) and whole
+        return [self.sites[id] for id in scope if not shares or id in whole]
+
+    def _unknown(self, instruction: Instruction, states: Iterable[SiteState]) -> Reason:
+        """Whose load it is that nobody knows."""
+        unheard = (s.site.id for s in states if self.baselines.of(instruction.id, s) is None)
+        return Reason(code="opt.load_unknown", values=(("sites", ", ".join(unheard)),))
+
+    def _hold_before(self, weighed: Weighed, course: Course) -> None:
+        """Until it begins, batteries hold its sites while work comes back there: that energy is gone."""
+        until = Hold(start_at=self.now, hold_s=weighed.asked.begin_at - self.now)
+        for id in weighed.asked.free if self.policy.hold_rebound else ():
+            w = weighed.before_w(id, self.now)
+            if w > 0.0:
+                state = self.sites[id]
+                assets = self._assets(state, frozenset(b.id for b in state.site.batteries), until, course)
+                course.meet(weighed.asked.instruction.id, [assets], w, until, "down")
 
     def _not_kept(self, instruction: Instruction, limit: Limit, hold: Hold, course: Course) -> Verdict | None:
         """The verdict on a limit that the batteries of one of its sites cannot hold; None when all can.
@@ -171,16 +192,23 @@ class Judge:
             return Reason(code="opt.unreachable", values=(("sites", ", ".join(scope)),))
         return None
 
-    def _free_assets(self, asked: _Asked, course: Course) -> list[SiteAssets]:
-        """The batteries that are free for it, with what the phases before leave in them."""
+    def _free_assets(self, weighed: Weighed, course: Course) -> list[SiteAssets]:
+        """The batteries that are free for it, with what the spans before leave in them."""
+        asked = weighed.asked
         beside = self._beside_w(asked)
         return [
-            self._assets(self.sites[id], devices, asked.hold, course, beside.get(id, 0.0))
+            self._assets(
+                self.sites[id], devices, asked.hold, course, beside.get(id, 0.0), weighed.more_load_w(id)
+            )
             for id, devices in asked.free.items()
         ]
 
-    def _room_w(self, asked: _Asked, assets: Sequence[SiteAssets]) -> float:
-        """What these batteries can hold in one phase beside what is promised to others, W."""
+    def _room_w(self, weighed: Weighed, assets: Sequence[SiteAssets]) -> float:
+        """What these batteries can hold in one span beside what is promised to others, less what comes back, W.
+
+        Below 0 where more comes back than they can hold.
+        """
+        asked, back = weighed.asked, weighed.back
         power = scope_room(assets, (), asked.hold, asked.direction).w
         energy = math.fsum(
             asset.energy_wh(asked.direction)
@@ -188,21 +216,13 @@ class Judge:
             for asset in one.batteries
             if asset.doubt is None and not _blocked(one, asset, asked.hold)
         )
-        energy -= self._promised_wh(asked)
-        return min(power, max(0.0, energy) * 3600.0 / asked.hold.seconds)
+        energy = max(0.0, energy - self._promised_wh(asked))
+        if back.most_w <= 0.0:
+            return min(power, energy * 3600.0 / asked.hold.seconds)
+        alone = scope_room([_endless(one) for one in assets], (), asked.hold, asked.direction).w
+        return min(alone - back.most_w, -back.cut_w(min(energy, power * asked.hold.seconds / 3600.0)))
 
-    def _free(self, instruction: Instruction) -> dict[SiteId, frozenset[DeviceId]]:
-        """Batteries of its scope that no more urgent instruction takes, by site; sites that one takes are not in it."""
-        taken = self.timeline.taken_from(instruction)
-        free: dict[SiteId, frozenset[DeviceId]] = {}
-        for site, device in self.timeline.claim_of(instruction):
-            if (site, None) in taken:
-                continue
-            named = {b.id for b in self.sites[site].site.batteries} if device is None else {device}
-            free[site] = free.get(site, frozenset()) | {d for d in named if (site, d) not in taken}
-        return free
-
-    def _beside_w(self, asked: _Asked) -> dict[SiteId, float]:
+    def _beside_w(self, asked: Asked) -> dict[SiteId, float]:
         """What more urgent orders to single batteries may put on the connection of their site at one moment, W.
 
         Each is taken to be divided by the ratings of the batteries that it has.
@@ -219,7 +239,7 @@ class Judge:
             for (site, device), rating_w in ratings.items():
                 if device is not None:
                     spans.setdefault(site, []).append((start_at, end_at, share * rating_w))
-        return {site: _most_at_once(rows) for site, rows in spans.items()}
+        return {site: profile_of(rows, since, until).most_w for site, rows in spans.items()}
 
     def _rating_w(self, place: Place, sign: float) -> float:
         """Of one battery, or of all at a site, in one direction, W."""
@@ -228,13 +248,20 @@ class Judge:
         return math.fsum(b.discharge_max_w if sign > 0 else b.charge_max_w for b in batteries)
 
     def _assets(
-        self, state: SiteState, devices: Set[DeviceId], hold: Hold, course: Course, beside_w: float = 0.0
+        self,
+        state: SiteState,
+        devices: Set[DeviceId],
+        hold: Hold,
+        course: Course,
+        beside_w: float = 0.0,
+        more_load_w: float = 0.0,
     ) -> SiteAssets:
         """Those of its batteries that can be counted on, as far as its grid connection and its limits carry them.
 
         Args:
-            course: What the phases before have changed.
+            course: What the spans before have changed.
             beside_w: What others put on the connection in the direction asked.
+            more_load_w: What its load will be above what it is now.
         """
         unheard = self.in_grace and state.reading is None
         limited = limited_devices(self.timeline, state.site.id, hold.start_at, hold.until)
@@ -252,7 +279,7 @@ class Judge:
                 site=state.site, batteries=batteries, down_max_w=NO_BOUND_W, up_max_w=NO_BOUND_W
             )
         tighter = limits_in(self.timeline, state.site.id, hold.start_at, hold.until)
-        bounds = site_bounds(state.site, state.load_w, *tighter)
+        bounds = site_bounds(state.site, state.load_w + more_load_w, *tighter)
         return SiteAssets(
             site=state.site,
             batteries=batteries,
@@ -260,7 +287,7 @@ class Judge:
             up_max_w=bounds.up_max_w - beside_w,
         )
 
-    def _promised_wh(self, asked: _Asked) -> float:
+    def _promised_wh(self, asked: Asked) -> float:
         """Energy that other accepted instructions may take from these batteries in the same direction before its end."""
         open_end_at = self.now + hold_s(None, self.now)
         total = 0.0
@@ -311,64 +338,17 @@ class Judge:
 
         return asked_w
 
-    def _work_w(self, asked: _Asked) -> float:
-        """Workload offers that reach the free sites, and orders that stand there for this instruction or wait to return.
 
-        An offer counts that can be held from the start of the event on: it may be called then.
-        """
-        whole = {site for site, device in self.timeline.claim_of(asked.instruction) if device is None}
-        free = asked.free.keys() & whole
-        begin_at = max(self.now, asked.instruction.start_at)
-        lasting_s = asked.hold.until - begin_at
-        links = self._links_w()
-        offers = (
-            _carried(offer, links)
-            * math.fsum(regulation_of(leg.import_delta_w) for leg in offer.legs if leg.site in free)
-            for offer in self.shifts.callable_offers(self.now)
-            if offer.sustain_s >= lasting_s
-        )
-        orders = (
-            math.fsum(record.regulation_w(site) for site in free)
-            for record in self.shifts.standing()
-            if record.committed
-            and (
-                record.order.instruction == asked.instruction.id
-                or (
-                    self.timeline.get(record.order.instruction) is None
-                    and record.lasts_s(begin_at) >= lasting_s
-                )
-            )
-        )
-        return math.fsum(max(0.0, asked.sign * net) for net in (*offers, *orders))
-
-    def _links_w(self) -> dict[tuple[SiteId, SiteId], float]:
-        """What the links between sites carry beside the moves that stand, W."""
-        left = {(link.source, link.destination): link.max_w for link in self.sites.fleet.links}
-        for record in self.shifts.standing():
-            if (pair := _between(record.offer)) in left:
-                left[pair] -= record.share * abs(record.offer.legs[0].import_delta_w)
-        return left
+def _endless(one: SiteAssets) -> SiteAssets:
+    """A site by its power alone."""
+    batteries = tuple(replace(asset, down_wh=math.inf, up_wh=math.inf) for asset in one.batteries)
+    return replace(one, batteries=batteries)
 
 
-def _between(offer: Offer) -> tuple[SiteId, SiteId]:
-    """Source and destination of a move; of anything else its site twice, which no link joins."""
-    return offer.legs[0].site, offer.legs[-1].site
-
-
-def _carried(offer: Offer, links: dict[tuple[SiteId, SiteId], float]) -> float:
-    """Share of an offer that its link carries in a whole step; what it takes is taken off."""
-    pair, whole_w = _between(offer), abs(offer.legs[0].import_delta_w)
-    if pair not in links:
-        return 1.0
-    share = max((step for step in offer.steps if step * whole_w <= links[pair] + 1e-6), default=0.0)
-    links[pair] -= share * whole_w
-    return share
-
-
-def _most_at_once(spans: Iterable[tuple[float, float, float]]) -> float:
-    """The largest sum of (start, end, W) at one moment, W."""
-    edges = sorted(edge for start_at, end_at, w in spans for edge in ((start_at, w), (end_at, -w)))
-    return max(accumulate((w for _, w in edges), initial=0.0))
+def _phase_hold(span: Span, spans: Sequence[Span]) -> Hold:
+    """The phase of a span, as far as it is judged: people know phases."""
+    of = [one for one in spans if one.phase is span.phase]
+    return replace(of[0], until=of[-1].until).hold
 
 
 def _blocked(one: SiteAssets, asset: Asset, asked: Hold) -> bool:

@@ -103,6 +103,9 @@ def spoken_of(row: InForce) -> tuple[SiteId, ...]:
 
     An import is asked of the whole scope: a site that a more urgent one took counts as its baseline, neither as what it
     gives for that one nor as nothing. So what is asked of the rest stays what it was, like a change that is asked outright.
+
+    A share is asked of each site of its own load: one that a more urgent instruction took gives no share, and the rest give
+    theirs and no more. Else a factor of 0 would ask the rest for what the lost site takes, which no load can give.
     """
     if not isinstance(row.phase.demand, Setpoint):
         return row.sites

@@ -201,20 +201,29 @@ class Timeline:
                 if by is not None and ruler[by] != id:
                     yield id, place[1] or place[0], ruler[by]
 
-    def taken_from(self, instruction: Instruction) -> frozenset[Place]:
-        """Places of its scope that a more urgent accepted instruction rules at some moment of its life.
+    def takings(self, instruction: Instruction, most: int) -> list[tuple[float, float, frozenset[Place]]]:
+        """When more urgent accepted instructions rule places of its scope: from, until (inf = open), which places.
 
         A device is among them also where the instruction has the whole of its site.
+
+        Args:
+            most: Where there are more, all their places count as taken for all of its life.
         """
         claim = self.claim_of(instruction)
         whole = {site for site, device in claim if device is None}
         sites = {site for site, _ in claim}
         taken: set[Place] = set()
+        found: list[tuple[float, float, frozenset[Place]]] = []
         for places, rows in self._rows.items():
-            meet = {p for p in places if p in claim or p[0] in (whole if p[1] else sites)} - taken
-            if meet and any(_before(instruction, rows)):
+            meet = frozenset(p for p in places if p in claim or p[0] in (whole if p[1] else sites))
+            if not meet or (len(found) > most and meet <= taken):
+                continue
+            for row in _before(instruction, rows):
                 taken |= meet
-        return frozenset(taken)
+                found.append((row.phase.start_at, row.end_at, meet))
+                if len(found) > most:
+                    break
+        return found if len(found) <= most else [(-math.inf, math.inf, frozenset(taken))]
 
     def beside(self, instruction: Instruction) -> Iterator[Row]:
         """More urgent phases during its life that have devices alone at sites of its scope."""
