@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -271,3 +272,16 @@ def test_a_result_that_cannot_be_had_is_refused_at_once(
     done = CliRunner().invoke(command.demo, arguments)
     assert done.exit_code == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_keys_are_waited_for_only_where_they_can_come(tmp_path: Path) -> None:
+    """A loop cannot wait for a file; `make demo < /dev/null` runs without keys."""
+    ends = os.pipe()
+    named = os.open(tmp_path / "typed", os.O_CREAT | os.O_RDWR)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        assert screen.can_wait_for(ends[0])
+        assert not screen.can_wait_for(named) and not screen.can_wait_for(nothing)
+    finally:
+        for handle in (*ends, named, nothing):
+            os.close(handle)

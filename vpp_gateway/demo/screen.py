@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import stat
 import sys
 import termios
 import tty
@@ -36,7 +38,16 @@ def _raw() -> Iterator[None]:
         termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
+def can_wait_for(handle: int) -> bool:
+    """Whether a loop can wait for keys from there: a terminal, a pipe or a socket; not a file or /dev/null."""
+    mode = os.fstat(handle).st_mode
+    return os.isatty(handle) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
 async def _keys() -> AsyncIterator[str]:
+    if not can_wait_for(sys.stdin.fileno()):
+        click.echo("no keyboard here: Ctrl-C or SIGTERM ends it")
+        await asyncio.Event().wait()
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
