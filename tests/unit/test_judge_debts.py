@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from vpp_gateway.dispatch.policy import Policy
 from vpp_gateway.domain.fact import Instructed, Offered, Started, Withdrawn
 from vpp_gateway.domain.fleet import Fleet
 from vpp_gateway.domain.instruction import Delta, Instruction, InstructionId, Multiplier, Phase, Setpoint
-from vpp_gateway.domain.order import ShiftVerb
+from vpp_gateway.domain.order import Offer, ShiftVerb
 from vpp_gateway.domain.reading import Snapshot
 from vpp_gateway.gateway import Gateway
 from vpp_gateway.sim.link_plant import LinkPlant
@@ -24,9 +25,9 @@ ONE = work("a", 150_000.0, 12_500.0)
 """When it is given back after the event: 150 kW on top for 5 min."""
 
 
-def event(w: float, start_at: float, seconds: float, name: str = "EV-2", **more: object) -> Instruction:
+def event(w: float, start_at: float, seconds: float, name: str = "EV-2", **more: Any) -> Instruction:
     made = instruction(name, demand=Delta(regulation_w=w), scope=(A,), start_at=start_at, duration_s=seconds)
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def tell(house: House, told: Instruction) -> tuple[str, str]:
@@ -142,11 +143,11 @@ def connected(import_max_w: float) -> Fleet:
     return replace(of, sites=tuple(replace(site, import_max_w=import_max_w) for site in of.sites))
 
 
-def house_at(of: Fleet, load_w: float, w: float, *offers: object) -> Returning:
+def house_at(of: Fleet, load_w: float, w: float, *offers: Offer) -> Returning:
     house = Returning(gateway=Gateway(of, Policy(), {LEVER: A}), plant=LinkPlant(of, seed=1, load_w=load_w))
     house.feed(Started(at=house.now, epoch=1, version="test"))
     house.run_until(960.0)
-    house.feed(Offered(at=house.now, plugin=LEVER, offers=offers))  # type: ignore[arg-type]
+    house.feed(Offered(at=house.now, plugin=LEVER, offers=offers))
     assert tell(house, event(w, 1000.0, 600.0, "EV-1"))[0] == "in"
     return house
 

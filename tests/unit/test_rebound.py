@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,12 @@ class Returning(House):
     """What was shifted comes back within `BACK_S`, evenly, on top of the load."""
 
     rebounds: bool = True
+    mute: bool = False
+    """The plug-in answers no order any more."""
 
     def shift(self, command: Shift) -> None:
+        if self.mute:
+            return
         super().shift(command)
         order = command.order
         self.pending = [row for row in self.pending if not getattr(row[1], "offers", ())]
@@ -53,7 +58,7 @@ class Returning(House):
         self.pending.append((self.now + 2.0 + BACK_S, quiet, lambda: more(-back_w)))
 
 
-def work(name: str, w: float, rebound_wh: float, **more: float) -> Offer:
+def work(name: str, w: float, rebound_wh: float, **more: Any) -> Offer:
     """A pause at tokyo-1 that can be held for as long as the event lasts, all or nothing."""
     made = replace(
         offer("pause", (0, -w), steps=(1.0,)),
@@ -62,17 +67,22 @@ def work(name: str, w: float, rebound_wh: float, **more: float) -> Offer:
         rebound_wh=rebound_wh,
         rebound_within_s=BACK_S,
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def house_of(
-    *offers: Offer, w: float, policy: Policy | None = None, power_w: float = 100_000.0, soc: float = 0.5
+    *offers: Offer,
+    w: float,
+    policy: Policy | None = None,
+    power_w: float = 100_000.0,
+    soc: float = 0.5,
+    plant: type[LinkPlant] = LinkPlant,
 ) -> Returning:
     """A house in the middle of an event at tokyo-1 that these offers carry."""
     made = fleet(power_w=power_w)
     house = Returning(
         gateway=Gateway(made, policy or Policy(), {LEVER: A}),
-        plant=LinkPlant(made, seed=1, load_w=LOAD_W),
+        plant=plant(made, seed=1, load_w=LOAD_W),
     )
     for site in house.plant.sites.values():
         for battery in site.batteries.values():
